@@ -1,0 +1,62 @@
+// An attention operator: what it accepts, what it must prepare, how it runs.
+//
+// The set is open and is the product: one file an operator in attention/ops, one line in
+// registry.cc. Operators are stateless; PreparedAttention holds host work done once per geometry.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "attention/attention_site.h"
+#include "tensor/context.h"
+
+namespace fovea {
+
+struct AttentionSpec {
+  int batch = 1, heads = 1, head_dim = 64;
+  TokenLayout q, kv;
+  DType dtype = DType::kF32;
+  DeviceKind device = DeviceKind::kCpu;
+  float scale = 0;      // of the scores; 0: 1/sqrt(head_dim)
+  bool causal = false;  // key j is seen by query i only if j <= i (text encoders)
+};
+
+// q, out (b,t,heads,d); k, v (b,kv,heads,d). Strided, the last axis dense.
+// lse (b,heads,t) f32 or empty: natural log of the sum of exponentials of the scaled scores.
+struct AttentionIo {
+  Tensor q, k, v, out, lse;
+};
+
+struct Support {
+  bool ok = true;
+  std::string reason;  // a refusal always says why
+};
+
+// "window" -> "24x24"; each operator parses and checks its own.
+using OpParams = std::vector<std::pair<std::string, std::string>>;
+
+class PreparedAttention {
+ public:
+  virtual ~PreparedAttention() = default;
+  // Scratch comes from ctx.arena, also under the PlanningBackend, which only reserves and counts.
+  virtual void Run(Context& ctx, const AttentionIo& io) = 0;
+  virtual double Density() const { return 1; }  // visited share of all query-key pairs
+};
+
+class AttentionOp {
+ public:
+  virtual ~AttentionOp() = default;
+  virtual std::string_view Name() const = 0;
+  virtual Support Supports(const AttentionSpec& spec, const OpParams& params) const = 0;
+  virtual std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec,
+                                                     const OpParams& params) const = 0;
+};
+
+std::span<const AttentionOp* const> AttentionOps();       // explicit table in registry.cc
+const AttentionOp& FindAttentionOp(std::string_view name);  // throws kUsage listing what exists
+
+}  // namespace fovea

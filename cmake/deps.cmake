@@ -1,0 +1,24 @@
+# Every third-party package, found once, under one name each. Debian 12's versions are the floor;
+# scripts/install-packages lists the packages.
+find_package(PkgConfig REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(dnnl REQUIRED)               # oneDNN 2.6: the old descriptor API, wrapped in tensor/cpu/onednn.*
+pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(CLI11 REQUIRED)
+pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
+pkg_check_modules(STB REQUIRED IMPORTED_TARGET stb)
+find_package(OpenCV 4 REQUIRED COMPONENTS core imgproc)
+if(FOVEA_TESTS)
+  find_package(Catch2 2 REQUIRED)
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+find_program(MOLD_PROGRAM mold)
+if(MOLD_PROGRAM)
+  add_link_options(-fuse-ld=mold)
+endif()

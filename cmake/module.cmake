@@ -1,0 +1,30 @@
+# fovea_module(NAME PUBLIC <targets> PRIVATE <targets>): the folder NAME as one static library.
+# Third-party libraries go in PRIVATE, so that an upper layer cannot include their headers.
+# Sources are the folder's *.cc; *_cuda.cu joins when CUDA is on, *_cuda_absent.cc when it is off.
+function(fovea_module name)
+  cmake_parse_arguments(ARG "" "" "PUBLIC;PRIVATE" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${name}/*.cc)
+  file(GLOB_RECURSE cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${name}/*_cuda.cu)
+  if(FOVEA_CUDA)
+    list(FILTER sources EXCLUDE REGEX "_cuda_absent\\.cc$")
+    list(APPEND sources ${cuda_sources})
+  else()
+    list(FILTER sources EXCLUDE REGEX "_cuda\\.cc$")
+  endif()
+  add_library(${name} STATIC ${sources})
+  target_link_libraries(${name} PUBLIC fovea_options ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+endfunction()
+
+# fovea_test(NAME <targets>): tests/NAME/**/*_test.cc as one Catch2 program, each case a CTest test.
+function(fovea_test name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${name}/*_test.cc)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${name}_test ${sources})
+  target_link_libraries(${name}_test PRIVATE ${ARGN} test_support Catch2::Catch2)
+  target_compile_definitions(${name}_test PRIVATE FOVEA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  catch_discover_tests(${name}_test TEST_PREFIX "${name}: "
+    PROPERTIES ENVIRONMENT "OMP_WAIT_POLICY=passive;FOVEA_BIN=$<TARGET_FILE_DIR:${name}_test>"
+               TIMEOUT 300)
+endfunction()

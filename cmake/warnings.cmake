@@ -1,0 +1,11 @@
+# One interface target that every target of ours links: the language level and the warnings.
+add_library(fovea_options INTERFACE)
+target_compile_features(fovea_options INTERFACE cxx_std_20)
+target_include_directories(fovea_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(fovea_options INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow=local -Wnon-virtual-dtor
+                            -Woverloaded-virtual -Wno-psabi>
+  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${FOVEA_WERROR}>>:-Werror>)
+# Identical results whatever the optimisation level: no contraction of a*b+c behind our back.
+# Kernels ask for fused multiply-add by name.
+target_compile_options(fovea_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)

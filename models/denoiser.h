@@ -1,0 +1,35 @@
+// What a sampling loop needs of a denoising network, U-Net or transformer.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "attention/attention_runtime.h"
+#include "tensor/context.h"
+
+namespace fovea {
+
+struct DenoiserTraits {
+  std::string class_name;
+  int in_channels = 4, out_channels = 4;
+  int sample_height = 64, sample_width = 64;  // the trained latent size
+  int context_dim = 768;                      // channels of the text states
+};
+
+struct DenoiserInput {
+  Tensor latent;                    // (n,h,w,in) activations' dtype or f32
+  std::span<const float> timestep;  // on the host: 1 or n values
+  Tensor context;                   // (n,t,context_dim) f32 or activations' dtype
+};
+
+class Denoiser {
+ public:
+  virtual ~Denoiser() = default;
+  virtual const DenoiserTraits& Traits() const = 0;
+  virtual std::span<const AttentionSite> AttentionSites() const = 0;  // in order of execution
+  // out (n,h,w,out), f32. Asks ctx.Cancelled() between blocks; then out is left undefined.
+  virtual void Forward(Context& ctx, AttentionRuntime& attention, const DenoiserInput& input,
+                       const Tensor& out) const = 0;
+};
+
+}  // namespace fovea

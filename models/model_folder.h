@@ -1,0 +1,42 @@
+// Where models live on disk: diffusers pipelines, single components, names.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/config.h"
+
+namespace fovea {
+
+// One entry of model_index.json, or a component folder alone.
+struct ComponentFolder {
+  std::string name;        // "unet", "vae", "text_encoder", ...; "" for a component folder alone
+  std::string class_name;  // "UNet2DConditionModel"
+  std::filesystem::path folder;
+};
+
+struct ModelFolder {
+  std::filesystem::path folder;
+  std::string name;            // the folder's own name
+  std::string pipeline_class;  // _class_name of model_index.json; "" for a component folder alone
+  std::vector<ComponentFolder> components;  // null entries of model_index.json are left out
+  const ComponentFolder* Find(std::string_view component) const;
+  const ComponentFolder& Get(std::string_view component) const;  // throws kBadFile naming it
+};
+
+// Reads a pipeline folder or a component folder. A component of model_index.json may be a relative
+// path instead of a subfolder: ["diffusers", "AutoencoderKL", "../still-life-unet/vae"].
+ModelFolder OpenModelFolder(const std::filesystem::path& folder);
+
+// `model` is a path, or a name looked up in `search` in order; empty: the built-in model.
+// Throws kBadFile listing where it looked.
+std::filesystem::path FindModel(const std::string& model,
+                                const std::vector<std::filesystem::path>& search);
+// --models, FOVEA_MODELS (colon-separated), ~/.local/share/fovea/models, the built-in ones.
+std::vector<std::filesystem::path> ModelSearchPath(const std::vector<std::string>& from_flags,
+                                                   const std::filesystem::path& built_in);
+
+}  // namespace fovea

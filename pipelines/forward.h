@@ -1,0 +1,44 @@
+// One component, once: named tensors in, named tensors out (`fovea forward`).
+//
+// Names are the argument names of the diffusers / transformers forward; product.md lists them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "attention/attention_site.h"
+#include "models/model_folder.h"
+#include "tensor/host_tensor.h"
+#include "tensor/planning_backend.h"
+
+namespace fovea {
+
+struct ForwardOptions {
+  DType dtype = DType::kF32;
+  bool hidden_states = false;
+  int step = 0, steps = 1;
+  std::stop_token stop;
+};
+
+struct ForwardResult {
+  NamedTensors outputs;
+  double seconds = 0;         // of the pass, packing of weights excluded when it ran before
+  Cost cost;
+  size_t arena_bytes = 0;
+};
+
+class Component {
+ public:
+  // Throws kUnsupported naming a class that we lack and those that we have.
+  static std::unique_ptr<Component> Load(const ComponentFolder& folder, Backend& backend);
+  virtual ~Component() = default;
+  virtual const std::string& ClassName() const = 0;
+  virtual std::vector<AttentionSite> AttentionSites() const = 0;
+  // Checks names, dtypes and shapes of the inputs: throws kUsage saying what is expected.
+  virtual ForwardResult Forward(const NamedTensors& inputs, const ForwardOptions& options) = 0;
+  // Random inputs of the right shapes for a picture of this size: benchmarks.
+  virtual NamedTensors ExampleInputs(int width, int height, int batch) const = 0;
+};
+
+}  // namespace fovea

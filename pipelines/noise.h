@@ -1,0 +1,30 @@
+// Gaussian noise, the same as PyTorch's.
+//
+// One NoiseSource serves one picture: picture i of a batch has its own, seeded s + i, so its bytes
+// do not depend on the batch.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+namespace fovea {
+
+enum class RngKind : unsigned char {
+  kTorch,   // PyTorch's CPU generator: MT19937 and its normal transforms
+  kPhilox,  // PyTorch's CUDA generator: Philox 4x32-10 and Box-Muller, equal on every device
+};
+
+class NoiseSource {
+ public:
+  virtual ~NoiseSource() = default;
+  // Fills one picture's tensor as torch.randn(shape, generator=g) does, in row-major NCHW order.
+  virtual void Normal(std::span<float> out) = 0;
+  // As torch.rand: uniform in [0, 1).
+  virtual void Uniform(std::span<float> out) = 0;
+};
+
+std::unique_ptr<NoiseSource> MakeNoiseSource(RngKind kind, uint64_t seed);
+
+}  // namespace fovea

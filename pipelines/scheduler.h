@@ -1,0 +1,51 @@
+// A sampler: from model outputs to the next latents, with diffusers' semantics.
+//
+// Latents are small, so they live on the host between steps, f32, NCHW; schedulers are plain
+// arithmetic on spans and are tested without a device. A scheduler owns its sigmas and its history
+// and serves one run.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/config.h"
+
+namespace fovea {
+
+// Fills the span (a whole batch, NCHW) with unit noise; called in diffusers' order of draws.
+using DrawNoise = std::function<void(std::span<float>)>;
+
+class Scheduler {
+ public:
+  virtual ~Scheduler() = default;
+  virtual std::string_view Name() const = 0;  // as --sampler: "ddim", "euler_a", ...
+  virtual std::span<const double> Timesteps() const = 0;  // one a call of the model, in order
+  // What unit noise is multiplied by to become the first latents.
+  virtual double InitNoiseSigma() const = 0;
+  // Scales the latents for the model's input at call i (in place on a copy).
+  virtual void ScaleModelInput(int i, std::span<float> latents) const = 0;
+  // Latents after call i, in place. `draw` is called only by samplers that add noise.
+  virtual void Step(int i, std::span<const float> model_output, std::span<float> latents,
+                    const DrawNoise& draw) = 0;
+  // The predicted clean latents of the last step: previews.
+  virtual std::span<const float> PredictedClean() const = 0;
+  // Clean latents plus noise as they stand before call i: image to image starts here.
+  virtual void AddNoise(int i, std::span<const float> noise, std::span<float> latents) const = 0;
+};
+
+struct SamplerChoice {
+  std::string sampler;   // "" : the class named in the config; else a name of SamplerNames()
+  int steps = 25;
+  double eta = 0;        // DDIM's
+};
+
+// Reads scheduler_config.json exactly as diffusers' class does, or, for a named sampler, as that
+// class's from_config does. Throws kUnsupported for classes and values that we lack, named.
+std::unique_ptr<Scheduler> MakeScheduler(const Config& config, const SamplerChoice& choice);
+std::span<const std::string_view> SamplerNames();
+
+}  // namespace fovea

@@ -1,0 +1,22 @@
+// What every forward pass is handed: where to compute, where to put activations, when to stop.
+#pragma once
+
+#include <stop_token>
+
+#include "tensor/arena.h"
+#include "tensor/backend.h"
+
+namespace fovea {
+
+struct Context {
+  Backend& backend;
+  Arena& arena;
+  std::stop_token stop = {};
+  DType dtype = DType::kF32;  // of activations: kF32 or kBF16
+
+  // Models ask between blocks and return early; the caller then discards the output.
+  bool Cancelled() const { return stop.stop_requested(); }
+  Tensor New(const Shape& shape) { return arena.New(shape, dtype); }
+};
+
+}  // namespace fovea

@@ -1,0 +1,13 @@
+// Sums and copies.
+#pragma once
+
+#include "tensor/context.h"
+
+namespace fovea::ops {
+
+// out = a + b, same shapes; out may be a or b.
+void Add(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& out);
+// Same shape, any strides; converts among f32, bf16 and f16; crosses host and device.
+void Copy(Context& ctx, const Tensor& src, const Tensor& dst);
+
+}  // namespace fovea::ops
