@@ -1,6 +1,7 @@
 // Tensors that own their memory, on the host: the inputs and outputs of files and of `forward`.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <string>
