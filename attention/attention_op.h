@@ -56,7 +56,7 @@ class AttentionOp {
                                                      const OpParams& params) const = 0;
 };
 
-std::span<const AttentionOp* const> AttentionOps();       // explicit table in registry.cc
+std::span<const AttentionOp* const> AttentionOps();         // explicit table in registry.cc
 const AttentionOp& FindAttentionOp(std::string_view name);  // throws kUsage listing what exists
 
 }  // namespace fovea

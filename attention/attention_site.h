@@ -12,8 +12,9 @@ enum class SiteKind : unsigned char { kSelf, kCross, kJoint };
 std::string_view Name(SiteKind kind);
 
 struct AttentionSite {
-  std::string path;  // as in the checkpoint: "down_blocks.0.attentions.1.transformer_blocks.0.attn1"
-  int index = 0;     // counts the sites of the model in order of execution
+  std::string
+      path;       // as in the checkpoint: "down_blocks.0.attentions.1.transformer_blocks.0.attn1"
+  int index = 0;  // counts the sites of the model in order of execution
   SiteKind kind = SiteKind::kSelf;
   int heads = 1, head_dim = 64;
   TokenLayout tokens;  // of the queries at the model's own size

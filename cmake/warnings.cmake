@@ -9,3 +9,6 @@ target_compile_options(fovea_options INTERFACE
 # Identical results whatever the optimisation level: no contraction of a*b+c behind our back.
 # Kernels ask for fused multiply-add by name.
 target_compile_options(fovea_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
+# Kernels are built for AVX2 and AVX-512 and chosen at run time; older processors get the portable
+# version.
+target_compile_definitions(fovea_options INTERFACE "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4)")

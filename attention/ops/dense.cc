@@ -1,0 +1,50 @@
+#include "attention/ops/dense.h"
+
+#include <cmath>
+
+#include "attention/kernels/tile_attention.h"
+
+namespace fovea {
+namespace {
+
+class PreparedDense final : public PreparedAttention {
+ public:
+  explicit PreparedDense(const AttentionSpec& spec)
+      : scale_(spec.scale > 0 ? spec.scale : 1 / std::sqrt(static_cast<float>(spec.head_dim))),
+        causal_(spec.causal) {}
+
+  void Run(Context& ctx, const AttentionIo& io) override {
+    TileAttentionCpu(ctx, io, scale_, causal_);
+  }
+
+ private:
+  float scale_;
+  bool causal_;
+};
+
+class Dense final : public AttentionOp {
+ public:
+  std::string_view Name() const override { return "dense"; }
+
+  Support Supports(const AttentionSpec& spec, const OpParams& params) const override {
+    if (!params.empty()) return {false, "dense takes no argument, not " + params[0].first};
+    if (spec.dtype != DType::kF32 && spec.dtype != DType::kBF16) {
+      return {false, "dense computes in f32 or bf16, not " + std::string(fovea::Name(spec.dtype))};
+    }
+    return {};
+  }
+
+  std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec,
+                                             const OpParams&) const override {
+    return std::make_unique<PreparedDense>(spec);
+  }
+};
+
+}  // namespace
+
+const AttentionOp& DenseAttention() {
+  static const Dense op;
+  return op;
+}
+
+}  // namespace fovea
