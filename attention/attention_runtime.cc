@@ -8,12 +8,12 @@ namespace {
 void CheckIo(const AttentionSite& site, const AttentionSpec& spec, const AttentionIo& io) {
   const Shape q{spec.batch, TokenCount(spec.q), spec.heads, spec.head_dim};
   const Shape kv{spec.batch, TokenCount(spec.kv), spec.heads, spec.head_dim};
-  CHECK(io.q.shape == q && io.out.shape == q, site.path + " q " + io.q.shape.ToString());
-  CHECK(io.k.shape == kv && io.v.shape == kv, site.path + " k " + io.k.shape.ToString());
+  ENSURE(io.q.shape == q && io.out.shape == q, site.path + " q " + io.q.shape.ToString());
+  ENSURE(io.k.shape == kv && io.v.shape == kv, site.path + " k " + io.k.shape.ToString());
   for (const Tensor* x : {&io.q, &io.k, &io.v, &io.out}) {
-    CHECK(x->dtype == spec.dtype && x->stride[3] == 1, site.path);
+    ENSURE(x->dtype == spec.dtype && x->stride[3] == 1, site.path);
   }
-  CHECK(io.lse.Empty() || (io.lse.shape == Shape{spec.batch, spec.heads, q[1]} &&
+  ENSURE(io.lse.Empty() || (io.lse.shape == Shape{spec.batch, spec.heads, q[1]} &&
                            io.lse.IsContiguous() && io.lse.dtype == DType::kF32),
         site.path);
 }
@@ -39,7 +39,7 @@ AttentionRuntime::AttentionRuntime() = default;
 AttentionRuntime::~AttentionRuntime() = default;
 
 void AttentionRuntime::BeginStep(int step, int steps) {
-  CHECK(step >= 0 && step < steps);
+  ENSURE(step >= 0 && step < steps);
   step_ = step;
   steps_ = steps;
 }

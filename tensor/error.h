@@ -29,7 +29,8 @@ struct Error : std::runtime_error {
 }  // namespace fovea
 
 // An invariant of our own code; on in all builds. Text after the condition is optional detail.
-#define CHECK(condition, ...)                                                            \
+// (Not called CHECK: Catch2 has that name.)
+#define ENSURE(condition, ...)                                                            \
   do {                                                                                   \
     if (!(condition))                                                                    \
       ::fovea::ThrowCheckFailed(#condition, __FILE__, __LINE__ __VA_OPT__(, ) __VA_ARGS__); \

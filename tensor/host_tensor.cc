@@ -54,7 +54,7 @@ HostTensor HostTensor::ToF32() const {
       Widen(Data<int64_t>(), to, count);
       break;
     case DType::kBool:
-      CHECK(false, "a bool tensor has no f32 form");
+      ENSURE(false, "a bool tensor has no f32 form");
   }
   return result;
 }

@@ -18,7 +18,7 @@ class HostTensor {
   HostTensor(const Shape& shape, DType dtype);
   template <class T>
   HostTensor(const Shape& shape, const std::vector<T>& values) : HostTensor(shape, DTypeOf<T>) {
-    CHECK(static_cast<int64_t>(values.size()) == shape.NumElements());
+    ENSURE(static_cast<int64_t>(values.size()) == shape.NumElements());
     std::copy(values.begin(), values.end(), Data<T>());
   }
 

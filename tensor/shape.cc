@@ -7,7 +7,7 @@
 namespace fovea {
 
 Shape::Shape(std::span<const int64_t> dims) {
-  CHECK(dims.size() <= kMaxRank, "rank " + std::to_string(dims.size()));
+  ENSURE(dims.size() <= kMaxRank, "rank " + std::to_string(dims.size()));
   std::copy(dims.begin(), dims.end(), dim.begin());
   rank = static_cast<int>(dims.size());
 }

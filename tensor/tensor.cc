@@ -30,8 +30,8 @@ bool Tensor::IsContiguous() const {
 
 Tensor Tensor::Slice(int axis, int64_t begin, int64_t size) const {
   if (axis < 0) axis += shape.rank;
-  CHECK(axis >= 0 && axis < shape.rank, "axis " + std::to_string(axis) + " of " + shape.ToString());
-  CHECK(begin >= 0 && size >= 0 && begin <= shape[axis] - size,
+  ENSURE(axis >= 0 && axis < shape.rank, "axis " + std::to_string(axis) + " of " + shape.ToString());
+  ENSURE(begin >= 0 && size >= 0 && begin <= shape[axis] - size,
         std::to_string(begin) + "+" + std::to_string(size) + " of " + shape.ToString());
   Tensor t = *this;
   t.data = static_cast<std::byte*>(data) + begin * stride[axis] * int64_t(SizeOf(dtype));
@@ -40,7 +40,7 @@ Tensor Tensor::Slice(int axis, int64_t begin, int64_t size) const {
 }
 
 Tensor Tensor::Reshape(const Shape& target) const {
-  CHECK(target.NumElements() == NumElements(),
+  ENSURE(target.NumElements() == NumElements(),
         shape.ToString() + " reshaped to " + target.ToString());
   Tensor t = *this;
   t.shape = target;
@@ -62,12 +62,12 @@ Tensor Tensor::Reshape(const Shape& target) const {
     --ours;
     int64_t want = 1;
     while (want < have || (theirs >= 0 && target.dim[theirs] == 1)) {
-      CHECK(theirs >= 0, shape.ToString() + " reshaped to " + target.ToString());
+      ENSURE(theirs >= 0, shape.ToString() + " reshaped to " + target.ToString());
       t.stride[theirs] = inner * want;
       want *= target.dim[theirs--];
       while (want > have && ours >= 0) {
         if (shape.dim[ours] != 1) {
-          CHECK(stride[ours] == dense, "a view of shape " + shape.ToString() +
+          ENSURE(stride[ours] == dense, "a view of shape " + shape.ToString() +
                                            " needs a copy to become " + target.ToString());
           have *= shape.dim[ours];
           dense *= shape.dim[ours];
@@ -76,18 +76,18 @@ Tensor Tensor::Reshape(const Shape& target) const {
       }
       if (want == have) break;
     }
-    CHECK(want == have, shape.ToString() + " reshaped to " + target.ToString());
+    ENSURE(want == have, shape.ToString() + " reshaped to " + target.ToString());
   }
   return t;
 }
 
 Tensor Tensor::Permute(std::initializer_list<int> axes) const {
-  CHECK(static_cast<int>(axes.size()) == shape.rank, "permutation of " + shape.ToString());
+  ENSURE(static_cast<int>(axes.size()) == shape.rank, "permutation of " + shape.ToString());
   Tensor t = *this;
   unsigned seen = 0;
   int i = 0;
   for (int axis : axes) {
-    CHECK(axis >= 0 && axis < shape.rank && !(seen & (1u << axis)),
+    ENSURE(axis >= 0 && axis < shape.rank && !(seen & (1u << axis)),
           "permutation of " + shape.ToString());
     seen |= 1u << axis;
     t.shape.dim[i] = shape.dim[axis];

@@ -43,7 +43,7 @@ struct Tensor {
   // The first element; throws kInternal if T is not the tensor's type. CPU tensors only.
   template <class T>
   T* Data() const {
-    CHECK(dtype == DTypeOf<T>, "tensor of " + std::string(Name(dtype)) + " read as another type");
+    ENSURE(dtype == DTypeOf<T>, "tensor of " + std::string(Name(dtype)) + " read as another type");
     return static_cast<T*>(data);
   }
 };
