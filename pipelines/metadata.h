@@ -1,0 +1,42 @@
+// What a picture says about itself: A1111-style `parameters` text and our own JSON under `fovea`.
+//
+// No times, paths or host names: the same settings give the same bytes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "pipelines/png_file.h"
+#include "pipelines/settings.h"
+
+namespace fovea {
+
+// What the numbers of a picture depend on besides its settings.
+struct Provenance {
+  std::string version;  // of the program
+  std::string device = "cpu";
+  std::string instruction_set;  // "avx512_bf16"; as the CPU backend names it
+  int threads = 1;
+  bool init_latents = false;  // the noise came from a file, which the settings do not hold
+};
+
+struct PictureSettings {
+  GenerateSettings settings;
+  Provenance provenance;
+};
+
+// The text chunks of picture `index` of a run with these resolved settings. The picture is
+// described alone, with its own seed and a batch of one, so that --from renders exactly it. `model`
+// is reduced to the last part of its path.
+PngText PictureText(const GenerateSettings& settings, const Provenance& provenance, int index);
+
+// Reads the `fovea` chunk back; `where` names the picture in messages. Throws kBadFile when the
+// chunk is missing or holds wrong types; values are checked by whoever uses them. Pure; fuzzed.
+PictureSettings ReadPictureSettings(const PngText& text, const std::string& where);
+
+// Every field by its name. Absent seeds are null.
+nlohmann::ordered_json SettingsToJson(const GenerateSettings& settings);
+
+}  // namespace fovea
