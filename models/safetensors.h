@@ -20,6 +20,8 @@ struct TensorEntry {
   DType dtype = DType::kF32;
   Shape shape;
   uint64_t begin = 0, end = 0;  // bytes in the data section
+  std::string file_dtype;       // as the file spells it: "F16"
+  std::string refusal;  // why it cannot be viewed (dtype and shape are then unset), or empty
 };
 
 struct SafetensorsHeader {
@@ -40,7 +42,8 @@ class SafetensorsFile {
   ~SafetensorsFile();
   const std::filesystem::path& Path() const { return path_; }
   const SafetensorsHeader& Header() const { return header_; }
-  Tensor View(const TensorEntry& entry) const;  // may be unaligned for its type
+  // May be unaligned for its type. Throws kBadFile for an entry with a refusal.
+  Tensor View(const TensorEntry& entry) const;
   // Tells the kernel that these bytes have been copied elsewhere and need not stay resident.
   void Forget(const Tensor& view) const;
 
@@ -52,9 +55,9 @@ class SafetensorsFile {
   size_t size_ = 0;
 };
 
-// Reads a small file whole.
+// Reads a small file whole; every tensor must be viewable.
 NamedTensors ReadSafetensors(const std::filesystem::path& path);
-// Writes under a temporary name, then renames. Throws kBadFile.
+// Writes under a temporary name, then renames. Throws kBadFile. Equal content gives equal bytes.
 void WriteSafetensors(const std::filesystem::path& path, const NamedTensors& tensors,
                       const std::map<std::string, std::string>& metadata = {});
 
