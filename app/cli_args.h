@@ -1,0 +1,67 @@
+// Flags of the command line: names, bounds, help. CLI11 stays behind this file.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fovea {
+
+// The flags of one subcommand. Values are stored into the variables given here, which must live
+// until ParseArguments returns; a flag that is not given leaves its variable alone. `names` is
+// "-W,--width"; a name without dashes is a positional argument. `otherwise` is shown as the
+// default. A value that does not parse throws kUsage naming the flag.
+class Flags {
+ public:
+  struct Parser;  // CLI11's
+  explicit Flags(Parser& parser) : parser_(parser) {}
+
+  void Switch(const std::string& names, bool& value, const std::string& help);
+  void Text(const std::string& names, const std::string& placeholder,
+            std::optional<std::string>& value, const std::string& help,
+            const std::string& otherwise = {});
+  void TextList(const std::string& names, const std::string& placeholder,
+                std::vector<std::string>& values, const std::string& help);
+  void Whole(const std::string& names, std::optional<int64_t>& value, int64_t low, int64_t high,
+             const std::string& help, const std::string& otherwise = {});
+  void Choice(const std::string& names, std::optional<std::string>& value,
+              const std::vector<std::string>& choices, const std::string& help,
+              const std::string& otherwise);
+  // `parse` gets the text and throws kUsage.
+  void Value(const std::string& names, const std::string& placeholder,
+             const std::function<void(const std::string&)>& parse, const std::string& help,
+             const std::string& otherwise = {});
+
+ private:
+  Parser& parser_;
+};
+
+// Throw kUsage naming the flag, the text and the bounds.
+int64_t ParseWhole(const std::string& flag, const std::string& text, int64_t low, int64_t high);
+uint64_t ParseSeed(const std::string& flag, const std::string& text);
+double ParseReal(const std::string& flag, const std::string& text, double low, double high);
+// A prompt goes into pictures and JSON: throws kUsage if it is not UTF-8.
+void CheckUtf8(const std::string& flag, const std::string& text);
+
+struct Command {
+  std::string name;  // "generate", or "bench model" for a command in a group
+  std::string help;
+  std::function<void(Flags&)> add_flags;
+  std::function<int()> run;  // returns the exit code; throws
+};
+
+struct CommandLine {
+  std::string program, version, about;
+  std::vector<Command> commands;
+};
+
+// The command that the arguments name, its variables filled; null when --help or --version was
+// asked for, whose text then goes to standard output. Throws kUsage.
+const Command* ParseArguments(const CommandLine& line, int argc, char** argv);
+
+}  // namespace fovea
