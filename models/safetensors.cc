@@ -107,12 +107,17 @@ Tensor SafetensorsFile::View(const TensorEntry& entry) const {
   return Tensor::Contiguous(data, entry.shape, entry.dtype);
 }
 
+bool SafetensorsFile::Holds(const Tensor& tensor) const {
+  const auto data = reinterpret_cast<uintptr_t>(tensor.data);
+  const auto map = reinterpret_cast<uintptr_t>(map_);
+  return data >= map && data + tensor.Bytes() <= map + size_;
+}
+
 void SafetensorsFile::Forget(const Tensor& view) const {
   // Only whole pages inside the view: its first and last may hold a neighbour's bytes.
+  ENSURE(Holds(view), "view of another file");
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   const auto data = reinterpret_cast<uintptr_t>(view.data);
-  const auto map = reinterpret_cast<uintptr_t>(map_);
-  ENSURE(data >= map && data + view.Bytes() <= map + size_, "view of another file");
   const uintptr_t begin = (data + page - 1) / page * page;
   const uintptr_t end = (data + view.Bytes()) / page * page;
   if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);

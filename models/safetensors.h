@@ -44,6 +44,7 @@ class SafetensorsFile {
   const SafetensorsHeader& Header() const { return header_; }
   // May be unaligned for its type. Throws kBadFile for an entry with a refusal.
   Tensor View(const TensorEntry& entry) const;
+  bool Holds(const Tensor& tensor) const;  // whether its bytes are this file's
   // Tells the kernel that these bytes have been copied elsewhere and need not stay resident.
   void Forget(const Tensor& view) const;
 

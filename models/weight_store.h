@@ -1,7 +1,8 @@
 // The tensors of one component's checkpoint: one file, or shards with an index.
 //
-// Loading is strict. Every tensor of the files must be read by the model or be in the table of names
-// known to be ignorable; every tensor that the model asks for must exist in the expected shape.
+// Loading is strict. Every tensor of the files must be read by the model or be in the table of
+// names known to be ignorable; every tensor that the model asks for must exist in the expected
+// shape.
 #pragma once
 
 #include <deque>
@@ -20,31 +21,50 @@ namespace fovea {
 
 class WeightStore {
  public:
-  // A .safetensors file, or a folder with <stem>.safetensors, <stem>.fp16.safetensors or
-  // <stem>.safetensors.index.json for stem "diffusion_pytorch_model" or "model".
+  // A .safetensors file, or a folder searched as models/weight_files.h says.
   static std::shared_ptr<WeightStore> Open(const std::filesystem::path& path);
 
   bool Has(std::string_view name) const;
-  // A view of the mapped file, marked as read. Throws kBadFile naming the file, the tensor and, on
-  // a mismatch, both shapes.
+  // The file's shape, to choose between forms of one weight. Throws as Get does; not marked as
+  // read.
+  Shape ShapeOf(std::string_view name) const;
+  // Floats, marked as read: a view of the mapped file in the file's dtype; where the file holds
+  // them misaligned or as f64, an aligned copy (f64 as f32) that the store keeps. Throws kBadFile
+  // naming the file, the tensor and, on a mismatch, both shapes.
   Tensor Get(std::string_view name, const Shape& expected) const;
-  // The same as f32: a view where the file holds aligned f32, else a converted copy that the store
-  // keeps. For small parameters (norms, biases).
+  // The same as f32: converted where the file holds another type. For norms, biases.
   Tensor GetF32(std::string_view name, const Shape& expected) const;
+  bool IsMapped(const Tensor& tensor) const;  // whether its bytes are the file's
   // Throws kBadFile listing the tensors that nothing has read and the table does not excuse.
   void CheckAllRead() const;
-  // Mapped bytes, and bytes of converted copies.
+  // Bytes of the files' data, and of the copies.
   size_t MappedBytes() const;
   size_t ConvertedBytes() const { return converted_bytes_; }
   std::vector<TensorEntry> Entries() const;  // sorted by name
   const std::string& Where() const { return where_; }
 
  private:
-  struct Slot;
+  struct Slot {
+    const SafetensorsFile* file = nullptr;
+    const TensorEntry* entry = nullptr;
+    bool read = false;
+    const HostTensor* copy = nullptr;  // aligned, for Get
+    const HostTensor* f32 = nullptr;   // for GetF32
+  };
+  struct Hash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+
+  void AddShards(const std::map<std::string, std::string>& weight_map);
+  Slot& Find(std::string_view name, const Shape* expected) const;
+  Slot& Read(std::string_view name, const Shape& expected) const;
+  const HostTensor* Keep(HostTensor tensor) const;
+
   std::string where_;
   std::vector<std::shared_ptr<const SafetensorsFile>> files_;
-  std::unordered_map<std::string, Slot> slots_;
-  mutable std::deque<HostTensor> converted_;
+  mutable std::unordered_map<std::string, Slot, Hash, std::equal_to<>> slots_;
+  std::vector<std::string> unlisted_;  // in a shard, but not in the index
+  mutable std::deque<HostTensor> copies_;
   mutable size_t converted_bytes_ = 0;
 };
 
@@ -54,15 +74,16 @@ class WeightScope {
  public:
   explicit WeightScope(const WeightStore& store, std::string prefix = {})
       : store_(&store), prefix_(std::move(prefix)) {}
-  WeightScope Sub(std::string_view name) const;      // prefix + name + "."
+  WeightScope Sub(std::string_view name) const;             // prefix + name + "."
   WeightScope Sub(std::string_view name, int index) const;  // prefix + name.index.
   bool Has(std::string_view name) const;
   const std::string& Prefix() const { return prefix_; }
-  std::string Path() const;                          // the prefix without its last dot
+  std::string Path() const;  // the prefix without its last dot
 
   Tensor Get(std::string_view name, const Shape& expected) const;
   Tensor F32(std::string_view name, const Shape& expected) const;
-  // name.weight (out, in) and, if asked, name.bias (out).
+  // name.weight (out, in) and, if asked, name.bias (out). A 1x1 filter bank (out, in, 1, 1) serves
+  // as a matrix and a matrix as a 1x1 filter bank: checkpoints hold the same weights either way.
   Weight Linear(std::string_view name, int64_t in, int64_t out, bool bias = true) const;
   Weight Conv2d(std::string_view name, int64_t in, int64_t out, int kernel, bool bias = true) const;
 

@@ -1,0 +1,181 @@
+#include "models/model_folder.h"
+
+#include <cstdlib>
+
+#include <nlohmann/json.hpp>
+
+#include "models/json_text.h"
+#include "tensor/error.h"
+
+namespace fovea {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr const char* kBuiltInModel = "still-life-unet";
+
+[[noreturn]] void Bad(const std::string& where, const std::string& what) {
+  throw Error(ErrorCode::kBadFile, where + ": " + what);
+}
+
+bool IsFile(const fs::path& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
+
+bool IsFolder(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+
+bool IsPlainName(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
+}
+
+// One field of model_index.json: ["diffusers", "UNet2DConditionModel"], with or without a path.
+// Nothing for a setting (a flag, a number) or a component that the pipeline does without.
+std::optional<ComponentFolder> ParseComponent(const std::string& name, const json& value,
+                                              const fs::path& folder, const std::string& where) {
+  if (!value.is_array()) return std::nullopt;
+  const std::string expected =
+      Printable(name) +
+      " must be [library, class], [null, null] or [library, class, path], but is ";
+  if (value.size() != 2 && value.size() != 3) Bad(where, expected + Brief(value));
+  if (value[0].is_null() && value[1].is_null()) return std::nullopt;
+  for (const json& item : value) {
+    if (!item.is_string()) Bad(where, expected + Brief(value));
+  }
+  if (!IsPlainName(name)) Bad(where, "component " + Printable(name) + " is not a folder's name");
+  ComponentFolder out{
+      .name = name, .class_name = value[1].get<std::string>(), .folder = folder / name};
+  if (value.size() == 3) {
+    const auto& text = value[2].get_ref<const std::string&>();
+    if (text.empty() || text.find('\0') != std::string::npos || fs::path(text).is_absolute()) {
+      Bad(where, Printable(name) + " must name a relative path, but names " + Brief(value[2]));
+    }
+    out.folder = (folder / text).lexically_normal();
+  }
+  return out;
+}
+
+ModelFolder OpenPipeline(const fs::path& folder) {
+  const fs::path index_path = folder / "model_index.json";
+  const Config index = Config::ReadFile(index_path);
+  ModelFolder out;
+  out.pipeline_class = index.ClassName();
+  for (const auto& [name, value] : index.Json().items()) {
+    if (name.starts_with('_')) continue;
+    if (auto component = ParseComponent(name, value, folder, index_path.string())) {
+      out.components.push_back(std::move(*component));
+    }
+  }
+  if (out.components.empty()) Bad(index_path.string(), "names no components");
+  return out;
+}
+
+bool IsModel(const fs::path& path) {
+  return IsFile(path) || IsFile(path / "model_index.json") || IsFile(path / "config.json");
+}
+
+// Where people's programs keep models below the folder that their setting names: our own and
+// diffusers' caches are flat; A1111 has models/Stable-diffusion, ComfyUI models/checkpoints and
+// models/diffusers, and either may be named with or without "models".
+constexpr const char* kSubfolders[] = {
+    "",       "diffusers",        "Stable-diffusion",        "checkpoints",
+    "models", "models/diffusers", "models/Stable-diffusion", "models/checkpoints",
+};
+
+}  // namespace
+
+const ComponentFolder* ModelFolder::Find(std::string_view component) const {
+  for (const ComponentFolder& candidate : components) {
+    if (candidate.name == component) return &candidate;
+  }
+  return nullptr;
+}
+
+const ComponentFolder& ModelFolder::Get(std::string_view component) const {
+  const ComponentFolder* found = Find(component);
+  if (found == nullptr) {
+    std::string names;
+    for (const ComponentFolder& candidate : components) {
+      if (!candidate.name.empty()) names += (names.empty() ? "" : ", ") + candidate.name;
+    }
+    Bad(folder.string(),
+        "has no component " + Printable(component) +
+            (names.empty() ? "; it is a component folder alone" : "; it has " + names));
+  }
+  if (!IsFolder(found->folder)) {
+    Bad(folder.string(),
+        "component " + found->name + " is missing: there is no folder " + found->folder.string());
+  }
+  return *found;
+}
+
+ModelFolder OpenModelFolder(const fs::path& folder) {
+  std::error_code error;
+  if (!fs::exists(folder, error)) Bad(folder.string(), "does not exist");
+  if (!IsFolder(folder)) {
+    Bad(folder.string(), "is a file; a model is a folder with model_index.json or config.json");
+  }
+  ModelFolder out;
+  if (IsFile(folder / "model_index.json")) {
+    out = OpenPipeline(folder);
+  } else if (IsFile(folder / "config.json")) {
+    const Config config = Config::ReadFile(folder / "config.json");
+    out.components.push_back({.name = "", .class_name = config.ClassName(), .folder = folder});
+  } else {
+    Bad(folder.string(), "is not a model: it has neither model_index.json nor config.json");
+  }
+  out.folder = folder;
+  // "models/x/." and "models/x/" are called x, too.
+  const fs::path whole = fs::absolute(folder, error).lexically_normal();
+  out.name =
+      whole.has_filename() ? whole.filename().string() : whole.parent_path().filename().string();
+  return out;
+}
+
+fs::path FindModel(const std::string& model, const std::vector<fs::path>& search) {
+  std::error_code error;
+  if (!model.empty() && fs::exists(model, error)) return model;
+  const fs::path name = model.empty() ? kBuiltInModel : model;
+  const auto parts = name.lexically_normal();
+  const bool is_name = !name.is_absolute() && *parts.begin() != ".." && *parts.begin() != ".";
+  std::string looked;
+  if (is_name) {
+    for (const fs::path& root : search) {
+      for (const char* subfolder : kSubfolders) {
+        const fs::path candidate = root / subfolder / name;
+        if (IsModel(candidate)) return candidate;
+        fs::path file = candidate;
+        file += ".safetensors";
+        if (IsFile(file)) return file;
+      }
+      looked += (looked.empty() ? "" : ", ") + root.string();
+    }
+  }
+  Bad("model " + Printable(name.string()),
+      looked.empty() ? "does not exist" : "is neither a path nor in " + looked);
+}
+
+std::vector<fs::path> ModelSearchPath(const std::vector<std::string>& from_flags,
+                                      const fs::path& built_in) {
+  std::vector<fs::path> out(from_flags.begin(), from_flags.end());
+  if (const char* variable = std::getenv("FOVEA_MODELS")) {
+    const std::string_view list = variable;
+    for (size_t begin = 0; begin <= list.size();) {
+      const size_t end = std::min(list.find(':', begin), list.size());
+      if (end > begin) out.emplace_back(list.substr(begin, end - begin));
+      begin = end + 1;
+    }
+  }
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
+    out.push_back(fs::path(home) / ".local/share/fovea/models");
+  }
+  if (!built_in.empty()) out.push_back(built_in);
+  return out;
+}
+
+}  // namespace fovea
