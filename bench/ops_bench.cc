@@ -1,0 +1,113 @@
+// The operations that carry a U-Net, at the shapes of Stable Diffusion 1.5 (512 x 512, batch 2).
+//
+// fovea-bench-ops --benchmark_filter=Conv2d ; GFLOP/s is the counter "flops".
+#include <benchmark/benchmark.h>
+
+#include <random>
+
+#include "attention/kernels/tile_attention.h"
+#include "tensor/host_tensor.h"
+#include "tensor/ops/conv2d.h"
+#include "tensor/ops/group_norm.h"
+#include "tensor/ops/linear.h"
+
+namespace fovea {
+namespace {
+
+struct Bench {
+  std::unique_ptr<Backend> backend = MakeCpuBackend();
+  Arena arena{*backend, size_t{256} << 20};
+  Context ctx{*backend, arena};
+};
+
+HostTensor Random(const Shape& shape) {
+  HostTensor x(shape, DType::kF32);
+  std::mt19937 generator(1);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  for (int64_t i = 0; i < x.NumElements(); ++i) x.Data<float>()[i] = uniform(generator);
+  return x;
+}
+
+void Report(benchmark::State& state, double flops) {
+  state.counters["flops"] = benchmark::Counter(flops * static_cast<double>(state.iterations()),
+                                               benchmark::Counter::kIsRate);
+}
+
+void BM_Conv2d(benchmark::State& state) {
+  const int64_t channels = state.range(0), side = state.range(1);
+  Bench b;
+  const HostTensor x = Random({2, side, side, channels}), w = Random({channels, channels, 3, 3});
+  const HostTensor bias = Random({channels});
+  HostTensor out({2, side, side, channels}, DType::kF32);
+  const Weight weight{w.View(), bias.View()};
+  const Conv2dParams params{1, 1, 1, 1, 1};
+  for (auto _ : state) ops::Conv2d(b.ctx, x.View(), weight, params, out.View());
+  Report(state, 2.0 * 9 * static_cast<double>(2 * side * side * channels * channels));
+}
+BENCHMARK(BM_Conv2d)
+    ->Args({320, 64})
+    ->Args({640, 32})
+    ->Args({1280, 16})
+    ->Args({1280, 8})
+    ->Args({512, 64})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+
+void BM_Linear(benchmark::State& state) {
+  const int64_t rows = state.range(0), in = state.range(1), out_features = state.range(2);
+  Bench b;
+  const HostTensor x = Random({rows, in}), w = Random({out_features, in});
+  HostTensor out({rows, out_features}, DType::kF32);
+  const Weight weight{w.View(), {}};
+  for (auto _ : state) ops::Linear(b.ctx, x.View(), weight, out.View());
+  Report(state, 2.0 * static_cast<double>(rows * in * out_features));
+}
+BENCHMARK(BM_Linear)
+    ->Args({8192, 320, 320})
+    ->Args({8192, 320, 2560})
+    ->Args({2048, 640, 5120})
+    ->Args({512, 1280, 10240})
+    ->Args({2, 320, 1280})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+
+void BM_GroupNorm(benchmark::State& state) {
+  const int64_t channels = state.range(0), side = state.range(1);
+  Bench b;
+  const HostTensor x = Random({2, side, side, channels}), gamma = Random({channels});
+  HostTensor out({2, side, side, channels}, DType::kF32);
+  GroupNormParams params;
+  params.gamma = gamma.View();
+  params.beta = gamma.View();
+  params.act = Act::kSilu;
+  for (auto _ : state) ops::GroupNorm(b.ctx, x.View(), params, out.View());
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(x.Bytes()) * 2);
+}
+BENCHMARK(BM_GroupNorm)
+    ->Args({320, 64})
+    ->Args({1280, 16})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+
+void BM_TileAttention(benchmark::State& state) {
+  const int64_t t = state.range(0), kv = state.range(1), heads = state.range(2), d = state.range(3);
+  Bench b;
+  const HostTensor q = Random({2, t, heads, d}), k = Random({2, kv, heads, d});
+  HostTensor out({2, t, heads, d}, DType::kF32);
+  const AttentionIo io{q.View(), k.View(), k.View(), out.View(), {}};
+  for (auto _ : state) TileAttentionCpu(b.ctx, io, 0.125f, false);
+  Report(state, 4.0 * static_cast<double>(2 * t * kv * heads * d));
+}
+BENCHMARK(BM_TileAttention)
+    ->Args({4096, 4096, 8, 40})
+    ->Args({1024, 1024, 8, 80})
+    ->Args({256, 256, 8, 160})
+    ->Args({4096, 77, 8, 40})
+    ->Args({4096, 4096, 1, 512})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace fovea
+
+BENCHMARK_MAIN();
