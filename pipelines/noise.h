@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -25,6 +26,7 @@ class NoiseSource {
   virtual void Uniform(std::span<float> out) = 0;
 };
 
+std::optional<RngKind> ParseRngKind(std::string_view name);  // "torch" or "philox"
 std::unique_ptr<NoiseSource> MakeNoiseSource(RngKind kind, uint64_t seed);
 
 }  // namespace fovea
