@@ -1,0 +1,146 @@
+"""Makes tests/golden/forward: one forward pass of every class, by diffusers and transformers.
+
+A case is a folder:
+  config.json      as the library writes it
+  tensors.json     the checkpoint: name -> shape; the values come from formula.py
+  case.json        dtype of the checkpoint, inputs and outputs of each run, versions, and per output
+                   the largest difference between the reference in f32 and in f64
+  io.safetensors   "R.in.NAME" and "R.out.NAME" for run R; outputs computed in f64, stored in f32
+"""
+
+import argparse
+import json
+import os
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_torch_file
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+import formula
+import forward_cases
+import reference
+
+CLIP_CLASSES = {c.__name__: c for c in (CLIPTextModel, CLIPTextModelWithProjection)}
+
+
+def make_inputs(spec, seed):
+    rng = np.random.default_rng(seed)
+    inputs = {}
+    for name, value in spec.items():
+        if isinstance(value, tuple):
+            kind, shape = value
+            value = (rng.standard_normal(shape) if kind == "normal" else rng.uniform(-1, 1, shape))
+            value = value.astype(np.float32)
+        inputs[name] = value
+    return inputs
+
+
+def unet_forward(model, inputs):
+    return {"sample": model(**inputs).sample}
+
+
+def vae_forward(model, inputs):
+    if "z" in inputs:
+        return {"sample": model.decode(inputs["z"]).sample}
+    posterior = model.encode(inputs["x"]).latent_dist
+    return {"mean": posterior.mean, "logvar": posterior.logvar}
+
+
+def clip_forward(model, inputs):
+    output = model(**inputs, output_hidden_states=True)
+    pooled = "text_embeds" if hasattr(output, "text_embeds") else "pooler_output"
+    outputs = {"last_hidden_state": output.last_hidden_state, pooled: output[pooled]}
+    outputs.update({f"hidden_states.{k}": h for k, h in enumerate(output.hidden_states)})
+    return outputs
+
+
+def diffusers_config(model, sparse, config):
+    if sparse:
+        return {"_class_name": type(model).__name__, "_diffusers_version": "0.6.0", **config}
+    return json.loads(model.to_json_string())
+
+
+def transformers_config(model, config):
+    if "transformers_version" in config:  # an old file, as it stands
+        return {"architectures": [type(model).__name__], **config}
+    model.config.architectures = [type(model).__name__]
+    return json.loads(model.config.to_json_string())
+
+
+def write_case(root, name, dtype, model, config, shapes, specs, forward):
+    folder = reference.fresh_folder(os.path.join(root, name))
+    tensors, runs, effects = {}, [], {}
+    for r, spec in enumerate(specs):
+        inputs = make_inputs(spec, seed=1000 + r)
+        torch_inputs = {k: torch.from_numpy(v) for k, v in inputs.items()}
+        outputs, errors = reference.run(model, forward, torch_inputs, effects)
+        tensors.update({f"{r}.in.{k}": v for k, v in inputs.items()})
+        tensors.update({f"{r}.out.{k}": v.float().numpy().copy() for k, v in outputs.items()})
+        runs.append({"inputs": sorted(inputs), "reference_f32_error": errors})
+    reference.check_effects(name, effects)
+    reference.write_json(os.path.join(folder, "config.json"), config)
+    reference.write_shapes(os.path.join(folder, "tensors.json"), shapes)
+    reference.write_json(os.path.join(folder, "case.json"), {
+        "class": type(model).__name__, "dtype": dtype, "seed": 1000, "runs": runs,
+        "versions": reference.versions()})
+    save_file(tensors, os.path.join(folder, "io.safetensors"))
+    rms = {k: float(v.double().pow(2).mean().sqrt()) for k, v in outputs.items()}
+    print(f"{name}: {sum(np.prod(s) for s in shapes.values())} weights, rms {rms}, f32 {errors}")
+
+
+def make_unets(root):
+    for name, dtype, sparse, config, runs in forward_cases.UNETS:
+        model = UNet2DConditionModel.from_config(config)
+        shapes = reference.fill(model, dtype)
+        write_case(root, name, dtype, model, diffusers_config(model, sparse, config), shapes, runs,
+                   unet_forward)
+
+
+def make_vaes(root):
+    for name, dtype, sparse, names, config, runs in forward_cases.VAES:
+        model = AutoencoderKL.from_config(config)
+        file_name = reference.old_attention_name if names == "old" else lambda n: n
+        shapes = reference.fill(model, dtype, file_name)
+        write_case(root, name, dtype, model, diffusers_config(model, sparse, config), shapes, runs,
+                   vae_forward)
+
+
+def make_clips(root):
+    for name, dtype, class_name, prefix, config, runs in forward_cases.CLIPS:
+        model = CLIP_CLASSES[class_name](CLIPTextConfig(**config))
+
+        def file_name(parameter, prefix=prefix):
+            return parameter if parameter.startswith("text_") else prefix + parameter
+
+        shapes = reference.fill(model, dtype, file_name)
+        write_case(root, name, dtype, model, transformers_config(model, config), shapes, runs,
+                   clip_forward)
+
+
+def make_formula_samples(path):
+    """A few tensors in full: the C++ twin of the formula is compared with them bit by bit."""
+    shapes = {
+        "conv_in.weight": [5, 3, 3, 3], "conv_in.bias": [5], "norm1.weight": [17],
+        "text_model.embeddings.token_embedding.weight": [9, 4], "proj.weight": [7, 11], "": [1]}
+    types = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+    save_torch_file({f"{dtype}:{name}": torch.from_numpy(formula.weight(name, shape)).to(kind)
+                     for name, shape in shapes.items() for dtype, kind in types.items()}, path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    here = os.path.dirname(os.path.abspath(__file__))
+    parser.add_argument("--out", default=os.path.join(here, "../../tests/golden"))
+    parser.add_argument("--only", default="unet vae clip", help="kinds of cases to make")
+    args = parser.parse_args()
+    make_formula_samples(os.path.join(args.out, "formula.safetensors"))
+    makers = {"unet": make_unets, "vae": make_vaes, "clip": make_clips}
+    for kind in args.only.split():
+        makers[kind](os.path.join(args.out, "forward"))
+
+
+if __name__ == "__main__":
+    main()
