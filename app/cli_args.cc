@@ -129,15 +129,23 @@ void Flags::Whole(const std::string& names, std::optional<int64_t>& value, int64
 void Flags::Choice(const std::string& names, std::optional<std::string>& value,
                    const std::vector<std::string>& choices, const std::string& help,
                    const std::string& otherwise) {
-  std::string list;
-  for (const std::string& choice : choices) list += (list.empty() ? "" : "|") + choice;
-  const auto parse = [&value, flag = MainName(names), choices, list](const std::string& text) {
-    if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
-      BadValue(flag, text, "one of " + list);
-    }
+  const auto parse = [&value, flag = MainName(names), choices](const std::string& text) {
+    CheckChoice(flag, text, choices);
     value = text;
   };
-  Value(names, list, parse, help, otherwise);
+  Value(names, ListOf(choices), parse, help, otherwise);
+}
+
+std::string ListOf(const std::vector<std::string>& choices) {
+  std::string list;
+  for (const std::string& choice : choices) list += (list.empty() ? "" : "|") + choice;
+  return list;
+}
+
+void CheckChoice(const std::string& flag, const std::string& text,
+                 const std::vector<std::string>& choices) {
+  if (choices.empty() || std::find(choices.begin(), choices.end(), text) != choices.end()) return;
+  BadValue(flag, text, "one of " + ListOf(choices));
 }
 
 int64_t ParseWhole(const std::string& flag, const std::string& text, int64_t low, int64_t high) {

@@ -45,6 +45,9 @@ class Flags {
 int64_t ParseWhole(const std::string& flag, const std::string& text, int64_t low, int64_t high);
 uint64_t ParseSeed(const std::string& flag, const std::string& text);
 double ParseReal(const std::string& flag, const std::string& text, double low, double high);
+std::string ListOf(const std::vector<std::string>& choices);  // "a|b|c"
+void CheckChoice(const std::string& flag, const std::string& text,
+                 const std::vector<std::string>& choices);  // no choices: anything goes
 // A prompt goes into pictures and JSON: throws kUsage if it is not UTF-8.
 void CheckUtf8(const std::string& flag, const std::string& text);
 

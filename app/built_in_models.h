@@ -1,0 +1,12 @@
+// Where the models that come with the program are.
+#pragma once
+
+#include <filesystem>
+
+namespace fovea {
+
+// The folder "models" under, in this order: the environment variable FOVEA_ASSETS, ../share/fovea
+// beside the program, the source tree that it was built from. The last one if none exists.
+std::filesystem::path BuiltInModelsFolder();
+
+}  // namespace fovea

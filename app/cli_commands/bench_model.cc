@@ -1,0 +1,107 @@
+// `fovea bench model`: how fast one component runs, against what the processor can do.
+#include <algorithm>
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+#include "app/cli_commands/commands.h"
+#include "app/common_flags.h"
+#include "app/exit_code.h"
+#include "app/host_memory.h"
+#include "app/stop_signals.h"
+#include "pipelines/forward.h"
+#include "tensor/cpu_info.h"
+#include "tensor/error.h"
+#include "tensor/threads.h"
+
+namespace fovea {
+namespace {
+
+struct BenchFlags {
+  CommonFlags common;
+  ModelFlags models;
+  std::optional<int64_t> width, height, batch, repeat;
+
+  void Add(Flags& flags);
+};
+
+void BenchFlags::Add(Flags& flags) {
+  models.Add(flags);
+  models.AddComponent(flags);
+  flags.Whole("-W,--width", width, 1, 65536, "picture width", "the model's");
+  flags.Whole("-H,--height", height, 1, 65536, "picture height", "the model's");
+  flags.Whole("-b,--batch", batch, 1, 1024, "pictures at once", "1");
+  flags.Whole("--repeat", repeat, 1, 10000, "timed passes, after one to warm up", "5");
+  common.Add(flags);
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+int RunBench(const BenchFlags& flags) {
+  flags.common.Apply();
+  const StopSignals signals;
+  const ModelFolder folder = flags.models.Open(flags.models.model.value_or(""));
+  const ComponentFolder& chosen = flags.models.Choose(folder);
+  const auto backend = MakeCpuBackend();
+  const auto component = Component::Load(chosen, *backend);
+
+  // Zero is the model's own size.
+  const int width = static_cast<int>(flags.width.value_or(0));
+  const int height = static_cast<int>(flags.height.value_or(0));
+  const int batch = static_cast<int>(flags.batch.value_or(1));
+  const NamedTensors inputs = component->ExampleInputs(width, height, batch);
+  ForwardOptions options;
+  options.dtype = flags.common.ComputeType();
+  options.stop = signals.Token();
+
+  std::vector<double> seconds;
+  double flops = 0;
+  const int64_t repeat = flags.repeat.value_or(5);
+  for (int64_t i = 0; i <= repeat; ++i) {
+    const ForwardResult result = component->Forward(inputs, options);
+    signals.ThrowIfStopped();
+    flops = result.cost.flops;
+    if (i > 0) seconds.push_back(result.seconds);  // the first pass packs weights
+  }
+  const double median = Median(seconds);
+  const double gflops = flops / 1e9 / median;
+  const double peak = MeasurePeakGflops(options.dtype);
+  const double peak_memory = static_cast<double>(PeakMemoryBytes()) / 1e6;
+  if (flags.common.json) {
+    nlohmann::ordered_json json;
+    json["component"] = chosen.name.empty() ? component->ClassName() : chosen.name;
+    json["width"] = width;
+    json["height"] = height;
+    json["batch"] = batch;
+    json["dtype"] = Name(options.dtype);
+    json["threads"] = NumThreads();
+    json["seconds"] = median;
+    json["gflop"] = flops / 1e9;
+    json["gflops"] = gflops;
+    json["peak_gflops"] = peak;
+    json["share_of_peak"] = gflops / peak;
+    json["peak_memory_mb"] = peak_memory;
+    PrintJson(json);
+  } else {
+    std::printf(
+        "%s %dx%d batch %d, %s, %d threads: %.4f s, %.1f GFLOP, %.1f GFLOP/s, %.0f %% of %.0f\n",
+        component->ClassName().c_str(), width, height, batch,
+        std::string(Name(options.dtype)).c_str(), NumThreads(), median, flops / 1e9, gflops,
+        100 * gflops / peak, peak);
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+Command BenchModelCommand() {
+  const auto flags = std::make_shared<BenchFlags>();
+  return {"bench model", "time one component", [flags](Flags& parser) { flags->Add(parser); },
+          [flags] { return RunBench(*flags); }};
+}
+
+}  // namespace fovea

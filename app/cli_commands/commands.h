@@ -1,0 +1,13 @@
+// The subcommands of `fovea`, one file each.
+#pragma once
+
+#include "app/cli_args.h"
+
+namespace fovea {
+
+Command GenerateCommand();
+Command ForwardCommand();
+Command InfoCommand();
+Command BenchModelCommand();
+
+}  // namespace fovea

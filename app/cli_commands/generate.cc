@@ -1,0 +1,198 @@
+// `fovea generate`: from a prompt to pictures.
+#include <chrono>
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+#include "app/cli_commands/commands.h"
+#include "app/cli_commands/generate_flags.h"
+#include "app/cli_commands/generate_outputs.h"
+#include "app/exit_code.h"
+#include "app/host_memory.h"
+#include "app/progress.h"
+#include "app/stop_signals.h"
+#include "models/safetensors.h"
+#include "pipelines/text_to_image.h"
+#include "tensor/cpu_info.h"
+#include "tensor/error.h"
+#include "tensor/threads.h"
+#include "tensor/trace.h"
+
+namespace fovea {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double Since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+Provenance HereAndNow(const GenerateFlags& flags) {
+  Provenance here;
+  here.version = FOVEA_VERSION;
+  here.instruction_set = InstructionSetName();
+  here.threads = NumThreads();
+  here.init_latents = flags.init_latents.has_value();
+  return here;
+}
+
+// The bytes of a picture depend on these, too.
+void WarnIfElsewhere(const GenerateFlags& flags, const Provenance& then, const Provenance& now) {
+  if (!flags.from) return;
+  if (then.threads == now.threads && then.instruction_set == now.instruction_set) return;
+  PrintWarning(*flags.from + " was made with " + std::to_string(then.threads) + " threads on " +
+               then.instruction_set + ", this run has " + std::to_string(now.threads) + " on " +
+               now.instruction_set + "; the last bits may differ");
+}
+
+ModelFolder OpenModel(const GenerateFlags& flags, const std::string& name) {
+  ModelFolder folder = flags.models.Open(name);
+  if (!flags.tokenizer) return folder;
+  for (ComponentFolder& component : folder.components) {
+    if (component.name == "tokenizer") component.folder = *flags.tokenizer;
+  }
+  return folder;
+}
+
+HostTensor ReadInitLatents(const std::string& path) {
+  NamedTensors tensors = ReadSafetensors(path);
+  const auto found = tensors.find("latents");
+  const auto bad = [&](const std::string& what) {
+    throw Error(ErrorCode::kBadFile, path + ": " + what);
+  };
+  if (found == tensors.end()) bad("no tensor 'latents'; --init-latents reads that one");
+  if (!IsFloat(found->second.dtype())) {
+    bad("tensor 'latents' holds " + std::string(Name(found->second.dtype())) +
+        "; it must hold floats");
+  }
+  if (found->second.shape().rank != 4) {
+    bad("tensor 'latents' has shape " + found->second.shape().ToString() +
+        "; it must be [batch, channels, height, width]");
+  }
+  return found->second.ToF32();
+}
+
+std::string MemoryAdvice(const GenerateSettings& settings) {
+  if (settings.vae_tiling == "off") return "do not give --vae-tiling off";
+  if (settings.batch > 1) return "lower --batch, now " + std::to_string(settings.batch);
+  return "lower --width and --height, now " + std::to_string(settings.width) + "x" +
+         std::to_string(settings.height);
+}
+
+nlohmann::ordered_json Report(const Generated& generated, const Prediction& predicted,
+                              const Provenance& here,
+                              const std::vector<std::filesystem::path>& names, double load,
+                              double total) {
+  nlohmann::ordered_json json;
+  json["files"] = nlohmann::ordered_json::array();
+  json["seeds"] = nlohmann::ordered_json::array();
+  for (size_t i = 0; i < names.size(); ++i) {
+    json["files"].push_back(names[i].string());
+    json["seeds"].push_back(generated.settings.seed.value_or(0) + i);
+  }
+  json["settings"] = SettingsToJson(generated.settings);
+  json["device"] = {
+      {"kind", here.device}, {"instruction_set", here.instruction_set}, {"threads", here.threads}};
+  json["timings"] = {{"load", load},
+                     {"text", generated.timings.text},
+                     {"denoise", generated.timings.denoise},
+                     {"decode", generated.timings.decode},
+                     {"total", total}};
+  json["gflop"] = predicted.flops / 1e9;
+  json["peak_memory_mb"] = static_cast<double>(PeakMemoryBytes()) / 1e6;
+  json["predicted_peak_memory_mb"] = static_cast<double>(predicted.PeakBytes()) / 1e6;
+  json["arena_bytes"] = generated.arena_bytes;
+  json["predicted_arena_bytes"] = predicted.arena_bytes;
+  json["packed_bytes"] = generated.packed_bytes;
+  json["predicted_packed_bytes"] = predicted.packed_bytes;
+  json["predicted_weight_bytes"] = predicted.weight_bytes;
+  return json;
+}
+
+void NotePrediction(const Prediction& predicted) {
+  char work[32];
+  std::snprintf(work, sizeof work, "%.1f GFLOP", predicted.flops / 1e9);
+  PrintNote("predicted: peak memory " + FormatBytes(static_cast<double>(predicted.PeakBytes())) +
+            " (arena " + FormatBytes(static_cast<double>(predicted.arena_bytes)) +
+            ", packed weights " + FormatBytes(static_cast<double>(predicted.packed_bytes)) +
+            ", mapped weights " + FormatBytes(static_cast<double>(predicted.weight_bytes)) + "), " +
+            work);
+}
+
+void NoteMeasured(const Generated& generated, double load, double total) {
+  char times[160];
+  std::snprintf(times, sizeof times,
+                "measured: load %.2f s, text %.2f s, denoise %.2f s, decode %.2f s, total %.2f s",
+                load, generated.timings.text, generated.timings.denoise, generated.timings.decode,
+                total);
+  PrintNote(times);
+  PrintNote("measured: peak memory " + FormatBytes(static_cast<double>(PeakMemoryBytes())) +
+            " (arena " + FormatBytes(static_cast<double>(generated.arena_bytes)) +
+            ", packed weights " + FormatBytes(static_cast<double>(generated.packed_bytes)) + ")");
+}
+
+int RunGenerate(const GenerateFlags& flags) {
+  const auto begin = Clock::now();
+  flags.common.Apply();
+  const StopSignals signals;
+  PictureSettings asked = flags.Settings();
+  const Provenance here = HereAndNow(flags);
+  GenerateOutputs outputs(flags, asked.settings);
+  if (flags.trace) trace::Start();
+
+  const ModelFolder folder = OpenModel(flags, asked.settings.model);
+  const auto backend = MakeCpuBackend();
+  const auto pipeline = TextToImage::Load(folder, *backend);
+  asked.settings.model = folder.name;
+  const GenerateSettings settings = pipeline->Resolve(asked.settings);
+  std::optional<HostTensor> init_latents;
+  if (flags.init_latents) init_latents = ReadInitLatents(*flags.init_latents);
+  const Prediction predicted = pipeline->DryRun(settings);
+  RequireMemory(predicted.PeakBytes(), MemoryAdvice(settings));
+  signals.ThrowIfStopped();
+  const double load = Since(begin);
+
+  WarnIfElsewhere(flags, asked.provenance, here);
+  PrintNote("seed " + std::to_string(*settings.seed));
+  if (flags.common.verbose) NotePrediction(predicted);
+
+  Progress progress;
+  GenerateHooks hooks;
+  hooks.stop = signals.Token();
+  hooks.warn = [&](const std::string& text) {
+    progress.End();
+    PrintWarning(text);
+  };
+  hooks.on_step = [&](const StepView& view) {
+    progress.Step(view.step + 1, view.steps, view.seconds);
+    if (outputs.WantsDump()) outputs.DumpStep(view);
+  };
+  if (outputs.WantsDump()) {
+    hooks.on_text = [&](const NamedTensors& text) { outputs.DumpText(text); };
+  }
+  const Generated generated =
+      pipeline->Run(settings, init_latents ? &*init_latents : nullptr, hooks);
+  progress.End();
+  if (generated.cancelled) throw Cancelled{};
+  signals.ThrowIfStopped();
+  const auto names = outputs.Finish(generated, here);
+
+  const double total = Since(begin);
+  if (flags.common.json) {
+    PrintJson(Report(generated, predicted, here, names, load, total));
+  } else {
+    for (const auto& name : names) std::printf("%s\n", name.c_str());
+  }
+  if (flags.common.verbose) NoteMeasured(generated, load, total);
+  return kExitDone;
+}
+
+}  // namespace
+
+Command GenerateCommand() {
+  const auto flags = std::make_shared<GenerateFlags>();
+  return {"generate", "render pictures from a prompt",
+          [flags](Flags& parser) { flags->Add(parser); }, [flags] { return RunGenerate(*flags); }};
+}
+
+}  // namespace fovea

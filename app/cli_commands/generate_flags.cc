@@ -1,0 +1,139 @@
+#include "app/cli_commands/generate_flags.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <random>
+#include <string_view>
+#include <type_traits>
+
+#include "pipelines/png_file.h"
+#include "pipelines/scheduler.h"
+#include "tensor/error.h"
+
+namespace fovea {
+namespace {
+
+constexpr double kAny = std::numeric_limits<double>::max();
+
+// How a field of GenerateSettings looks on the command line. Bounds that depend on the model are
+// checked by TextToImage::Resolve.
+struct FieldFlag {
+  std::string_view field;
+  const char* names;
+  const char* otherwise;  // shown as the default
+  double low = 0, high = kAny;
+};
+
+constexpr std::array kFieldFlags = {
+    FieldFlag{"prompt", "-p,--prompt", "the model's sample prompt"},
+    FieldFlag{"negative", "-n,--negative", "\"\""},
+    FieldFlag{"width", "-W,--width", "the model's", 1, 1 << 20},
+    FieldFlag{"height", "-H,--height", "the model's", 1, 1 << 20},
+    FieldFlag{"steps", "--steps", "the model's, else 25", 1, 1 << 20},
+    FieldFlag{"seed", "-s,--seed", "random, and printed"},
+    FieldFlag{"batch", "-b,--batch", "1", 1, 4096},
+    FieldFlag{"cfg", "--cfg", "the model's", 0, 1e6},
+    FieldFlag{"cfg-rescale", "--cfg-rescale", "the model's", 0, 1},
+    FieldFlag{"sampler", "--sampler", "as the model's scheduler_config.json"},
+    FieldFlag{"eta", "--eta", "0", 0, 1},
+    FieldFlag{"clip-skip", "--clip-skip", "0", 0, 1000},
+    FieldFlag{"rng", "--rng", "philox"},
+    FieldFlag{"vae-tiling", "--vae-tiling", "auto"},
+};
+
+std::vector<std::string> ChoicesOf(std::string_view field) {
+  if (field == "rng") return {"torch", "philox"};
+  if (field == "vae-tiling") return {"auto", "on", "off"};
+  if (field == "sampler") return {SamplerNames().begin(), SamplerNames().end()};
+  return {};
+}
+
+template <class T>
+void SetField(GenerateSettings& settings, std::string_view field, const T& value) {
+  settings.ForEachField([&](std::string_view name, auto& member, const char*) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(member)>, T>) {
+      if (name == field) member = value;
+    }
+  });
+}
+
+// One flag for one field; T is the field's type.
+template <class T>
+void AddField(Flags& flags, GenerateFlags& out, const FieldFlag& flag, const char* help) {
+  const std::string name = std::string("--") + std::string(flag.field);
+  const auto store = [&out, field = flag.field](const T& value) {
+    out.overrides.push_back(
+        [field, value](GenerateSettings& settings) { SetField<T>(settings, field, value); });
+  };
+  const std::vector<std::string> choices = ChoicesOf(flag.field);
+  std::string placeholder = "N";
+  std::function<void(const std::string&)> parse;
+  if constexpr (std::is_same_v<T, std::string>) {
+    placeholder = choices.empty() ? "TEXT" : ListOf(choices);
+    parse = [=, &out](const std::string& text) {
+      CheckUtf8(name, text);
+      CheckChoice(name, text, choices);
+      if (flag.field == "prompt") out.prompt_given = true;
+      store(text);
+    };
+  } else if constexpr (std::is_same_v<T, int>) {
+    parse = [=](const std::string& text) {
+      store(static_cast<int>(
+          ParseWhole(name, text, static_cast<int64_t>(flag.low), static_cast<int64_t>(flag.high))));
+    };
+  } else if constexpr (std::is_same_v<T, double>) {
+    placeholder = "X";
+    parse = [=](const std::string& text) { store(ParseReal(name, text, flag.low, flag.high)); };
+  } else {
+    parse = [=](const std::string& text) { store(T(ParseSeed(name, text))); };
+  }
+  flags.Value(flag.names, placeholder, parse, help, flag.otherwise);
+}
+
+}  // namespace
+
+void GenerateFlags::Add(Flags& flags) {
+  models.Add(flags);
+  GenerateSettings fields;
+  fields.ForEachField([&](std::string_view name, auto& member, const char* help) {
+    const auto flag = std::find_if(kFieldFlags.begin(), kFieldFlags.end(),
+                                   [&](const FieldFlag& each) { return each.field == name; });
+    // The model and the dtype are flags of every subcommand.
+    if (flag == kFieldFlags.end()) return;
+    AddField<std::decay_t<decltype(member)>>(flags, *this, *flag, help);
+  });
+  flags.Choice("--prompt-weights", prompt_weights, {"off"},
+               "off: the text is taken literally, one window of 77 tokens", "off");
+  flags.Text("--tokenizer", "DIR", tokenizer, "folder of the tokenizer", "the model's");
+  flags.Text("--from", "PICTURE", from, "take all settings of this picture; other flags win");
+  flags.Text("--init-latents", "FILE", init_latents, "unit noise to start from: tensor latents");
+  flags.Text("--save-latents", "FILE", save_latents, "write the final latents: tensor latents");
+  flags.Text("--dump", "DIR", dump, "write text.safetensors and step-NNN.safetensors");
+  flags.Text("--trace", "FILE", trace, "write a Chrome trace");
+  flags.Text("-o,--output", "FILE|DIR", output,
+             "picture, or folder for SEED-NNNN.png; of a batch FILE-NNNN.png; a trailing / or a "
+             "name without .png is a folder",
+             "out/");
+  common.Add(flags);
+}
+
+PictureSettings GenerateFlags::Settings() const {
+  PictureSettings result;
+  if (from) result = ReadPictureSettings(ReadPngText(*from), *from);
+  GenerateSettings& settings = result.settings;
+  for (const auto& apply : overrides) apply(settings);
+  if (models.model) settings.model = *models.model;
+  if (common.dtype) settings.dtype = *common.dtype;
+  if (from && result.provenance.init_latents && !init_latents) {
+    throw Error(ErrorCode::kUsage,
+                *from +
+                    ": this picture began from given noise, which its settings do not hold; "
+                    "give the same file with --init-latents");
+  }
+  // 32 bits are easy to type and survive every JSON reader.
+  if (!settings.seed) settings.seed = std::random_device{}();
+  return result;
+}
+
+}  // namespace fovea

@@ -1,0 +1,31 @@
+// The flags of `fovea generate` and the settings that they make.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/cli_args.h"
+#include "app/common_flags.h"
+#include "pipelines/metadata.h"
+
+namespace fovea {
+
+struct GenerateFlags {
+  CommonFlags common;
+  ModelFlags models;
+  std::optional<std::string> prompt_weights, tokenizer, from, init_latents, save_latents, dump,
+      trace, output;
+  // Settings that were given, in the order of the command line.
+  std::vector<std::function<void(GenerateSettings&)>> overrides;
+  bool prompt_given = false;
+
+  void Add(Flags& flags);
+  // Flags over --from over the program's defaults; the model's come later, in Resolve. A seed is
+  // drawn when none was given. Throws kUsage, kBadFile.
+  PictureSettings Settings() const;
+};
+
+}  // namespace fovea

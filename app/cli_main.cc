@@ -1,0 +1,41 @@
+// `fovea`: the command line. Opens no window.
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "app/cli_args.h"
+#include "app/cli_commands/commands.h"
+#include "app/exit_code.h"
+#include "app/passive_waits.h"
+
+namespace fovea {
+namespace {
+
+int RunProgram(int argc, char** argv) {
+  CommandLine line;
+  line.program = "fovea";
+  line.version = FOVEA_VERSION;
+  line.about = "Runs image models and looks into their attention layers.";
+  line.commands = {GenerateCommand(), ForwardCommand(), InfoCommand(), BenchModelCommand()};
+  const Command* command = ParseArguments(line, argc, argv);
+  const int code = command == nullptr ? kExitDone : command->run();
+  // A full disk behind standard output shows only here.
+  if (std::fflush(stdout) != 0) {
+    throw Error(ErrorCode::kBadFile, std::string("standard output: ") + std::strerror(errno));
+  }
+  return code;
+}
+
+}  // namespace
+}  // namespace fovea
+
+int main(int argc, char** argv) {
+  fovea::RestartWithPassiveWaits(argv);
+  try {
+    return fovea::RunProgram(argc, argv);
+  } catch (...) {
+    const fovea::Failure failure = fovea::DescribeCurrentException();
+    std::fprintf(stderr, "fovea: %s\n", failure.message.c_str());
+    return failure.code;
+  }
+}

@@ -1,0 +1,103 @@
+#include "app/common_flags.h"
+
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+#include "app/built_in_models.h"
+#include "app/exit_code.h"
+#include "tensor/error.h"
+#include "tensor/threads.h"
+
+namespace fovea {
+namespace {
+
+constexpr int64_t kMostThreads = 1024;
+
+// "cpu", "cuda" or "cuda:N"; throws kUsage for anything else.
+void CheckDevice(const std::string& flag, const std::string& device) {
+  if (device == "auto" || device == "cpu" || device == "cuda") return;
+  if (device.compare(0, 5, "cuda:") == 0) {
+    ParseWhole(flag + " cuda:N", device.substr(5), 0, 1023);
+    return;
+  }
+  throw Error(ErrorCode::kUsage, flag + ": '" + device + "' is not one of auto|cpu|cuda[:N]");
+}
+
+}  // namespace
+
+void CommonFlags::Add(Flags& flags) {
+  const auto parse_device = [this](const std::string& text) {
+    CheckDevice("--device", text);
+    device = text;
+  };
+  flags.Value("--device", "auto|cpu|cuda[:N]", parse_device, "where to compute", "auto");
+  flags.Choice("--dtype", dtype, {"auto", "f32", "bf16", "f16"}, "what to compute in", "auto");
+  flags.Whole("-t,--threads", threads, 1, kMostThreads, "threads of the processor", "all cores");
+  flags.Switch("--json", json, "one JSON object on standard output, all else on standard error");
+  flags.Switch("-v,--verbose", verbose, "say what was predicted, measured and chosen");
+}
+
+void CommonFlags::Apply() const {
+  if (device.value_or("auto").compare(0, 4, "cuda") == 0) {
+    throw Error(ErrorCode::kDevice,
+                "--device " + *device + ": this build has no CUDA backend; use --device cpu");
+  }
+  if (dtype.value_or("auto") == "f16") {
+    throw Error(ErrorCode::kUnsupported,
+                "--dtype f16: not computed in on the CPU; use f32 or bf16 (weights may be f16)");
+  }
+  if (threads) SetNumThreads(static_cast<int>(*threads));
+}
+
+DType CommonFlags::ComputeType() const {
+  return dtype.value_or("auto") == "bf16" ? DType::kBF16 : DType::kF32;
+}
+
+void ModelFlags::Add(Flags& flags) {
+  flags.Text("-m,--model", "MODEL", model, "model folder or name", "the built-in still-life-unet");
+  flags.TextList("--models", "DIR", folders, "look for names here first; may be repeated");
+}
+
+void ModelFlags::AddComponent(Flags& flags) {
+  flags.Text(
+      "--component", "NAME", component,
+      "component of the pipeline: unet, vae, text_encoder; omit for a component's own folder");
+}
+
+ModelFolder ModelFlags::Open(const std::string& name) const {
+  return OpenModelFolder(FindModel(name, ModelSearchPath(folders, BuiltInModelsFolder())));
+}
+
+const ComponentFolder& ModelFlags::Choose(const ModelFolder& folder) const {
+  std::string names;
+  for (const ComponentFolder& each : folder.components) {
+    if (component && each.name == *component) return folder.Get(each.name);
+    names += (names.empty() ? "" : ", ") + each.name;
+  }
+  const ComponentFolder& first = folder.components.front();
+  if (first.name.empty()) {
+    if (!component) return first;
+    throw Error(ErrorCode::kUsage, "--component " + *component + ": " + folder.folder.string() +
+                                       " is a component itself; omit --component");
+  }
+  throw Error(ErrorCode::kUsage,
+              component ? "--component: " + folder.name + " has no component '" + *component +
+                              "', it has " + names
+                        : "name a component of " + folder.name + " with --component: " + names);
+}
+
+void PrintJson(const nlohmann::ordered_json& json) {
+  // Paths may hold bytes that are no UTF-8.
+  std::puts(json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+}
+
+void PrintNote(const std::string& text) {
+  std::fprintf(stderr, "%s\n", OneLine(text).c_str());
+}
+
+void PrintWarning(const std::string& text) {
+  PrintNote("fovea: warning: " + text);
+}
+
+}  // namespace fovea

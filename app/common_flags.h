@@ -1,0 +1,46 @@
+// The flags that every subcommand has, and what they decide.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "app/cli_args.h"
+#include "models/model_folder.h"
+#include "tensor/dtype.h"
+
+namespace fovea {
+
+struct CommonFlags {
+  std::optional<std::string> device, dtype;
+  std::optional<int64_t> threads;
+  bool json = false, verbose = false;
+
+  void Add(Flags& flags);
+  // Sets the number of threads; throws for devices and dtypes that this build or processor lacks.
+  void Apply() const;
+  DType ComputeType() const;  // after Apply; auto resolved
+};
+
+struct ModelFlags {
+  std::optional<std::string> model, component;
+  std::vector<std::string> folders;
+
+  void Add(Flags& flags);           // -m, --models
+  void AddComponent(Flags& flags);  // --component
+  // `name`: a path or a name; empty: the built-in model. Throws kBadFile.
+  ModelFolder Open(const std::string& name) const;
+  // The one that --component names; of a component folder alone, that component.
+  const ComponentFolder& Choose(const ModelFolder& folder) const;
+};
+
+// One JSON object and a line end on standard output.
+void PrintJson(const nlohmann::ordered_json& json);
+// A line on standard error.
+void PrintNote(const std::string& text);
+void PrintWarning(const std::string& text);
+
+}  // namespace fovea
