@@ -8,7 +8,15 @@ find_package(nlohmann_json 3.11 REQUIRED)
 find_package(CLI11 REQUIRED)
 pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
 pkg_check_modules(STB REQUIRED IMPORTED_TARGET stb)
-find_package(OpenCV 4 REQUIRED COMPONENTS core imgproc)
+# OpenCV's own CMake files are in libopencv-dev, which pulls in half a desktop; the two modules that
+# we use are not.
+find_path(OPENCV_INCLUDE opencv2/imgproc.hpp PATH_SUFFIXES opencv4 REQUIRED)
+foreach(module core imgproc)
+  find_library(OPENCV_${module} opencv_${module} REQUIRED)
+  add_library(opencv_${module} UNKNOWN IMPORTED)
+  set_target_properties(opencv_${module} PROPERTIES
+    IMPORTED_LOCATION ${OPENCV_${module}} INTERFACE_INCLUDE_DIRECTORIES ${OPENCV_INCLUDE})
+endforeach()
 if(FOVEA_TESTS)
   find_package(Catch2 2 REQUIRED)
 endif()
