@@ -19,6 +19,39 @@ std::string Reason(const std::exception& error) {
   return Printable(text, 160);
 }
 
+// Python's json module writes these bare words, which are not JSON: a scheduler's
+// lambda_min_clipped is -Infinity in every file that diffusers saves. They become texts, so that
+// only a reader who expects them takes them.
+std::string WithPythonWordsQuoted(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + 16);
+  bool in_string = false;
+  for (size_t i = 0; i < text.size();) {
+    if (in_string && text[i] == '\\' && i + 1 < text.size()) {
+      out.append(text.substr(i, 2));
+      i += 2;
+      continue;
+    }
+    if (text[i] == '"') in_string = !in_string;
+    std::string_view word;
+    for (const std::string_view w : {"-Infinity", "Infinity", "NaN"}) {
+      if (!in_string && word.empty() && text.substr(i).starts_with(w)) word = w;
+    }
+    if (word.empty()) {
+      out += text[i++];
+    } else {
+      out.append("\"").append(word).append("\"");
+      i += word.size();
+    }
+  }
+  return out;
+}
+
+bool HasPythonWords(std::string_view text) {
+  return text.find("Infinity") != std::string_view::npos ||
+         text.find("NaN") != std::string_view::npos;
+}
+
 }  // namespace
 
 nlohmann::json ParseJson(std::string_view text, const std::string& where,
@@ -48,7 +81,8 @@ nlohmann::json ParseJson(std::string_view text, const std::string& where,
     return true;
   };
   try {
-    return nlohmann::json::parse(text, check);
+    return HasPythonWords(text) ? nlohmann::json::parse(WithPythonWordsQuoted(text), check)
+                                : nlohmann::json::parse(text, check);
   } catch (const nlohmann::json::exception& error) {
     throw Error(ErrorCode::kBadFile, where + ": not valid JSON: " + Reason(error));
   }
