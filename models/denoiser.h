@@ -14,12 +14,14 @@ struct DenoiserTraits {
   int in_channels = 4, out_channels = 4;
   int sample_height = 64, sample_width = 64;  // the trained latent size
   int context_dim = 768;                      // channels of the text states
+  int timestep_cond_dim = 0;                  // channels of timestep_cond; 0: not accepted
 };
 
 struct DenoiserInput {
   Tensor latent;                    // (n,h,w,in) activations' dtype or f32
   std::span<const float> timestep;  // on the host: 1 or n values
   Tensor context;                   // (n,t,context_dim) f32 or activations' dtype
+  Tensor timestep_cond = {};        // (n,timestep_cond_dim) f32 or activations' dtype, or empty
 };
 
 class Denoiser {

@@ -22,10 +22,11 @@ struct ClipTextTraits {
 };
 
 struct ClipTextOutput {
-  Tensor last_hidden_state;            // (b,t,hidden) f32, after the final norm; required
-  Tensor pooled;                       // (b,hidden) f32, or (b,projection): text_embeds; may be empty
-  std::span<const Tensor> hidden_states;  // empty, or layers+1 tensors (b,t,hidden) f32: the embeddings,
-                                          // then each layer's output, before the final norm
+  Tensor last_hidden_state;  // (b,t,hidden) f32, after the final norm; required
+  Tensor pooled;             // (b,hidden) f32, or (b,projection): text_embeds; may be empty
+  // Empty, or layers+1 tensors (b,t,hidden) f32: the embeddings, then each layer's output, before
+  // the final norm.
+  std::span<const Tensor> hidden_states;
 };
 
 struct ClipTextModules;
@@ -37,7 +38,9 @@ class ClipTextModel {
   ~ClipTextModel();
   const ClipTextTraits& Traits() const { return traits_; }
   std::span<const AttentionSite> AttentionSites() const { return sites_; }
-  // ids (b,t) i32 on the host, t <= positions.
+  // ids (b,t) i32 on the host, real even in a dry run; t <= positions. Throws kUsage for ids
+  // outside the vocabulary. Asks ctx.Cancelled() between layers; then the outputs are left
+  // undefined.
   void Forward(Context& ctx, AttentionRuntime& attention, const Tensor& ids,
                const ClipTextOutput& out) const;
   // x (b,t,hidden) f32: the final layer norm alone, for states taken from before the last layer.

@@ -1,0 +1,114 @@
+#include "models/unet/resnet_block.h"
+
+#include "tensor/ops/conv2d.h"
+#include "tensor/ops/group_norm.h"
+#include "tensor/ops/linear.h"
+#include "tensor/ops/upsample.h"
+
+namespace fovea {
+
+void SameConv2d(Context& ctx, const Tensor& x, const Weight& weight, const Tensor& out,
+                const Epilogue& epilogue) {
+  const int pad = static_cast<int>((weight.w.shape[2] - 1) / 2);
+  const Conv2dParams params{
+      .stride = 1, .pad_top = pad, .pad_left = pad, .pad_bottom = pad, .pad_right = pad};
+  ops::Conv2d(ctx, x, weight, params, out, epilogue);
+}
+
+ResnetBlock2D ResnetBlock2D::Load(const WeightScope& scope, int64_t in, int64_t out,
+                                  const ResnetOptions& options) {
+  ResnetBlock2D block;
+  block.act = options.act;
+  block.norm1 = GroupNorm::Load(scope, "norm1", in, options.groups, options.eps);
+  block.conv1 = scope.Conv2d("conv1", in, out, 3);
+  if (options.temb_channels > 0 && options.scale_shift) {
+    const Weight both = scope.Linear("time_emb_proj", options.temb_channels, 2 * out);
+    block.time_emb_proj.emplace();
+    block.time_emb_proj->w = both.w.Slice(0, 0, out);
+    block.time_emb_proj->bias = both.bias.Slice(0, 0, out);
+    block.time_emb_shift.emplace();
+    block.time_emb_shift->w = both.w.Slice(0, out, out);
+    block.time_emb_shift->bias = both.bias.Slice(0, out, out);
+  } else if (options.temb_channels > 0) {
+    block.time_emb_proj = scope.Linear("time_emb_proj", options.temb_channels, out);
+  }
+  block.norm2 = GroupNorm::Load(scope, "norm2", out, options.groups, options.eps);
+  block.conv2 = scope.Conv2d("conv2", out, out, 3);
+  if (in != out) block.conv_shortcut = scope.Linear("conv_shortcut", in, out);
+  if (options.output_scale_factor != 1) {
+    block.rescale.emplace(out, 1 / options.output_scale_factor, 0);
+  }
+  return block;
+}
+
+void ResnetBlock2D::Forward(Context& ctx, const Tensor& x, const Tensor& temb,
+                            const Tensor& out) const {
+  ArenaScope scope(ctx.arena);
+  const bool in_place = x.data == out.data;
+  const int64_t n = x.shape[0];
+  Tensor residual = x;  // (n,h,w,out)
+  if (conv_shortcut) {
+    residual = in_place ? ctx.New(out.shape) : out;
+    ops::Linear(ctx, x, *conv_shortcut, residual);
+  }
+
+  const Tensor hidden = ctx.New(out.shape);  // (n,h,w,out)
+  {
+    ArenaScope inner(ctx.arena);
+    // With a shortcut, x is not needed again and may be normalised where it lies.
+    const Tensor normed = in_place && conv_shortcut ? x : ctx.New(x.shape);  // (n,h,w,in)
+    norm1.Forward(ctx, x, normed, act);
+    SameConv2d(ctx, normed, conv1, hidden);
+  }
+
+  GroupNormParams params = norm2.Params(act);
+  if (time_emb_proj) {
+    const Tensor projected = ctx.New({n, time_emb_proj->Out()});  // (n,out)
+    ops::Linear(ctx, temb, *time_emb_proj, projected);
+    if (time_emb_shift) {
+      params.scale = projected;
+      params.shift = ctx.New({n, time_emb_shift->Out()});  // (n,out)
+      ops::Linear(ctx, temb, *time_emb_shift, params.shift);
+    } else {
+      params.add = projected;
+    }
+  }
+  ops::GroupNorm(ctx, hidden, params, hidden);
+
+  if (!rescale) {
+    SameConv2d(ctx, hidden, conv2, out, {.residual = &residual});
+    return;
+  }
+  const Tensor sum = ctx.New(out.shape);  // (n,h,w,out)
+  SameConv2d(ctx, hidden, conv2, sum, {.residual = &residual});
+  rescale->Forward(ctx, sum, out);
+}
+
+Downsample2D Downsample2D::Load(const WeightScope& scope, int64_t channels, int padding) {
+  return {scope.Conv2d("conv", channels, channels, 3), padding};
+}
+
+void Downsample2D::Forward(Context& ctx, const Tensor& x, const Tensor& out) const {
+  const int begin = padding, end = padding == 0 ? 1 : padding;
+  const Conv2dParams params{
+      .stride = 2, .pad_top = begin, .pad_left = begin, .pad_bottom = end, .pad_right = end};
+  ops::Conv2d(ctx, x, conv, params, out);
+}
+
+int64_t DownsampledSide(int64_t side, int padding) {
+  const int64_t padded = side + (padding == 0 ? 1 : 2 * padding);
+  return padded < 3 ? 0 : (padded - 3) / 2 + 1;
+}
+
+Upsample2D Upsample2D::Load(const WeightScope& scope, int64_t channels) {
+  return {scope.Conv2d("conv", channels, channels, 3)};
+}
+
+void Upsample2D::Forward(Context& ctx, const Tensor& x, const Tensor& out) const {
+  ArenaScope scope(ctx.arena);
+  const Tensor resized = ctx.New(out.shape);  // (n,h,w,c)
+  ops::UpsampleNearest(ctx, x, resized);
+  SameConv2d(ctx, resized, conv, out);
+}
+
+}  // namespace fovea

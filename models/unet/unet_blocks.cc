@@ -1,0 +1,169 @@
+#include "models/unet/unet_blocks.h"
+
+#include <algorithm>
+
+#include "tensor/ops/elementwise.h"
+#include "tensor/trace.h"
+
+namespace fovea {
+namespace {
+
+ResnetOptions ResnetOptionsOf(const UNetConfig& config) {
+  return {.temb_channels = config.time_embedding_dim,
+          .groups = config.norm_num_groups,
+          .eps = config.norm_eps,
+          .act = config.act,
+          .scale_shift = config.scale_shift};
+}
+
+TransformerOptions TransformerOptionsOf(const UNetConfig& config, const UNetLevel& level,
+                                        int height, int width) {
+  return {.channels = level.channels,
+          .heads = level.heads,
+          .head_dim = level.channels / level.heads,
+          .context_dim = config.cross_attention_dim,
+          .groups = config.norm_num_groups,
+          .only_cross_attention = level.only_cross_attention,
+          .height = height,
+          .width = width};
+}
+
+Shape WithChannels(const Tensor& image, int64_t channels) {
+  return {image.shape[0], image.shape[1], image.shape[2], channels};
+}
+
+// One resnet and, where the block has attention, its transformer.
+void ForwardPair(UNetPass& pass, const ResnetBlock2D& resnet, const Transformer2DModel* attention,
+                 const Tensor& x, const Tensor& out) {
+  Context& ctx = pass.ctx;
+  if (attention == nullptr) {
+    resnet.Forward(ctx, x, pass.temb, out);
+    return;
+  }
+  ArenaScope scope(ctx.arena);
+  const Tensor hidden = ctx.New(out.shape);  // (n,h,w,c)
+  resnet.Forward(ctx, x, pass.temb, hidden);
+  if (ctx.Cancelled()) return;
+  attention->Forward(pass, hidden, out);
+}
+
+// Channels of a and b side by side: (n,h,w,c1) and (n,h,w,c2) -> (n,h,w,c1+c2).
+void Concatenate(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& out) {
+  ops::Copy(ctx, a, out.Slice(3, 0, a.shape[3]));
+  ops::Copy(ctx, b, out.Slice(3, a.shape[3], b.shape[3]));
+}
+
+}  // namespace
+
+UNetDownBlock UNetDownBlock::Load(const WeightScope& scope, const UNetConfig& config, int level,
+                                  int height, int width, std::vector<AttentionSite>& sites) {
+  UNetDownBlock block;
+  const size_t index = static_cast<size_t>(level);
+  const UNetLevel& own = config.levels[index];
+  const int64_t before = config.levels[index == 0 ? 0 : index - 1].channels;
+  TransformerOptions options = TransformerOptionsOf(config, own, height, width);
+  for (int i = 0; i < own.layers; ++i) {
+    block.resnets.push_back(ResnetBlock2D::Load(scope.Sub("resnets", i),
+                                                i == 0 ? before : own.channels, own.channels,
+                                                ResnetOptionsOf(config)));
+    if (!own.down_attention) continue;
+    options.layers = own.down_transformers[static_cast<size_t>(i)];
+    block.attentions.push_back(
+        Transformer2DModel::Load(scope.Sub("attentions", i), options, sites));
+  }
+  if (index + 1 < config.levels.size()) {
+    block.downsampler =
+        Downsample2D::Load(scope.Sub("downsamplers", 0), own.channels, config.downsample_padding);
+  }
+  return block;
+}
+
+void UNetDownBlock::Forward(UNetPass& pass, std::vector<Tensor>& skips) const {
+  TRACE_ZONE("unet.down_block");
+  Context& ctx = pass.ctx;
+  for (size_t i = 0; i < resnets.size(); ++i) {
+    if (ctx.Cancelled()) return;
+    const Tensor x = skips.back();
+    skips.push_back(ctx.New(WithChannels(x, resnets[i].conv2.Out())));
+    ForwardPair(pass, resnets[i], attentions.empty() ? nullptr : &attentions[i], x, skips.back());
+  }
+  if (!downsampler || ctx.Cancelled()) return;
+  const Tensor x = skips.back();
+  skips.push_back(ctx.New({x.shape[0], DownsampledSide(x.shape[1], downsampler->padding),
+                           DownsampledSide(x.shape[2], downsampler->padding), x.shape[3]}));
+  downsampler->Forward(ctx, x, skips.back());
+}
+
+UNetMidBlock UNetMidBlock::Load(const WeightScope& scope, const UNetConfig& config, int height,
+                                int width, std::vector<AttentionSite>& sites) {
+  UNetMidBlock block;
+  const UNetLevel& level = config.levels.back();
+  ResnetOptions resnet = ResnetOptionsOf(config);
+  resnet.output_scale_factor = config.mid_block_scale_factor;
+  const auto load_resnet = [&](int i) {
+    block.resnets.push_back(
+        ResnetBlock2D::Load(scope.Sub("resnets", i), level.channels, level.channels, resnet));
+  };
+  load_resnet(0);
+  if (!config.mid_attention) return block;
+  TransformerOptions options = TransformerOptionsOf(config, level, height, width);
+  options.layers = config.mid_transformers;
+  options.only_cross_attention = false;
+  block.attentions.push_back(Transformer2DModel::Load(scope.Sub("attentions", 0), options, sites));
+  load_resnet(1);
+  return block;
+}
+
+void UNetMidBlock::Forward(UNetPass& pass, const Tensor& x, const Tensor& out) const {
+  TRACE_ZONE("unet.mid_block");
+  Context& ctx = pass.ctx;
+  if (ctx.Cancelled()) return;
+  ForwardPair(pass, resnets[0], attentions.empty() ? nullptr : &attentions[0], x, out);
+  if (resnets.size() < 2 || ctx.Cancelled()) return;
+  resnets[1].Forward(ctx, out, pass.temb, out);
+}
+
+UNetUpBlock UNetUpBlock::Load(const WeightScope& scope, const UNetConfig& config, int index,
+                              int height, int width, std::vector<AttentionSite>& sites) {
+  UNetUpBlock block;
+  const size_t level = config.levels.size() - 1 - static_cast<size_t>(index);
+  const UNetLevel& own = config.levels[level];
+  const int64_t below = config.levels[std::min(level + 1, config.levels.size() - 1)].channels;
+  const int64_t above = config.levels[level == 0 ? 0 : level - 1].channels;
+  TransformerOptions options = TransformerOptionsOf(config, own, height, width);
+  for (int i = 0; i <= own.layers; ++i) {
+    const int64_t skip = i == own.layers ? above : own.channels;
+    const int64_t in = (i == 0 ? below : own.channels) + skip;
+    block.resnets.push_back(
+        ResnetBlock2D::Load(scope.Sub("resnets", i), in, own.channels, ResnetOptionsOf(config)));
+    if (!own.up_attention) continue;
+    options.layers = own.up_transformers[static_cast<size_t>(i)];
+    block.attentions.push_back(
+        Transformer2DModel::Load(scope.Sub("attentions", i), options, sites));
+  }
+  if (level > 0) block.upsampler = Upsample2D::Load(scope.Sub("upsamplers", 0), own.channels);
+  return block;
+}
+
+Tensor UNetUpBlock::Forward(UNetPass& pass, const Tensor& x, std::vector<Tensor>& skips,
+                            int64_t height, int64_t width, const Tensor& buffer) const {
+  TRACE_ZONE("unet.up_block");
+  Context& ctx = pass.ctx;
+  Tensor hidden = x;  // (n,h,w,c)
+  for (size_t i = 0; i < resnets.size(); ++i) {
+    if (ctx.Cancelled()) return hidden;
+    const Tensor skip = skips.back();
+    skips.pop_back();
+    ArenaScope scope(ctx.arena);
+    const Tensor both = ctx.New(WithChannels(hidden, hidden.shape[3] + skip.shape[3]));
+    Concatenate(ctx, hidden, skip, both);
+    hidden = ViewOf(buffer, WithChannels(both, Channels()));
+    ForwardPair(pass, resnets[i], attentions.empty() ? nullptr : &attentions[i], both, hidden);
+  }
+  if (!upsampler || ctx.Cancelled()) return hidden;
+  const Tensor out = ViewOf(buffer, {hidden.shape[0], height, width, Channels()});
+  upsampler->Forward(ctx, hidden, out);
+  return out;
+}
+
+}  // namespace fovea
