@@ -51,6 +51,7 @@ std::vector<std::vector<int>> ReadTransformerLayers(const Config& config, const 
                                                     const std::vector<int>& resnets, bool* nested) {
   std::vector<std::vector<int>> layers;
   const bool present = config.Has(field);
+  config.Ignore({field});  // that is: read here
   const nlohmann::json value = present ? config.Json().at(field) : nlohmann::json(1);
   if (value.is_array() && value.size() != resnets.size()) {
     ThrowBadField(config, field,
@@ -221,11 +222,13 @@ void RefuseTheRest(const Config& config) {
   config.Only("dual_cross_attention", false);
   config.Only("class_embeddings_concat", false);
   config.Only("attention_type", "default");
-  // Of no effect: training only (dropout), precision (upcast_attention), the shape of weights in
-  // the file (use_linear_projection), or read by diffusers only for block types and embeddings that
-  // are refused above.
-  config.Ignore({"dropout", "upcast_attention", "use_linear_projection", "resnet_skip_time_act",
-                 "resnet_out_scale_factor", "cross_attention_norm",
+  // Of no effect: training (dropout), precision (upcast_attention), the shape of weights in the file
+  // (use_linear_projection).
+  config.Number("dropout", 0);
+  config.Bool("upcast_attention", false);
+  config.Bool("use_linear_projection", false);
+  // Read by diffusers only for block types and embeddings that are refused above.
+  config.Ignore({"resnet_skip_time_act", "resnet_out_scale_factor", "cross_attention_norm",
                  "mid_block_only_cross_attention", "projection_class_embeddings_input_dim",
                  "addition_time_embed_dim", "addition_embed_type_num_heads"});
 }

@@ -1,0 +1,39 @@
+#include "pipelines/forward.h"
+
+#include "models/config.h"
+#include "models/weight_store.h"
+#include "pipelines/forward/components.h"
+
+namespace fovea {
+namespace {
+
+struct KnownClass {
+  const char* name;
+  std::unique_ptr<Component> (*load)(const Config&, std::shared_ptr<const WeightStore>,
+                                     const std::filesystem::path&, Backend&);
+};
+
+constexpr KnownClass kClasses[] = {
+    {"UNet2DConditionModel", LoadUNetComponent},
+    {"AutoencoderKL", LoadVaeComponent},
+    {"CLIPTextModel", LoadClipTextComponent},
+    {"CLIPTextModelWithProjection", LoadClipTextComponent},
+};
+
+}  // namespace
+
+std::unique_ptr<Component> Component::Load(const ComponentFolder& folder, Backend& backend) {
+  std::string known;
+  for (const KnownClass& each : kClasses) {
+    if (folder.class_name == each.name) {
+      const Config config = Config::ReadFile(folder.folder / "config.json");
+      return each.load(config, WeightStore::Open(folder.folder), folder.folder, backend);
+    }
+    known += (known.empty() ? "" : ", ") + std::string(each.name);
+  }
+  throw Error(ErrorCode::kUnsupported, folder.folder.string() + ": the class \"" +
+                                           folder.class_name +
+                                           "\" is not one that can run; there are: " + known);
+}
+
+}  // namespace fovea

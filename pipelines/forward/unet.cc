@@ -1,0 +1,92 @@
+// `fovea forward` for UNet2DConditionModel.
+#include "models/unet/unet.h"
+
+#include "pipelines/forward/component_pass.h"
+#include "pipelines/forward/components.h"
+
+namespace fovea {
+namespace {
+
+// Picture pixels a latent pixel: the neighbouring VAE's, else that of Stable Diffusion.
+int VaeFactor(const std::filesystem::path& folder) {
+  const auto path = folder / ".." / "vae" / "config.json";
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return 8;
+  const size_t levels = Config::ReadFile(path).Strings("down_block_types").size();
+  return levels >= 1 && levels <= 8 ? 1 << (levels - 1) : 8;
+}
+
+class UNetComponent final : public Component {
+ public:
+  UNetComponent(std::unique_ptr<UNet2DConditionModel> model, std::filesystem::path folder,
+                Backend& backend)
+      : model_(std::move(model)), folder_(std::move(folder)), runner_(backend) {}
+
+  const std::string& ClassName() const override { return model_->Traits().class_name; }
+  std::vector<AttentionSite> AttentionSites() const override {
+    return {model_->AttentionSites().begin(), model_->AttentionSites().end()};
+  }
+  ForwardResult Forward(const NamedTensors& inputs, const ForwardOptions& options) override;
+  NamedTensors ExampleInputs(int width, int height, int batch) const override;
+
+ private:
+  std::unique_ptr<UNet2DConditionModel> model_;
+  std::filesystem::path folder_;
+  ForwardRunner runner_;
+};
+
+ForwardResult UNetComponent::Forward(const NamedTensors& inputs, const ForwardOptions& options) {
+  const DenoiserTraits& traits = model_->Traits();
+  const ForwardInputs given(ClassName(), inputs);
+  std::vector<std::string> names{"sample", "timestep", "encoder_hidden_states"};
+  if (traits.timestep_cond_dim > 0) names.push_back("timestep_cond");
+  given.AllowOnly(names);
+  const HostTensor sample = given.Floats("sample", {-1, traits.in_channels, -1, -1}, "n, c, h, w");
+  const int64_t n = sample.shape()[0];
+  const std::vector<float> timesteps = given.Timesteps("timestep", n);
+  const HostTensor context =
+      given.Floats("encoder_hidden_states", {n, -1, traits.context_dim}, "n, tokens, channels");
+  HostTensor condition;
+  if (given.Has("timestep_cond")) {
+    condition = given.Floats("timestep_cond", {n, traits.timestep_cond_dim}, "n, channels");
+  }
+  return runner_.Run(inputs, options, [&](ForwardPass& pass) {
+    DenoiserInput input;
+    input.latent = pass.UploadImage(sample);
+    input.timestep = timesteps;
+    input.context = pass.Upload(context);
+    if (condition.NumElements() > 0) input.timestep_cond = pass.Upload(condition);
+    const Shape& s = input.latent.shape;
+    const Tensor out =
+        pass.ctx.arena.New({s[0], s[1], s[2], traits.out_channels}, DType::kF32);  // (n,h,w,c)
+    pass.Run([&] { model_->Forward(pass.ctx, pass.attention, input, out); });
+    pass.DownloadImage("sample", out);
+  });
+}
+
+NamedTensors UNetComponent::ExampleInputs(int width, int height, int batch) const {
+  const DenoiserTraits& traits = model_->Traits();
+  const int factor = VaeFactor(folder_);
+  const int64_t h = height == 0 ? traits.sample_height : std::max(1, height / factor);
+  const int64_t w = width == 0 ? traits.sample_width : std::max(1, width / factor);
+  NamedTensors inputs;
+  inputs["sample"] = ExampleFloats({batch, traits.in_channels, h, w}, 1);
+  inputs["timestep"] = HostTensor({1}, std::vector<int64_t>{500});
+  inputs["encoder_hidden_states"] = ExampleFloats({batch, 77, traits.context_dim}, 2);
+  if (traits.timestep_cond_dim > 0) {
+    inputs["timestep_cond"] = ExampleFloats({batch, traits.timestep_cond_dim}, 3);
+  }
+  return inputs;
+}
+
+}  // namespace
+
+std::unique_ptr<Component> LoadUNetComponent(const Config& config,
+                                             std::shared_ptr<const WeightStore> weights,
+                                             const std::filesystem::path& folder,
+                                             Backend& backend) {
+  return std::make_unique<UNetComponent>(UNet2DConditionModel::Load(config, std::move(weights)),
+                                         folder, backend);
+}
+
+}  // namespace fovea
