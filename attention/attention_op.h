@@ -16,6 +16,8 @@
 
 namespace fovea {
 
+struct TileMap;
+
 struct AttentionSpec {
   int batch = 1, heads = 1, head_dim = 64;
   TokenLayout q, kv;
@@ -25,10 +27,18 @@ struct AttentionSpec {
   bool causal = false;  // key j is seen by query i only if j <= i (text encoders)
 };
 
+// What becomes of one head of one sample: a * attention + b * v + e * mean of v over all keys.
+// Identity (b = 1), uniform (e = 1) and interpolated heads of perturbed-attention guidance.
+struct HeadMix {
+  float a = 1, b = 0, e = 0;
+};
+
 // q, out (b,t,heads,d); k, v (b,kv,heads,d). Strided, the last axis dense.
 // lse (b,heads,t) f32 or empty: natural log of the sum of exponentials of the scaled scores.
 struct AttentionIo {
-  Tensor q, k, v, out, lse;
+  Tensor q, k, v, out, lse{};
+  Tensor extra_k{}, extra_v{};     // (b,n,heads,d) more keys, made by the operator; or empty
+  std::span<const HeadMix> mix{};  // batch * heads, self-attention only; empty: plain
 };
 
 struct Support {
@@ -44,7 +54,7 @@ class PreparedAttention {
   virtual ~PreparedAttention() = default;
   // Scratch comes from ctx.arena, also under the PlanningBackend, which only reserves and counts.
   virtual void Run(Context& ctx, const AttentionIo& io) = 0;
-  virtual double Density() const { return 1; }  // visited share of all query-key pairs
+  virtual const TileMap* Map() const { return nullptr; }  // where the operator has one
 };
 
 class AttentionOp {

@@ -14,8 +14,8 @@ void CheckIo(const AttentionSite& site, const AttentionSpec& spec, const Attenti
     ENSURE(x->dtype == spec.dtype && x->stride[3] == 1, site.path);
   }
   ENSURE(io.lse.Empty() || (io.lse.shape == Shape{spec.batch, spec.heads, q[1]} &&
-                           io.lse.IsContiguous() && io.lse.dtype == DType::kF32),
-        site.path);
+                            io.lse.IsContiguous() && io.lse.dtype == DType::kF32),
+         site.path);
 }
 
 std::string Key(const AttentionSpec& spec) {

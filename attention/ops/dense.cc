@@ -11,15 +11,16 @@ class PreparedDense final : public PreparedAttention {
  public:
   explicit PreparedDense(const AttentionSpec& spec)
       : scale_(spec.scale > 0 ? spec.scale : 1 / std::sqrt(static_cast<float>(spec.head_dim))),
-        causal_(spec.causal) {}
+        map_(DenseTileMap(TokenCount(spec.q), TokenCount(spec.kv), spec.causal)) {}
 
+  const TileMap* Map() const override { return &map_; }
   void Run(Context& ctx, const AttentionIo& io) override {
-    TileAttentionCpu(ctx, io, scale_, causal_);
+    TileAttentionCpu(ctx, map_, scale_, io);
   }
 
  private:
   float scale_;
-  bool causal_;
+  TileMap map_;
 };
 
 class Dense final : public AttentionOp {

@@ -1,0 +1,49 @@
+// Which key tiles each query tile visits, and what it sees inside them.
+//
+// One kernel runs every local operator from this map. It is shared by heads, batch, layers and
+// steps, and built once per geometry. Masks are few: patterns repeat away from the borders.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "attention/grid_pattern.h"
+#include "attention/token_tiles.h"
+
+namespace fovea {
+
+// Bit i of row j: query i of the query tile sees key j of the key tile.
+using TileMask = std::array<uint64_t, kTileTokens>;
+
+struct TileMap {
+  struct Visit {
+    int32_t tile;  // of the keys
+    int32_t mask;  // index into masks, or -1: every pair is seen
+  };
+  TokenTiles q, kv;
+  std::vector<int64_t> row_begin;  // q.tiles.size() + 1 offsets into visits
+  std::vector<Visit> visits;       // of a row: text and full tiles first, partial ones last
+  std::vector<TileMask> masks;
+  int64_t pairs = 0;          // query-key pairs that are seen
+  int64_t visited_pairs = 0;  // pairs inside visited tiles: what is computed
+
+  int64_t AllPairs() const {
+    return static_cast<int64_t>(q.tokens.size()) * static_cast<int64_t>(kv.tokens.size());
+  }
+  double Density() const { return static_cast<double>(pairs) / static_cast<double>(AllPairs()); }
+  double VisitedShare() const {
+    return static_cast<double>(visited_pairs) / static_cast<double>(AllPairs());
+  }
+};
+
+// Every query sees every key (or, causal, key j <= query i), in runs of 64.
+TileMap DenseTileMap(int queries, int keys, bool causal);
+
+// Self-attention over one layout: grid queries see grid keys by the pattern; tokens of other kinds
+// see and are seen by all. `extra_keys` more keys, indexed after the layout's, are seen by grid
+// queries only. An empty `box` takes ChooseBox.
+TileMap BuildTileMap(const TokenLayout& layout, const GridPattern& pattern, int extra_keys = 0,
+                     std::array<int, 3> box = {0, 0, 0});
+
+}  // namespace fovea
