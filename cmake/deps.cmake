@@ -2,12 +2,18 @@
 # scripts/install-packages lists the packages.
 find_package(PkgConfig REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
-find_package(dnnl REQUIRED)               # oneDNN 2.6: the old descriptor API, wrapped in tensor/cpu/onednn.*
+# oneDNN 2.6. Debian's CMake files for it ask for OpenCL's headers, which we do not need.
+find_path(DNNL_INCLUDE dnnl.hpp REQUIRED)
+find_library(DNNL_LIBRARY dnnl REQUIRED)
+add_library(DNNL::dnnl UNKNOWN IMPORTED)
+set_target_properties(DNNL::dnnl PROPERTIES
+  IMPORTED_LOCATION ${DNNL_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${DNNL_INCLUDE})
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(CLI11 REQUIRED)
 pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
 pkg_check_modules(STB REQUIRED IMPORTED_TARGET stb)
+pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc)
 # OpenCV's own CMake files are in libopencv-dev, which pulls in half a desktop; the two modules that
 # we use are not.
 find_path(OPENCV_INCLUDE opencv2/imgproc.hpp PATH_SUFFIXES opencv4 REQUIRED)

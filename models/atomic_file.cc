@@ -26,8 +26,10 @@ AtomicFile::AtomicFile(const std::filesystem::path& target) : target_(target) {
                 target_.string() + ": cannot be written: it exists and is not a regular file");
   }
   static std::atomic<unsigned> counter{0};
-  const std::string name = "." + target_.filename().string() + "." + std::to_string(getpid()) +
-                           "." + std::to_string(counter++) + ".tmp";
+  std::string name = target_.filename().string();
+  name.insert(name.begin(), '.');
+  name.append(".").append(std::to_string(getpid()));
+  name.append(".").append(std::to_string(counter++)).append(".tmp");
   const auto temporary = target_.parent_path() / name;
   descriptor_ = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (descriptor_ < 0) Fail(errno);
