@@ -22,7 +22,7 @@ using DrawNoise = std::function<void(std::span<float>)>;
 class Scheduler {
  public:
   virtual ~Scheduler() = default;
-  virtual std::string_view Name() const = 0;  // as --sampler: "ddim", "euler_a", ...
+  virtual std::string_view Name() const = 0;              // as --sampler: "ddim", "euler_a", ...
   virtual std::span<const double> Timesteps() const = 0;  // one a call of the model, in order
   // What unit noise is multiplied by to become the first latents.
   virtual double InitNoiseSigma() const = 0;
@@ -38,9 +38,9 @@ class Scheduler {
 };
 
 struct SamplerChoice {
-  std::string sampler;   // "" : the class named in the config; else a name of SamplerNames()
+  std::string sampler = {};  // "" : the class named in the config; else a name of SamplerNames()
   int steps = 25;
-  double eta = 0;        // DDIM's
+  double eta = 0;  // DDIM's
 };
 
 // Reads scheduler_config.json exactly as diffusers' class does, or, for a named sampler, as that

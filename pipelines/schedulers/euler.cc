@@ -1,0 +1,97 @@
+// Euler. Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models" (2022),
+// algorithm 2 without churn, as diffusers' EulerDiscreteScheduler.
+
+#include <algorithm>
+#include <cmath>
+
+#include "pipelines/schedulers/samplers.h"
+#include "pipelines/schedulers/sigma_schedule.h"
+#include "tensor/error.h"
+
+namespace fovea {
+namespace {
+
+class Euler final : public Scheduler {
+ public:
+  Euler(const Config& config, const SamplerChoice& choice)
+      : schedule_(ReadNoiseSchedule(config, {})),
+        timesteps_(SpacedTimesteps(schedule_, choice.steps, false)) {
+    const SigmaOptions options = ReadSigmaOptions(config);
+    const bool log_linear =
+        ReadChoice(config, "interpolation_type", {"linear", "log_linear"}, 0) == 1;
+    const bool continuous = ReadChoice(config, "timestep_type", {"discrete", "continuous"}, 0) == 1;
+
+    const std::vector<float> table = TrainingSigmas(schedule_), log_table = Logs(table);
+    std::vector<double> sigmas = SigmasAt(table, timesteps_);
+    if (log_linear) {
+      sigmas.clear();
+      for (const float x : TorchLinspace(log_table.back(), log_table.front(), choice.steps + 1)) {
+        sigmas.push_back(std::exp(x));
+      }
+    }
+    if (options.ramp != SigmaRamp::kNone) {
+      sigmas = RampSigmas(options.ramp, options.max.value_or(sigmas.front()),
+                          options.min.value_or(sigmas.back()), choice.steps);
+      timesteps_.clear();
+      for (const double sigma : sigmas) timesteps_.push_back(TimestepAt(sigma, log_table));
+    }
+    sigmas.push_back(options.ends_at_zero ? 0 : table[0]);
+    sigmas_.assign(sigmas.begin(), sigmas.end());
+    if (continuous && schedule_.prediction == PredictionType::kV) {
+      timesteps_.clear();
+      for (size_t i = 0; i + 1 < sigmas_.size(); ++i) {
+        timesteps_.push_back(0.25 * std::log(sigmas_[i]));
+      }
+    }
+    // diffusers' timesteps are f32; a log_linear schedule has one sigma more than it has steps.
+    for (double& t : timesteps_) t = static_cast<float>(t);
+    ENSURE(sigmas_.size() > timesteps_.size());
+
+    const double top = *std::max_element(sigmas_.begin(), sigmas_.end());
+    init_sigma_ = schedule_.spacing == Spacing::kLeading ? std::sqrt(top * top + 1) : top;
+  }
+
+  std::string_view Name() const override { return "euler"; }
+  std::span<const double> Timesteps() const override { return timesteps_; }
+  double InitNoiseSigma() const override { return init_sigma_; }
+
+  void ScaleModelInput(int i, std::span<float> latents) const override {
+    const double sigma = sigmas_[static_cast<size_t>(i)], scale = std::sqrt(sigma * sigma + 1);
+    for (float& x : latents) x = static_cast<float>(x / scale);
+  }
+
+  void Step(int i, std::span<const float> model_output, std::span<float> latents,
+            const DrawNoise& /*draw*/) override {
+    const double sigma = sigmas_[static_cast<size_t>(i)];
+    const double next = sigmas_[static_cast<size_t>(i) + 1];
+    PredictClean(schedule_.prediction, sigma, model_output, latents, clean_);
+    for (size_t k = 0; k < latents.size(); ++k) {
+      const double x = latents[k], slope = (x - clean_[k]) / sigma;
+      latents[k] = static_cast<float>(x + slope * (next - sigma));
+    }
+  }
+
+  std::span<const float> PredictedClean() const override { return clean_; }
+
+  void AddNoise(int i, std::span<const float> noise, std::span<float> latents) const override {
+    const double sigma = sigmas_[static_cast<size_t>(i)];
+    for (size_t k = 0; k < latents.size(); ++k) {
+      latents[k] = static_cast<float>(latents[k] + sigma * noise[k]);
+    }
+  }
+
+ private:
+  NoiseSchedule schedule_;
+  std::vector<double> timesteps_;
+  std::vector<float> sigmas_;
+  double init_sigma_ = 1;
+  std::vector<float> clean_;
+};
+
+}  // namespace
+
+std::unique_ptr<Scheduler> MakeEuler(const Config& config, const SamplerChoice& choice) {
+  return std::make_unique<Euler>(config, choice);
+}
+
+}  // namespace fovea

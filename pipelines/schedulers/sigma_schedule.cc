@@ -1,0 +1,108 @@
+#include "pipelines/schedulers/sigma_schedule.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tensor/error.h"
+
+namespace fovea {
+namespace {
+
+std::optional<double> ReadSigma(const Config& config, std::string_view field) {
+  if (!config.Has(field)) return std::nullopt;
+  const double sigma = config.Number(field, 0);
+  if (sigma <= 0) {
+    throw Error(ErrorCode::kBadFile,
+                config.Where() + ": " + std::string(field) + " must be above 0");
+  }
+  return sigma;
+}
+
+}  // namespace
+
+SigmaOptions ReadSigmaOptions(const Config& config) {
+  if (ReadFlag(config, "use_beta_sigmas", false)) {
+    throw Error(ErrorCode::kUnsupported,
+                config.Where() + ": use_beta_sigmas is not supported; karras and exponential are");
+  }
+  SigmaOptions options;
+  const bool karras = ReadFlag(config, "use_karras_sigmas", false);
+  const bool exponential = ReadFlag(config, "use_exponential_sigmas", false);
+  if (karras && exponential) {
+    throw Error(ErrorCode::kBadFile,
+                config.Where() + ": only one of use_karras_sigmas and use_exponential_sigmas");
+  }
+  if (karras) options.ramp = SigmaRamp::kKarras;
+  if (exponential) options.ramp = SigmaRamp::kExponential;
+  options.min = ReadSigma(config, "sigma_min");
+  options.max = ReadSigma(config, "sigma_max");
+  options.ends_at_zero = ReadChoice(config, "final_sigmas_type", {"zero", "sigma_min"}, 0) == 0;
+  return options;
+}
+
+std::vector<double> RampSigmas(SigmaRamp ramp, double max, double min, int count) {
+  ENSURE(ramp != SigmaRamp::kNone);
+  std::vector<double> out;
+  if (ramp == SigmaRamp::kExponential) {
+    for (const double x : Linspace(std::log(max), std::log(min), count)) out.push_back(std::exp(x));
+    return out;
+  }
+  constexpr double kRho = 7;
+  const double low = std::pow(min, 1 / kRho), high = std::pow(max, 1 / kRho);
+  for (const double x : Linspace(0, 1, count))
+    out.push_back(std::pow(high + x * (low - high), kRho));
+  return out;
+}
+
+std::vector<double> SigmasAt(std::span<const float> table, std::span<const double> timesteps) {
+  std::vector<double> out;
+  const auto last = static_cast<double>(table.size() - 1);
+  for (const double t : timesteps) {
+    const double inside = std::clamp(t, 0.0, last);
+    const auto below = static_cast<size_t>(inside);
+    const double low = table[below];
+    const double high = below + 1 < table.size() ? table[below + 1] : table[below];
+    out.push_back((high - low) * (inside - static_cast<double>(below)) + low);
+  }
+  return out;
+}
+
+std::vector<float> Logs(std::span<const float> values) {
+  std::vector<float> out;
+  for (const float x : values) out.push_back(static_cast<float>(std::log(static_cast<double>(x))));
+  return out;
+}
+
+double TimestepAt(double sigma, std::span<const float> log_table) {
+  if (log_table.size() < 2) return 0;
+  const double log_sigma = std::log(std::max(sigma, 1e-10));
+  const auto above = std::upper_bound(log_table.begin(), log_table.end(), log_sigma);
+  const auto below = std::clamp<int64_t>(above - log_table.begin() - 1, 0,
+                                         static_cast<int64_t>(log_table.size()) - 2);
+  const double low = log_table[static_cast<size_t>(below)];
+  const double high = log_table[static_cast<size_t>(below) + 1];
+  const double weight = std::clamp((low - log_sigma) / (low - high), 0.0, 1.0);
+  return (1 - weight) * static_cast<double>(below) + weight * static_cast<double>(below + 1);
+}
+
+void PredictClean(PredictionType prediction, double sigma, std::span<const float> model_output,
+                  std::span<const float> latents, std::vector<float>& clean) {
+  clean.resize(latents.size());
+  const double variance = sigma * sigma + 1;
+  for (size_t k = 0; k < latents.size(); ++k) {
+    const double x = latents[k], m = model_output[k];
+    switch (prediction) {
+      case PredictionType::kEpsilon:
+        clean[k] = static_cast<float>(x - sigma * m);
+        break;
+      case PredictionType::kSample:
+        clean[k] = model_output[k];
+        break;
+      case PredictionType::kV:
+        clean[k] = static_cast<float>(x / variance - m * sigma / std::sqrt(variance));
+        break;
+    }
+  }
+}
+
+}  // namespace fovea

@@ -1,0 +1,38 @@
+// Noise levels of the samplers that count in sigma: interpolated, Karras, exponential.
+//
+// Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models" (2022),
+// equation 5; fields and numerics are those of diffusers' schedulers.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "pipelines/schedulers/noise_schedule.h"
+
+namespace fovea {
+
+enum class SigmaRamp : uint8_t { kNone, kKarras, kExponential };
+
+struct SigmaOptions {
+  SigmaRamp ramp = SigmaRamp::kNone;
+  std::optional<double> min, max;  // of the ramp; none: the ends of the schedule
+  bool ends_at_zero = true;        // final_sigmas_type
+};
+SigmaOptions ReadSigmaOptions(const Config& config);
+
+// Steps `count` noise levels from max down to min along the ramp.
+std::vector<double> RampSigmas(SigmaRamp ramp, double max, double min, int count);
+
+// Sigmas of the training steps at fractional timesteps; beyond the ends, the ends.
+std::vector<double> SigmasAt(std::span<const float> table, std::span<const double> timesteps);
+
+std::vector<float> Logs(std::span<const float> values);  // f32, as NumPy's
+// The fractional timestep of a noise level, linear in log sigma.
+double TimestepAt(double sigma, std::span<const float> log_table);
+
+// The clean latents at noise level sigma, where x = clean + sigma * noise.
+void PredictClean(PredictionType prediction, double sigma, std::span<const float> model_output,
+                  std::span<const float> latents, std::vector<float>& clean);
+
+}  // namespace fovea
