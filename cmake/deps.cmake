@@ -12,6 +12,7 @@ pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(CLI11 REQUIRED)
 pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(STB REQUIRED IMPORTED_TARGET stb)
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc)
 # OpenCV's own CMake files are in libopencv-dev, which pulls in half a desktop; the two modules that
