@@ -57,6 +57,7 @@ class Backend {
   virtual DeviceKind Kind() const = 0;      // a PlanningBackend answers for the one it stands in for
   virtual bool IsPlanning() const { return false; }
   virtual Buffer Allocate(size_t bytes) = 0;
+  virtual int64_t Allocations() const = 0;  // calls of Allocate so far; copies of weights excluded
   // Any strides, any dtypes among f32, bf16, f16 (converted), any devices. Same shape.
   virtual void Copy(Context& ctx, const Tensor& src, const Tensor& dst) = 0;
   virtual void Synchronize() = 0;

@@ -18,6 +18,8 @@ struct Weight {
   // Shared by copies of this Weight, so that packing happens once. Filled by the backend's thread.
   std::shared_ptr<std::unique_ptr<PackedWeight>> packed =
       std::make_shared<std::unique_ptr<PackedWeight>>();
+  // `w` lies in a read-only file mapping: once a backend has its own copy, the pages may be given up.
+  bool mapped = false;
 
   int64_t Out() const { return w.shape[0]; }
   int64_t In() const { return w.shape[1]; }

@@ -1,0 +1,239 @@
+#include "tensor/cpu/onednn.h"
+
+#include <omp.h>
+
+#include <algorithm>
+
+#include "tensor/threads.h"
+
+namespace fovea::onednn {
+namespace {
+
+using dnnl::memory;
+
+// A U-Net has some 60 distinct shapes, a text encoder and a VAE 50 more; a few image sizes fit.
+constexpr size_t kMaxCached = 1024;
+
+memory::data_type TypeOf(DType dtype) {
+  ENSURE(dtype == DType::kF32 || dtype == DType::kBF16, std::string(Name(dtype)));
+  return dtype == DType::kF32 ? memory::data_type::f32 : memory::data_type::bf16;
+}
+
+dnnl::primitive_attr Attributes(const PostOps& post) {
+  dnnl::primitive_attr attr;
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  dnnl::post_ops ops;
+  switch (post.act) {
+    case Act::kNone:
+      break;
+    case Act::kSilu:
+      ops.append_eltwise(1, dnnl::algorithm::eltwise_swish, 1, 0);
+      break;
+    case Act::kGeluErf:
+      ops.append_eltwise(1, dnnl::algorithm::eltwise_gelu_erf, 0, 0);
+      break;
+    case Act::kGeluTanh:
+      ops.append_eltwise(1, dnnl::algorithm::eltwise_gelu_tanh, 0, 0);
+      break;
+    case Act::kQuickGelu:
+      ops.append_eltwise(1, dnnl::algorithm::eltwise_swish, 1.702f, 0);
+      break;
+  }
+  if (post.accumulate) ops.append_sum(1);
+  attr.set_post_ops(ops);
+  return attr;
+}
+
+std::array<int64_t, 3> KeyOf(const PostOps& post) {
+  return {post.bias, static_cast<int64_t>(post.act), post.accumulate};
+}
+
+// oneDNN takes its number of threads from the calling thread's OpenMP setting.
+void AdoptThreads() {
+  if (omp_get_max_threads() != NumThreads()) omp_set_num_threads(NumThreads());
+}
+
+}  // namespace
+
+std::vector<int64_t> Offsets(const Layout& layout, int axis) {
+  const dnnl_memory_desc_t& desc = layout.data;
+  const dnnl_blocking_desc_t& blocking = desc.format_desc.blocking;
+  ENSURE(desc.format_kind == dnnl_blocked && axis < desc.ndims, "weight layout");
+  // Inner blocks of this axis from the innermost outwards: extent and stride of each digit.
+  std::vector<std::pair<int64_t, int64_t>> digits;
+  int64_t stride = 1;
+  int64_t block = 1;
+  for (int i = blocking.inner_nblks - 1; i >= 0; --i) {
+    if (blocking.inner_idxs[i] == axis) {
+      digits.emplace_back(blocking.inner_blks[i], stride);
+      block *= blocking.inner_blks[i];
+    }
+    stride *= blocking.inner_blks[i];
+  }
+  std::vector<int64_t> offsets(static_cast<size_t>(desc.dims[axis]));
+  for (int64_t i = 0; i < desc.dims[axis]; ++i) {
+    int64_t offset = i / block * blocking.strides[axis];
+    int64_t rest = i % block;
+    for (const auto& [extent, digit_stride] : digits) {
+      offset += rest % extent * digit_stride;
+      rest /= extent;
+    }
+    offsets[static_cast<size_t>(i)] = offset;
+  }
+  return offsets;
+}
+
+Primitive::Primitive(dnnl::primitive primitive, const dnnl::engine& engine, Layout x,
+                     Layout weights, Layout bias, Layout out, Layout scratch,
+                     std::string implementation)
+    : primitive_(std::move(primitive)),
+      weights_layout_(weights),
+      scratch_bytes_(static_cast<int64_t>(scratch.get_size())),
+      implementation_(std::move(implementation)),
+      x_(x, engine, DNNL_MEMORY_NONE),
+      weights_(weights, engine, DNNL_MEMORY_NONE),
+      out_(out, engine, DNNL_MEMORY_NONE) {
+  args_ = {
+      {DNNL_ARG_SRC, x_.get()}, {DNNL_ARG_WEIGHTS, weights_.get()}, {DNNL_ARG_DST, out_.get()}};
+  if (!bias.is_zero()) {
+    bias_ = memory(bias, engine, DNNL_MEMORY_NONE);
+    args_.push_back({DNNL_ARG_BIAS, bias_.get()});
+  }
+  if (scratch_bytes_ > 0) {
+    scratch_ = memory(scratch, engine, DNNL_MEMORY_NONE);
+    args_.push_back({DNNL_ARG_SCRATCHPAD, scratch_.get()});
+  }
+}
+
+bool Primitive::Fast() const {
+  return implementation_.rfind("ref", 0) != 0 && implementation_.rfind("gemm:ref", 0) != 0;
+}
+
+void Primitive::Run(const dnnl::stream& stream, const void* x, const void* weights,
+                    const void* bias, void* scratch, void* out) {
+  x_.set_data_handle(const_cast<void*>(x));
+  weights_.set_data_handle(const_cast<void*>(weights));
+  out_.set_data_handle(out);
+  if (bias_) bias_.set_data_handle(const_cast<void*>(bias));
+  if (scratch_) scratch_.set_data_handle(scratch);
+  const dnnl_status_t status = dnnl_primitive_execute(primitive_.get(), stream.get(),
+                                                      static_cast<int>(args_.size()), args_.data());
+  ENSURE(status == dnnl_success, implementation_ + " failed with status " + std::to_string(status));
+}
+
+Library::Library() : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {}
+
+int64_t Library::LayoutNumber(const Layout* layout) {
+  if (!layout) return -1;
+  const auto found = std::find(layouts_.begin(), layouts_.end(), *layout);
+  if (found != layouts_.end()) return found - layouts_.begin();
+  layouts_.push_back(*layout);
+  return static_cast<int64_t>(layouts_.size()) - 1;
+}
+
+template <class Make>
+std::shared_ptr<Primitive> Library::Cached(const Key& key, Make make) {
+  const auto found = cache_.find(key);
+  if (found != cache_.end()) return found->second;
+  if (cache_.size() >= kMaxCached) cache_.clear();
+  AdoptThreads();
+  std::shared_ptr<Primitive> made;
+  try {
+    made = make();
+  } catch (const dnnl::error& error) {
+    // A refusal is an answer too; it is remembered as null.
+    if (error.status != dnnl_unimplemented && error.status != dnnl_invalid_arguments) {
+      throw Error(ErrorCode::kInternal, std::string("oneDNN: ") + error.what());
+    }
+  }
+  return cache_.emplace(key, std::move(made)).first->second;
+}
+
+Layout Library::PlainMatmulWeights(int64_t out, int64_t in, DType dtype) {
+  return Layout({in, out}, TypeOf(dtype), memory::dims{1, in});
+}
+
+std::shared_ptr<Primitive> Library::Matmul(const MatmulSpec& spec, const Layout* weights) {
+  const auto [bias, act, accumulate] = KeyOf(spec.post);
+  const Key key{0,
+                NumThreads(),
+                LayoutNumber(weights),
+                static_cast<int64_t>(spec.dtype),
+                bias,
+                act,
+                accumulate,
+                spec.rows,
+                spec.in,
+                spec.out,
+                spec.x_stride,
+                spec.out_stride};
+  return Cached(key, [&] {
+    const memory::data_type type = TypeOf(spec.dtype);
+    const Layout x({spec.rows, spec.in}, type, memory::dims{spec.x_stride, 1});
+    const Layout w =
+        weights ? *weights : Layout({spec.in, spec.out}, type, memory::format_tag::any);
+    const Layout b = spec.post.bias
+                         ? Layout({1, spec.out}, memory::data_type::f32, memory::format_tag::ab)
+                         : Layout();
+    const Layout out({spec.rows, spec.out}, type, memory::dims{spec.out_stride, 1});
+    const auto op =
+        spec.post.bias ? dnnl::matmul::desc(x, w, b, out) : dnnl::matmul::desc(x, w, out);
+    const dnnl::matmul::primitive_desc pd(op, Attributes(spec.post), engine_);
+    return std::make_shared<Primitive>(dnnl::matmul(pd), engine_, x, pd.weights_desc(), b, out,
+                                       pd.scratchpad_desc(), pd.impl_info_str());
+  });
+}
+
+std::shared_ptr<Primitive> Library::Conv2d(const ConvSpec& spec, const Layout* weights) {
+  const auto [bias, act, accumulate] = KeyOf(spec.post);
+  const Conv2dParams& p = spec.params;
+  const Key key{1,
+                NumThreads(),
+                LayoutNumber(weights),
+                static_cast<int64_t>(spec.dtype),
+                bias,
+                act,
+                accumulate,
+                spec.n,
+                spec.h,
+                spec.w,
+                spec.in,
+                spec.out,
+                spec.kh,
+                spec.kw,
+                spec.out_h,
+                spec.out_w,
+                p.stride,
+                p.pad_top,
+                p.pad_left,
+                p.pad_bottom,
+                p.pad_right};
+  return Cached(key, [&] {
+    using Tag = memory::format_tag;
+    const memory::data_type type = TypeOf(spec.dtype);
+    const Layout x({spec.n, spec.in, spec.h, spec.w}, type, Tag::nhwc);
+    const Layout w =
+        weights ? *weights : Layout({spec.out, spec.in, spec.kh, spec.kw}, type, Tag::any);
+    const Layout b = spec.post.bias ? Layout({spec.out}, memory::data_type::f32, Tag::x) : Layout();
+    const Layout out({spec.n, spec.out, spec.out_h, spec.out_w}, type, Tag::nhwc);
+    constexpr auto kKind = dnnl::prop_kind::forward_inference;
+    constexpr auto kDirect = dnnl::algorithm::convolution_direct;
+    const memory::dims stride{p.stride, p.stride};
+    const memory::dims before{p.pad_top, p.pad_left};
+    const memory::dims after{p.pad_bottom, p.pad_right};
+    using Conv = dnnl::convolution_forward;
+    const auto op = spec.post.bias ? Conv::desc(kKind, kDirect, x, w, b, out, stride, before, after)
+                                   : Conv::desc(kKind, kDirect, x, w, out, stride, before, after);
+    const Conv::primitive_desc pd(op, Attributes(spec.post), engine_);
+    return std::make_shared<Primitive>(Conv(pd), engine_, x, pd.weights_desc(), b, out,
+                                       pd.scratchpad_desc(), pd.impl_info_str());
+  });
+}
+
+void Library::Run(Primitive& primitive, const void* x, const void* weights, const void* bias,
+                  void* scratch, void* out) {
+  AdoptThreads();
+  primitive.Run(stream_, x, weights, bias, scratch, out);
+}
+
+}  // namespace fovea::onednn

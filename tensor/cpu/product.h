@@ -1,0 +1,25 @@
+// What matrix products and convolutions share around the primitive: which layout of the weights,
+// dense copies of strided activations, what of the epilogue is fused.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "tensor/cpu/execution.h"
+
+namespace fovea {
+
+struct Product {
+  // The primitive for these post operations and this layout of the weights (null: oneDNN's choice).
+  std::function<std::shared_ptr<onednn::Primitive>(const onednn::PostOps&, const onednn::Layout*)>
+      make;
+  WeightAxes axes;
+  bool weights_in_place;  // the checkpoint's own tensor is used, in the layout `plain`
+  onednn::Layout plain;
+};
+
+// x and out are in the strides that `make` was told of.
+void RunProduct(const CpuExecution& execution, Context& ctx, const Product& product,
+                const Tensor& x, const Weight& weight, const Epilogue& epilogue, const Tensor& out);
+
+}  // namespace fovea

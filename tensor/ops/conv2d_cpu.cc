@@ -1,0 +1,44 @@
+// Convolutions on the CPU: oneDNN on packed weights; 1x1 ones are matrix products.
+#include "tensor/cpu/execution.h"
+#include "tensor/cpu/kernels.h"
+#include "tensor/cpu/product.h"
+
+namespace fovea {
+namespace {
+
+bool IsPointwise(const Weight& weight, const Conv2dParams& p) {
+  return weight.w.shape[2] == 1 && weight.w.shape[3] == 1 && p.stride == 1 && p.pad_top == 0 &&
+         p.pad_left == 0 && p.pad_bottom == 0 && p.pad_right == 0;
+}
+
+}  // namespace
+
+void Conv2dCpu(const CpuExecution& execution, Context& ctx, const Tensor& x, const Weight& weight,
+               const Conv2dParams& params, const Epilogue& epilogue, const Tensor& out) {
+  if (out.NumElements() == 0) return;
+  if (IsPointwise(weight, params)) {
+    LinearCpu(execution, ctx, x, weight, epilogue, out);
+    return;
+  }
+  // On strided pixels oneDNN has only its reference loops (0.4 GFLOP/s): copy.
+  const ArenaScope scope(ctx.arena);
+  Tensor from = x;
+  Tensor to = out;
+  if (!x.IsContiguous()) {
+    from = ctx.arena.New(x.shape, x.dtype);
+    if (!execution.planning) CopyCpu(x, from);
+  }
+  if (!out.IsContiguous()) to = ctx.arena.New(out.shape, out.dtype);
+
+  onednn::ConvSpec spec{
+      x.shape[0],        x.shape[1],   x.shape[2],   x.shape[3], weight.Out(), weight.w.shape[2],
+      weight.w.shape[3], out.shape[1], out.shape[2], params,     x.dtype,      {}};
+  const auto make = [&](const onednn::PostOps& post, const onednn::Layout* weights) {
+    spec.post = post;
+    return execution.library.Conv2d(spec, weights);
+  };
+  RunProduct(execution, ctx, {make, kConvAxes, false, {}}, from, weight, epilogue, to);
+  if (!out.IsContiguous() && !execution.planning) CopyCpu(to, out);
+}
+
+}  // namespace fovea

@@ -1,0 +1,105 @@
+// Layer normalisation: a row is read three times, twice of them from the first-level cache.
+#include <cmath>
+
+#include "tensor/cpu/dispatch.h"
+#include "tensor/cpu/kernels.h"
+#include "tensor/cpu/rows.h"
+#include "tensor/threads.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "tensor/ops/layer_norm_cpu.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "tensor/cpu/load_store-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fovea {
+namespace HWY_NAMESPACE {
+
+// Sum of (x - center), squared if asked, in four chains of vectors: short chains round less.
+template <bool kSquare, class T>
+float SumOfRow(const T* x, int64_t c, float center) {
+  const F32 d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const VF32 middle = hn::Set(d, center);
+  const auto term = [&](VF32 sum, VF32 v) {
+    const VF32 offset = hn::Sub(v, middle);
+    return kSquare ? hn::MulAdd(offset, offset, sum) : hn::Add(sum, offset);
+  };
+  VF32 s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+  int64_t i = 0;
+  for (; i + 4 * lanes <= c; i += 4 * lanes) {
+    s0 = term(s0, LoadF32(d, x + i));
+    s1 = term(s1, LoadF32(d, x + i + lanes));
+    s2 = term(s2, LoadF32(d, x + i + 2 * lanes));
+    s3 = term(s3, LoadF32(d, x + i + 3 * lanes));
+  }
+  for (; i + lanes <= c; i += lanes) s0 = term(s0, LoadF32(d, x + i));
+  if (i < c) {
+    const size_t rest = static_cast<size_t>(c - i);
+    const VF32 offset =
+        hn::IfThenElseZero(hn::FirstN(d, rest), hn::Sub(LoadPart(d, x + i, rest), middle));
+    s1 = kSquare ? hn::MulAdd(offset, offset, s1) : hn::Add(s1, offset);
+  }
+  return hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
+}
+
+template <class T>
+void NormalizeRow(const T* x, const float* gamma, const float* beta, float mean, float scale,
+                  int64_t c, T* out) {
+  const F32 d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const VF32 m = hn::Set(d, mean);
+  const VF32 s = hn::Set(d, scale);
+  int64_t i = 0;
+  for (; i + lanes <= c; i += lanes) {
+    VF32 y = hn::Mul(hn::Sub(LoadF32(d, x + i), m), s);
+    if (gamma) y = hn::Mul(y, hn::LoadU(d, gamma + i));
+    if (beta) y = hn::Add(y, hn::LoadU(d, beta + i));
+    StoreF32(d, y, out + i);
+  }
+  if (i < c) {
+    const size_t rest = static_cast<size_t>(c - i);
+    VF32 y = hn::Mul(hn::Sub(LoadPart(d, x + i, rest), m), s);
+    if (gamma) y = hn::Mul(y, LoadPart(d, gamma + i, rest));
+    if (beta) y = hn::Add(y, LoadPart(d, beta + i, rest));
+    StorePart(d, y, out + i, rest);
+  }
+}
+
+void LayerNorm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps,
+               const Tensor& out) {
+  const int64_t c = RowLength(x);
+  const float* g = gamma.Empty() ? nullptr : gamma.Data<float>();
+  const float* b = beta.Empty() ? nullptr : beta.Data<float>();
+  DispatchActivationType(x.dtype, [&](auto type) {
+    using T = decltype(type);
+    const T* from = x.Data<T>();
+    T* to = out.Data<T>();
+    ParallelFor(RowCount(x), 1 + 4096 / c, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        const T* px = from + RowOffset(x, row);
+        const float mean = SumOfRow<false>(px, c, 0.0f) / static_cast<float>(c);
+        const float variance = SumOfRow<true>(px, c, mean) / static_cast<float>(c);
+        NormalizeRow(px, g, b, mean, 1.0f / std::sqrt(variance + eps), c, to + RowOffset(out, row));
+      }
+    });
+  });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace fovea
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fovea {
+
+HWY_EXPORT(LayerNorm);
+
+void LayerNormCpu(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps,
+                  const Tensor& out) {
+  HWY_DYNAMIC_DISPATCH(LayerNorm)(x, gamma, beta, eps, out);
+}
+
+}  // namespace fovea
+#endif
