@@ -13,8 +13,8 @@ struct Image {
   std::vector<uint8_t> rgb;  // row-major
 };
 
-// x: one picture (h,w,3) f32 on the host, [-1, 1] nominal. (x / 2 + 0.5) clamped, times 255, rounded
-// half to even, as diffusers' image processor.
+// x: one picture (h,w,3) f32 on the host, [-1, 1] nominal. (x / 2 + 0.5) clamped, times 255,
+// rounded half to even, as diffusers' image processor.
 Image ToImage(const Tensor& x);
 
 }  // namespace fovea

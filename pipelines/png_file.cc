@@ -132,8 +132,8 @@ Image ReadPng(const std::filesystem::path& path) {
   if (png_image_begin_read_from_memory(&png, bytes.data(), bytes.size()) == 0) throw fail();
   if (uint64_t{png.width} * png.height > kMaxPixels) {
     png_image_free(&png);
-    throw Error(ErrorCode::kBadFile, path.string() + ": more than " + std::to_string(kMaxPixels) +
-                                         " pixels");
+    throw Error(ErrorCode::kBadFile,
+                path.string() + ": more than " + std::to_string(kMaxPixels) + " pixels");
   }
   png.format = PNG_FORMAT_RGB;
   Image image;

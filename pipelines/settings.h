@@ -9,17 +9,17 @@ namespace fovea {
 
 struct GenerateSettings {
   std::string prompt, negative;
-  std::string model;            // as given: a path or a name; empty: built in
-  int width = 0, height = 0;    // 0: the model's
-  int steps = 0;                // 0: the model's default, else 25
-  std::optional<uint64_t> seed; // none: random, and printed
+  std::string model;             // as given: a path or a name; empty: built in
+  int width = 0, height = 0;     // 0: the model's
+  int steps = 0;                 // 0: the model's default, else 25
+  std::optional<uint64_t> seed;  // none: random, and printed
   int batch = 1;
-  double cfg = -1;              // < 0: the model's default; off at 1
-  double cfg_rescale = -1;      // < 0: the model's default
-  std::string sampler;          // empty: the model's scheduler_config.json
+  double cfg = -1;          // < 0: the model's default; off at 1
+  double cfg_rescale = -1;  // < 0: the model's default
+  std::string sampler;      // empty: the model's scheduler_config.json
   double eta = 0;
-  int clip_skip = 0;            // as diffusers': 0 is the last layer
-  std::string rng = "philox";   // or "torch"
+  int clip_skip = 0;           // as diffusers': 0 is the last layer
+  std::string rng = "philox";  // or "torch"
   std::string vae_tiling = "auto";
   std::string dtype = "auto";
 

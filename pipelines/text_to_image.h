@@ -7,36 +7,25 @@
 #include <string>
 #include <vector>
 
-#include "models/clip/clip_text_model.h"
-#include "models/clip/clip_tokenizer.h"
-#include "models/denoiser.h"
 #include "models/model_folder.h"
-#include "models/vae/autoencoder_kl.h"
+#include "pipelines/denoise_loop.h"
 #include "pipelines/image.h"
-#include "pipelines/scheduler.h"
 #include "pipelines/settings.h"
 #include "tensor/host_tensor.h"
 #include "tensor/planning_backend.h"
 
 namespace fovea {
 
-// What one denoising step saw and made; NCHW f32 on the host, valid during the callback.
-struct StepView {
-  int step = 0, steps = 0;  // 0-based
-  double timestep = 0, seconds = 0;
-  Shape shape;              // (n,c,h,w)
-  std::span<const float> latents_in, model_output, latents_out, predicted_clean;
-};
-
 struct GenerateHooks {
-  std::function<void(const StepView&)> on_step;                       // may be empty
-  std::function<void(const NamedTensors&)> on_text;                   // embeddings, before the loop
-  std::function<void(const std::string&)> warn;                       // one line each
+  std::function<void(const StepView&)> on_step;      // may be empty
+  std::function<void(const NamedTensors&)> on_text;  // embeddings, before the loop
+  std::function<void(const std::string&)> warn;      // one line each
   std::stop_token stop;
 };
 
-struct Prediction {          // of a dry run
-  size_t arena_bytes = 0, packed_bytes = 0, weight_bytes = 0;  // weights that stay mapped and touched
+struct Prediction {  // of a dry run
+  size_t arena_bytes = 0, packed_bytes = 0,
+         weight_bytes = 0;  // weights that stay mapped and touched
   double flops = 0;
   size_t PeakBytes() const;  // of the process
 };
@@ -47,9 +36,10 @@ struct Timings {
 
 struct Generated {
   bool cancelled = false;
-  GenerateSettings settings;     // resolved: no defaults left
+  GenerateSettings settings;  // resolved: no defaults left
   std::vector<Image> images;
-  HostTensor latents;            // (n,c,h,w) f32, final, before the VAE and its scaling factor
+  std::string sampler;  // the name of the sampler that ran
+  HostTensor latents;   // (n,c,h,w) f32, final, before the VAE and its scaling factor
   Timings timings;
   size_t arena_bytes = 0, packed_bytes = 0;  // as they came out; the prediction says the same
 };
@@ -60,11 +50,14 @@ class TextToImage {
   static std::unique_ptr<TextToImage> Load(const ModelFolder& model, Backend& backend);
   virtual ~TextToImage() = default;
 
+  // The model's own sample prompt, or empty.
+  virtual const std::string& SamplePrompt() const = 0;
   // Fills defaults from fovea.json and the configs, and checks every value: throws kUsage or
   // kUnsupported naming the setting.
   virtual GenerateSettings Resolve(const GenerateSettings& settings) const = 0;
   virtual Prediction DryRun(const GenerateSettings& settings) = 0;
-  // `init_latents`: unit noise (n,c,h,w), or null. `first_noise_given` as product.md's --init-latents.
+  // `init_latents`: unit noise (n,c,h,w), or null. `first_noise_given` as product.md's
+  // --init-latents.
   virtual Generated Run(const GenerateSettings& settings, const HostTensor* init_latents,
                         const GenerateHooks& hooks) = 0;
 };

@@ -1,0 +1,47 @@
+// The sampling loop: noise to latents, guided, observed, cancellable.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "attention/attention_runtime.h"
+#include "models/denoiser.h"
+#include "pipelines/guidance.h"
+#include "pipelines/scheduler.h"
+#include "tensor/context.h"
+
+namespace fovea {
+
+// What one denoising step saw and made; NCHW f32 on the host, valid during the callback.
+struct StepView {
+  int step = 0, steps = 0;  // 0-based calls of the model
+  double timestep = 0, seconds = 0;
+  Shape shape;  // (n,c,h,w)
+  std::span<const float> latents_in, model_output, latents_out, predicted_clean;
+};
+
+// What the model is asked with at every step. With guidance the batch is 2n: the negative prompt's
+// half stands first.
+struct Conditioning {
+  Tensor context;             // (n or 2n, t, c) f32
+  Tensor timestep_cond = {};  // (n or 2n, c) f32, or empty
+};
+
+struct DenoiseLoop {
+  const Denoiser& denoiser;
+  Scheduler& scheduler;
+  Guidance guidance;
+  Shape shape;  // of the latents: (n,c,h,w)
+  DrawNoise draw;
+  std::function<void(const StepView&)> on_step;  // may be empty
+
+  // Latents (NCHW, f32, host) from unit noise times the scheduler's first sigma to clean, in place.
+  // Claims no memory of the backend but from the arena. False: cancelled, latents undefined.
+  bool Run(Context& ctx, AttentionRuntime& attention, const Conditioning& conditioning,
+           std::span<float> latents);
+  // One call of the model: what every step takes of the arena and of time. For dry runs.
+  void RunOnce(Context& ctx, AttentionRuntime& attention, const Conditioning& conditioning);
+};
+
+}  // namespace fovea

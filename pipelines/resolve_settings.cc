@@ -1,0 +1,84 @@
+#include "pipelines/resolve_settings.h"
+
+#include <cmath>
+#include <random>
+
+#include "pipelines/noise.h"
+#include "tensor/error.h"
+
+namespace fovea {
+namespace {
+
+constexpr int kMaxSide = 16384;
+constexpr int kMaxBatch = 4096;
+
+[[noreturn]] void Bad(const std::string& what) {
+  throw Error(ErrorCode::kUsage, what);
+}
+
+int ResolveSide(const char* name, int asked, const std::optional<int>& model, int trained,
+                int factor) {
+  const int side = asked != 0 ? asked : model.value_or(trained);
+  if (side < factor || side > kMaxSide || side % factor != 0) {
+    Bad(std::string(name) + ": " + std::to_string(side) + " is not a multiple of " +
+        std::to_string(factor) + " between " + std::to_string(factor) + " and " +
+        std::to_string(kMaxSide));
+  }
+  return side;
+}
+
+double ResolveNumber(const char* name, double asked, double otherwise, double high) {
+  const double value = asked < 0 ? otherwise : asked;
+  if (!(value >= 0 && value <= high)) {
+    char limit[32];
+    std::snprintf(limit, sizeof limit, "%g", high);
+    Bad(std::string(name) + ": must lie between 0 and " + limit);
+  }
+  return value;
+}
+
+void CheckOneOf(const char* name, const std::string& value,
+                std::initializer_list<std::string_view> known) {
+  std::string list;
+  for (const std::string_view each : known) {
+    if (value == each) return;
+    list += (list.empty() ? "" : ", ") + std::string(each);
+  }
+  Bad(std::string(name) + ": \"" + value.substr(0, 80) + "\" is not among " + list);
+}
+
+}  // namespace
+
+GenerateSettings ResolveSettings(const GenerateSettings& asked, const SettingLimits& limits) {
+  const ModelDefaults& model = limits.defaults;
+  GenerateSettings settings = asked;
+  settings.width = ResolveSide("width", asked.width, model.width, limits.width, limits.factor);
+  settings.height = ResolveSide("height", asked.height, model.height, limits.height, limits.factor);
+  if (asked.steps == 0) settings.steps = model.steps.value_or(25);
+  if (asked.batch < 1 || asked.batch > kMaxBatch) {
+    Bad("batch: " + std::to_string(asked.batch) + " is not between 1 and " +
+        std::to_string(kMaxBatch));
+  }
+  settings.cfg = ResolveNumber("cfg", asked.cfg, model.cfg.value_or(7.5), 1e6);
+  settings.cfg_rescale =
+      ResolveNumber("cfg-rescale", asked.cfg_rescale, model.cfg_rescale.value_or(0), 1);
+  if (asked.sampler.empty()) settings.sampler = model.sampler;
+  if (!(asked.eta >= 0 && asked.eta <= 1)) Bad("eta: must lie between 0 and 1");
+  if (asked.clip_skip < 0 || asked.clip_skip > limits.text_layers) {
+    Bad("clip-skip: " + std::to_string(asked.clip_skip) +
+        " is not between 0 and the text encoder's " + std::to_string(limits.text_layers) +
+        " layers");
+  }
+  CheckOneOf("rng", asked.rng, {"torch", "philox"});
+  CheckOneOf("vae-tiling", asked.vae_tiling, {"auto", "on", "off"});
+  if (asked.dtype == "f16") {
+    throw Error(ErrorCode::kUnsupported, "dtype: f16 is not a CPU compute type; take f32 or bf16");
+  }
+  CheckOneOf("dtype", asked.dtype, {"auto", "f32", "bf16"});
+  if (asked.dtype == "auto") settings.dtype = "f32";
+  // 32 bits are easy to type and survive every JSON reader.
+  if (!asked.seed) settings.seed = std::random_device{}();
+  return settings;
+}
+
+}  // namespace fovea

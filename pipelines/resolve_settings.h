@@ -1,0 +1,22 @@
+// From what was asked for to what will be done: defaults filled in, every value checked.
+#pragma once
+
+#include "models/config.h"
+#include "pipelines/model_defaults.h"
+#include "pipelines/settings.h"
+
+namespace fovea {
+
+// What the limits of the settings depend on.
+struct SettingLimits {
+  ModelDefaults defaults;
+  int width = 512, height = 512;  // of pictures the model was trained on
+  int factor = 8;                 // picture pixels a latent pixel
+  int text_layers = 12;
+};
+
+// Throws kUsage naming the setting. The sampler stays empty where the model's own is meant; sampler
+// and steps are checked by making the scheduler.
+GenerateSettings ResolveSettings(const GenerateSettings& asked, const SettingLimits& limits);
+
+}  // namespace fovea
