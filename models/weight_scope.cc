@@ -43,6 +43,7 @@ Weight WeightScope::Linear(std::string_view name, int64_t in, int64_t out, bool 
   const std::string path = prefix_ + std::string(name);
   Weight weight;
   weight.w = GetOneByOne(*store_, path + ".weight", {out, in}, {out, in, 1, 1}, {out, in});
+  weight.mapped = store_->IsMapped(weight.w);
   if (bias) weight.bias = store_->GetF32(path + ".bias", {out});
   return weight;
 }
@@ -54,6 +55,7 @@ Weight WeightScope::Conv2d(std::string_view name, int64_t in, int64_t out, int k
   Weight weight;
   weight.w = kernel == 1 ? GetOneByOne(*store_, path + ".weight", {out, in}, filters, filters)
                          : store_->Get(path + ".weight", filters);
+  weight.mapped = store_->IsMapped(weight.w);
   if (bias) weight.bias = store_->GetF32(path + ".bias", {out});
   return weight;
 }

@@ -245,6 +245,7 @@ TEST_CASE("weights: a scope names members as the checkpoint does") {
   const Weight q = scope.Linear("to_q", 6, 4);
   CHECK(q.w.dtype == DType::kF16);
   CHECK(q.bias.dtype == DType::kF32);
+  CHECK(q.mapped);
   CHECK(scope.Conv2d("conv", 2, 4, 3).w.shape == Shape({4, 2, 3, 3}));
   CHECK(scope.Linear("one", 6, 4, false).w.shape == Shape({4, 6}));
   CHECK(scope.Conv2d("flat", 6, 4, 1, false).w.shape == Shape({4, 6, 1, 1}));
