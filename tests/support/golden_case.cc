@@ -84,7 +84,8 @@ std::vector<fs::path> GoldenCases(const std::string& group) {
 
 std::map<std::string, Shape> ReadShapes(const fs::path& tensors_json) {
   std::map<std::string, Shape> shapes;
-  for (const auto& [name, dims] : ReadJson(tensors_json).items()) {
+  const json entries = ReadJson(tensors_json);
+  for (const auto& [name, dims] : entries.items()) {
     shapes[name] = Shape(dims.get<std::vector<int64_t>>());
   }
   return shapes;

@@ -84,7 +84,7 @@ def write_case(root, name, dtype, model, config, shapes, specs, forward):
     reference.write_json(os.path.join(folder, "config.json"), config)
     reference.write_shapes(os.path.join(folder, "tensors.json"), shapes)
     reference.write_json(os.path.join(folder, "case.json"), {
-        "class": type(model).__name__, "dtype": dtype, "seed": 1000, "runs": runs,
+        "class": type(model).__name__, "dtype": dtype.lower(), "seed": 1000, "runs": runs,
         "versions": reference.versions()})
     save_file(tensors, os.path.join(folder, "io.safetensors"))
     rms = {k: float(v.double().pow(2).mean().sqrt()) for k, v in outputs.items()}

@@ -12,6 +12,8 @@ import transformers
 
 import formula
 
+torch.set_num_threads(1)  # tiny tensors; and sums in one order whatever the machine
+
 # A bias of keys shifts every score of a row alike: softmax does not see it.
 INVISIBLE = re.compile(r"(to_k|k_proj)\.bias$")
 OLD_ATTENTION = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
