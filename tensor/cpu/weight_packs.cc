@@ -49,7 +49,7 @@ void Scatter(const Tensor& w, const onednn::Layout& layout, WeightAxes axes, T* 
   const std::vector<int64_t> out_offset = onednn::Offsets(layout, axes.out);
   const std::vector<int64_t> in_offset = onednn::Offsets(layout, axes.in);
   std::vector<int64_t> kernel_offset(static_cast<size_t>(kernel), 0);
-  if (w.shape.rank == 4) {
+  if (layout.data.ndims == 4) {  // not for a 1x1 filter as a matrix
     const std::vector<int64_t> y = onednn::Offsets(layout, 2);
     const std::vector<int64_t> x = onednn::Offsets(layout, 3);
     for (int64_t k = 0; k < kernel; ++k) {

@@ -1,0 +1,142 @@
+#include "tensor/ops/conv2d.h"
+
+#include <catch2/catch.hpp>
+
+#include "../op_test.h"
+#include "tensor/ops/elementwise.h"
+
+namespace fovea {
+namespace {
+
+struct Case {
+  Shape x;
+  int64_t out, kernel;
+  Conv2dParams params;
+};
+
+const Case kCases[] = {
+    {{1, 1, 1, 1}, 1, 1, {}},
+    {{1, 1, 1, 5}, 3, 3, {1, 1, 1, 1, 1}},
+    {{2, 8, 8, 4}, 32, 3, {1, 1, 1, 1, 1}},
+    {{1, 7, 9, 33}, 17, 3, {1, 1, 1, 1, 1}},
+    {{2, 9, 6, 32}, 4, 3, {1, 1, 1, 1, 1}},
+    {{1, 13, 12, 48}, 64, 3, {2, 1, 1, 1, 1}},
+    {{1, 12, 13, 16}, 16, 3, {2, 0, 0, 1, 1}},  // the VAE's downsampling
+    {{1, 10, 11, 64}, 40, 1, {}},
+    {{1, 10, 11, 24}, 40, 1, {2, 0, 0, 0, 0}},
+    {{1, 32, 32, 3}, 48, 8, {8, 0, 0, 0, 0}},  // patches
+    {{1, 6, 6, 160}, 96, 3, {1, 1, 1, 1, 1}},
+};
+
+Shape OutShape(const Case& c) {
+  const auto& p = c.params;
+  return {c.x[0], (c.x[1] + p.pad_top + p.pad_bottom - c.kernel) / p.stride + 1,
+          (c.x[2] + p.pad_left + p.pad_right - c.kernel) / p.stride + 1, c.out};
+}
+
+HostTensor Filters(const Case& c, DType dtype) {
+  const float fan_in = static_cast<float>(c.x[3] * c.kernel * c.kernel);
+  return Random({c.out, c.x[3], c.kernel, c.kernel}, dtype, 11, 1 / std::sqrt(fan_in));
+}
+
+TEST_CASE("convolution agrees with the definition for every dtype") {
+  OpTest test;
+  const int before = NumThreads();
+  for (const int threads : {1, 2}) {
+    SetNumThreads(threads);
+    for (const Case& c : kCases) {
+      for (const DType wtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+        for (const DType dtype : {DType::kF32, DType::kBF16}) {
+          INFO(c.x.ToString() << " to " << c.out << " kernel " << c.kernel << ", weights "
+                              << Name(wtype) << ", activations " << Name(dtype) << ", threads "
+                              << threads);
+          const HostTensor x = Random(c.x, dtype, 1), w = Filters(c, wtype);
+          const HostTensor bias = Random({c.out}, DType::kF32, 2);
+          HostTensor w16(w.shape(), DType::kBF16);
+          ops::Copy(test.ctx, w.View(), w16.View());
+          const Weight weight{w.View(), bias.View()};
+          const Weight rounded{dtype == DType::kBF16 ? w16.View() : w.View(), bias.View()};
+          HostTensor y = Poisoned(OutShape(c), dtype);
+          ops::Conv2d(test.ctx, x.View(), weight, c.params, y.View());
+          REQUIRE_CLOSE(y.View(), ReferenceConv2d(x.View(), rounded, c.params, {}));
+          HostTensor residual = Random(y.shape(), dtype, 3);
+          const Tensor view = residual.View();
+          const Reference want = ReferenceConv2d(x.View(), rounded, c.params, {Act::kNone, &view});
+          ops::Conv2d(test.ctx, x.View(), weight, c.params, y.View(), {Act::kNone, &view});
+          REQUIRE_CLOSE(y.View(), want);
+          ops::Conv2d(test.ctx, x.View(), weight, c.params, view, {Act::kNone, &view});
+          REQUIRE_CLOSE(view, want);
+        }
+      }
+    }
+  }
+  SetNumThreads(before);
+}
+
+TEST_CASE("convolution fuses activations, with and without a residual") {
+  OpTest test;
+  for (const Act act : {Act::kSilu, Act::kGeluErf, Act::kGeluTanh, Act::kQuickGelu}) {
+    for (const Case& c : kCases) {
+      INFO(Name(act) << " " << c.x.ToString());
+      const HostTensor x = Random(c.x, DType::kF32, 1, 2), w = Filters(c, DType::kF16);
+      const Weight weight{w.View(), {}};
+      HostTensor y = Poisoned(OutShape(c), DType::kF32);
+      const HostTensor residual = Random(y.shape(), DType::kF32, 3);
+      const Tensor view = residual.View();
+      ops::Conv2d(test.ctx, x.View(), weight, c.params, y.View(), {act, nullptr});
+      REQUIRE_CLOSE(y.View(), ReferenceConv2d(x.View(), weight, c.params, {act, nullptr}));
+      ops::Conv2d(test.ctx, x.View(), weight, c.params, y.View(), {act, &view});
+      REQUIRE_CLOSE(y.View(), ReferenceConv2d(x.View(), weight, c.params, {act, &view}));
+    }
+  }
+}
+
+TEST_CASE("convolution takes slices of channels in and out") {
+  OpTest test;
+  for (const int64_t kernel : {1, 3}) {
+    HostTensor wide = Random({2, 6, 7, 50}, DType::kF32, 1);
+    HostTensor y = Poisoned({2, 6, 7, 40}, DType::kF32);
+    const HostTensor w = Random({24, 32, kernel, kernel}, DType::kF32, 2, 0.1f);
+    const Weight weight{w.View(), {}};
+    const int pad = static_cast<int>(kernel / 2);
+    const Conv2dParams params{1, pad, pad, pad, pad};
+    const Tensor x = wide.View().Slice(3, 9, 32), out = y.View().Slice(3, 8, 24);
+    ops::Conv2d(test.ctx, x, weight, params, out);
+    REQUIRE_CLOSE(out, ReferenceConv2d(x, weight, params, {}));
+    CHECK(std::isnan(Reference::Of(y.View().Slice(3, 32, 1)).v[0]));
+  }
+}
+
+// The layouts that oneDNN prefers depend on the size of the image.
+TEST_CASE("one weight serves images of different sizes and dtypes in turn") {
+  OpTest test;
+  const HostTensor w = Random({96, 64, 3, 3}, DType::kF16, 2, 0.05f);
+  const Weight weight{w.View(), {}};
+  const Conv2dParams params{1, 1, 1, 1, 1};
+  for (int round = 0; round < 2; ++round) {
+    for (const int64_t size : {3, 4, 8, 16, 21, 32}) {
+      INFO(size);
+      const HostTensor x = Random({1, size, size + 1, 64}, DType::kF32, 1);
+      HostTensor y = Poisoned({1, size, size + 1, 96}, DType::kF32);
+      ops::Conv2d(test.ctx, x.View(), weight, params, y.View());
+      REQUIRE_CLOSE(y.View(), ReferenceConv2d(x.View(), weight, params, {}));
+    }
+    const HostTensor x = Random({1, 5, 6, 64}, DType::kBF16, 1);
+    HostTensor y = Poisoned({1, 5, 6, 96}, DType::kBF16);
+    ops::Conv2d(test.ctx, x.View(), weight, params, y.View());
+    REQUIRE_CLOSE(y.View(), ReferenceConv2d(x.View(), weight, params, {}));
+  }
+}
+
+TEST_CASE("convolution refuses shapes that do not fit") {
+  OpTest test;
+  HostTensor x({1, 5, 5, 4}, DType::kF32), w({8, 4, 3, 3}, DType::kF32);
+  HostTensor y({1, 5, 5, 8}, DType::kF32);
+  const Weight weight{w.View(), {}};
+  CHECK_THROWS_AS(ops::Conv2d(test.ctx, x.View(), weight, {}, y.View()), Error);
+  HostTensor tiny({1, 2, 2, 4}, DType::kF32);
+  CHECK_THROWS_AS(ops::Conv2d(test.ctx, tiny.View(), weight, {}, y.View()), Error);
+}
+
+}  // namespace
+}  // namespace fovea

@@ -1,0 +1,52 @@
+#include "tensor/ops/layer_norm.h"
+
+#include <catch2/catch.hpp>
+
+#include "../op_test.h"
+
+namespace fovea {
+namespace {
+
+TEST_CASE("layer norm agrees with the definition") {
+  OpTest test;
+  ForEachTarget([&] {
+    for (const DType dtype : {DType::kF32, DType::kBF16}) {
+      for (const Shape& shape : {Shape{1, 5}, Shape{3, 16}, Shape{2, 7, 33}, Shape{2, 77, 768}}) {
+        const int64_t c = shape[-1];
+        HostTensor x = Random(shape, dtype, 1, 2, 3);
+        const HostTensor gamma = Random({c}, DType::kF32, 2), beta = Random({c}, DType::kF32, 3);
+        HostTensor y = Poisoned(shape, dtype);
+        ops::LayerNorm(test.ctx, x.View(), gamma.View(), beta.View(), 1e-5f, y.View());
+        const Reference want = ReferenceLayerNorm(x.View(), gamma.View(), beta.View(), 1e-5f);
+        REQUIRE_CLOSE(y.View(), want);
+        ops::LayerNorm(test.ctx, x.View(), {}, {}, 1e-6f, y.View());
+        REQUIRE_CLOSE(y.View(), ReferenceLayerNorm(x.View(), {}, {}, 1e-6f));
+        ops::LayerNorm(test.ctx, x.View(), gamma.View(), beta.View(), 1e-5f, x.View());
+        REQUIRE_CLOSE(x.View(), want);
+      }
+    }
+  });
+}
+
+TEST_CASE("layer norm takes strided rows and constant rows") {
+  OpTest test;
+  HostTensor wide = Random({4, 6, 50}, DType::kF32, 4);
+  const Tensor x = wide.View().Slice(2, 7, 33).Slice(1, 1, 4);
+  HostTensor y = Poisoned({4, 4, 33}, DType::kF32);
+  ops::LayerNorm(test.ctx, x, {}, {}, 1e-5f, y.View());
+  REQUIRE_CLOSE(y.View(), ReferenceLayerNorm(x, {}, {}, 1e-5f));
+
+  HostTensor flat({1, 20}, std::vector<float>(20, 3.0f));
+  ops::LayerNorm(test.ctx, flat.View(), {}, {}, 1e-5f, flat.View());
+  for (int i = 0; i < 20; ++i) CHECK(flat.Data<float>()[i] == 0.0f);
+}
+
+TEST_CASE("layer norm refuses parameters that do not fit") {
+  OpTest test;
+  HostTensor x({2, 8}, DType::kF32), gamma({7}, DType::kF32), half({8}, DType::kBF16);
+  CHECK_THROWS_AS(ops::LayerNorm(test.ctx, x.View(), gamma.View(), {}, 1e-5f, x.View()), Error);
+  CHECK_THROWS_AS(ops::LayerNorm(test.ctx, x.View(), half.View(), {}, 1e-5f, x.View()), Error);
+}
+
+}  // namespace
+}  // namespace fovea
