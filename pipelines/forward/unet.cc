@@ -55,7 +55,7 @@ ForwardResult UNetComponent::Forward(const NamedTensors& inputs, const ForwardOp
     input.latent = pass.UploadImage(sample);
     input.timestep = timesteps;
     input.context = pass.Upload(context);
-    if (condition.NumElements() > 0) input.timestep_cond = pass.Upload(condition);
+    if (given.Has("timestep_cond")) input.timestep_cond = pass.Upload(condition);
     const Shape& s = input.latent.shape;
     const Tensor out =
         pass.ctx.arena.New({s[0], s[1], s[2], traits.out_channels}, DType::kF32);  // (n,h,w,c)
