@@ -12,7 +12,7 @@
 #include <random>
 #include <string>
 
-#include "reference/reference_ops.h"
+#include "tests/reference/reference_ops.h"
 #include "tensor/context.h"
 #include "tensor/host_tensor.h"
 #include "tensor/threads.h"
