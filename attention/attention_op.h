@@ -4,14 +4,16 @@
 // registry.cc. Operators are stateless; PreparedAttention holds host work done once per geometry.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "attention/attention_site.h"
+#include "attention/op_args.h"
 #include "tensor/context.h"
 
 namespace fovea {
@@ -33,21 +35,30 @@ struct HeadMix {
   float a = 1, b = 0, e = 0;
 };
 
+// Where in a run a call stands: operators that change from step to step read it, and nothing else
+// makes them change.
+struct RunPoint {
+  int step = 0, steps = 1;
+  uint64_t seed = 0;
+  int layer = 0;     // AttentionSite::index
+  int64_t draw = 0;  // counts the calls of window(schedule=upstream) before this one in the run
+};
+
 // q, out (b,t,heads,d); k, v (b,kv,heads,d). Strided, the last axis dense.
 // lse (b,heads,t) f32 or empty: natural log of the sum of exponentials of the scaled scores.
 struct AttentionIo {
   Tensor q, k, v, out, lse{};
   Tensor extra_k{}, extra_v{};     // (b,n,heads,d) more keys, made by the operator; or empty
   std::span<const HeadMix> mix{};  // batch * heads, self-attention only; empty: plain
+  const std::map<std::string, Tensor>* weights =
+      nullptr;  // an operator's own tensors, f32, by name
+  RunPoint at{};
 };
 
 struct Support {
   bool ok = true;
   std::string reason;  // a refusal always says why
 };
-
-// "window" -> "24x24"; each operator parses and checks its own.
-using OpParams = std::vector<std::pair<std::string, std::string>>;
 
 class PreparedAttention {
  public:
@@ -61,6 +72,10 @@ class AttentionOp {
  public:
   virtual ~AttentionOp() = default;
   virtual std::string_view Name() const = 0;
+  virtual std::span<const OpArg> Args() const { return {}; }
+  // Whether it is a softmax over a set of keys in a supported case, and so can give io.lse.
+  virtual bool HasLse(const AttentionSpec&, const OpParams&) const { return true; }
+  // Throws kUsage for arguments that do not parse; what is well-formed but cannot run is refused.
   virtual Support Supports(const AttentionSpec& spec, const OpParams& params) const = 0;
   virtual std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec,
                                                      const OpParams& params) const = 0;

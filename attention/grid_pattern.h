@@ -28,6 +28,8 @@ class GridPattern {
   virtual bool SeesPoint(const GridPoint& /*q*/, const GridPoint& /*k*/) const { return true; }
   // Whether the answer depends on k - q alone: tiles at the same offset then share one mask.
   virtual bool OffsetOnly() const { return false; }
+  // The answer is the same for all points of a granule, aligned to the origin.
+  virtual std::array<int, 3> Granule() const { return {1, 1, 1}; }
 
   bool Sees(const GridPoint& q, const GridPoint& k) const {
     for (int axis = 0; axis < 3; ++axis) {

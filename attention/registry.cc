@@ -1,12 +1,20 @@
 // Every attention operator, in one explicit table: static libraries would drop self-registering
 // ones.
 #include "attention/attention_op.h"
+#include "attention/ops/agent.h"
+#include "attention/ops/clear.h"
 #include "attention/ops/dense.h"
+#include "attention/ops/gna.h"
+#include "attention/ops/halo.h"
+#include "attention/ops/radial.h"
+#include "attention/ops/window.h"
 
 namespace fovea {
 
 std::span<const AttentionOp* const> AttentionOps() {
-  static const AttentionOp* const ops[] = {&DenseAttention()};
+  static const AttentionOp* const ops[] = {
+      &DenseAttention(), &WindowAttention(), &ClearAttention(), &GeneralizedNeighborhoodAttention(),
+      &HaloAttention(),  &RadialAttention(), &AgentAttention()};
   return ops;
 }
 

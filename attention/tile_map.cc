@@ -141,6 +141,9 @@ class Builder {
   int Mask(const TokenTile& q, const TokenTile& k, const std::array<const AxisTile*, 3>& axes) {
     const bool axes_full = axes[0]->full && axes[1]->full && axes[2]->full;
     if (pattern_.Separable() && axes_full) return kFull;
+    if (WithinGranules()) {
+      return pattern_.SeesPoint(Origin(q), Origin(k)) ? kFull : kNone;
+    }
     const bool whole = q.extent == map_.q.box && k.extent == map_.q.box;
     std::string key;
     if (pattern_.OffsetOnly() && whole) {
@@ -150,6 +153,21 @@ class Builder {
     const int mask = Intern(Compute(q, k, axes), q.count, k.count);
     if (!key.empty()) by_offset_.emplace(std::move(key), mask);
     return mask;
+  }
+
+  // Whether every box lies inside one granule: then one pair of points answers for two boxes.
+  bool WithinGranules() const {
+    const auto granule = pattern_.Granule();
+    for (size_t a = 0; a < 3; ++a) {
+      if (granule[a] % map_.q.box[a] != 0) return false;
+    }
+    return !pattern_.Separable();
+  }
+
+  GridPoint Origin(const TokenTile& tile) const {
+    GridPoint point;
+    for (size_t a = 0; a < 3; ++a) point[a] = tile.index[a] * map_.q.box[a];
+    return point;
   }
 
   TileMask Compute(const TokenTile& q, const TokenTile& k,
@@ -238,6 +256,36 @@ TileMap DenseTileMap(int queries, int keys, bool causal) {
     }
     map.row_begin.push_back(static_cast<int64_t>(map.visits.size()));
   }
+  return map;
+}
+
+TileMap BlockTileMap(const TokenLayout& layout, int block, const std::vector<uint8_t>& kept) {
+  ENSURE(block % kTileTokens == 0);
+  TokenLayout runs;  // the grid as a line, cut into runs of 64
+  int blocks = 0;
+  for (Segment segment : layout) {
+    if (segment.kind == SegmentKind::kGrid) {
+      segment.grid = {1, 1, segment.length};
+      blocks = segment.length / block;
+    }
+    runs.push_back(segment);
+  }
+  ENSURE(kept.size() == static_cast<size_t>(blocks) * static_cast<size_t>(blocks));
+  TileMap map;
+  map.q = CutIntoTiles(runs, {1, 1, kTileTokens});
+  map.kv = map.q;
+  map.row_begin.push_back(0);
+  for (const TokenTile& q : map.q.tiles) {
+    for (size_t tile = 0; tile < map.kv.tiles.size(); ++tile) {
+      const TokenTile& k = map.kv.tiles[tile];
+      const int row = q.index[2] * kTileTokens / block, column = k.index[2] * kTileTokens / block;
+      if (q.grid && k.grid && kept[static_cast<size_t>(row * blocks + column)] == 0) continue;
+      map.visits.push_back({static_cast<int32_t>(tile), -1});
+      map.pairs += int64_t{q.count} * k.count;
+    }
+    map.row_begin.push_back(static_cast<int64_t>(map.visits.size()));
+  }
+  map.visited_pairs = map.pairs;
   return map;
 }
 

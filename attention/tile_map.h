@@ -46,4 +46,8 @@ TileMap DenseTileMap(int queries, int keys, bool causal);
 TileMap BuildTileMap(const TokenLayout& layout, const GridPattern& pattern, int extra_keys = 0,
                      std::array<int, 3> box = {0, 0, 0});
 
+// The same with the grid in runs of `block` tokens (a multiple of 64 that divides the grid) and
+// `kept` blocks x blocks, row-major, nonzero where a query block sees a key block.
+TileMap BlockTileMap(const TokenLayout& layout, int block, const std::vector<uint8_t>& kept);
+
 }  // namespace fovea

@@ -1,5 +1,7 @@
 #include "attention/token_layout.h"
 
+#include <algorithm>
+
 namespace fovea {
 
 TokenLayout GridLayout(int height, int width) {
@@ -14,6 +16,12 @@ int TokenCount(const TokenLayout& layout) {
   int count = 0;
   for (const Segment& segment : layout) count += segment.length;
   return count;
+}
+
+bool SameLayout(const TokenLayout& a, const TokenLayout& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Segment& x, const Segment& y) {
+    return x.kind == y.kind && x.begin == y.begin && x.length == y.length && x.grid == y.grid;
+  });
 }
 
 }  // namespace fovea

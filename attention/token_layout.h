@@ -20,5 +20,6 @@ using TokenLayout = std::vector<Segment>;
 TokenLayout GridLayout(int height, int width);
 TokenLayout TextLayout(int tokens);
 int TokenCount(const TokenLayout& layout);
+bool SameLayout(const TokenLayout& a, const TokenLayout& b);
 
 }  // namespace fovea

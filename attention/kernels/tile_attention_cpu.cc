@@ -11,6 +11,7 @@
 #include <limits>
 #include <vector>
 
+#include "attention/kernels/element.h"
 #include "tensor/threads.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -227,11 +228,6 @@ void SoftmaxTile(const Scratch& s, int64_t keys, int64_t queries, const uint64_t
   }
 }
 
-float LoadElement(const std::byte* data, int64_t index, bool bf16) {
-  return bf16 ? ToFloat(reinterpret_cast<const BFloat16*>(data)[index])
-              : reinterpret_cast<const float*>(data)[index];
-}
-
 // Where the rows of a key tile are, as f32: in place, or converted into `scratch`.
 void PointAtRows(const HeadView& head, const int32_t* tokens, int64_t count, const std::byte* data,
                  int64_t stride, const std::byte* extra, int64_t extra_stride, float* scratch,
@@ -261,11 +257,7 @@ void StoreTile(const HeadView& head, const Scratch& s, const int32_t* tokens, in
         value = head.mix.a * value + head.mix.b * LoadElement(head.v, v_row + c, head.bf16) +
                 head.mix.e * head.mean_v[c];
       }
-      if (head.bf16) {
-        reinterpret_cast<BFloat16*>(head.out)[row + c] = ToBFloat16(value);
-      } else {
-        reinterpret_cast<float*>(head.out)[row + c] = value;
-      }
+      StoreElement(head.out, row + c, head.bf16, value);
     }
     if (head.lse != nullptr) {
       constexpr double kLn2 = 0.693147180559945309417;
@@ -321,7 +313,6 @@ HWY_EXPORT(QueryTile);
 void MeanValues(const AttentionIo& io, const Tensor& mean) {
   const int64_t heads = io.v.shape[2], kv = io.v.shape[1], d = io.v.shape[3];
   const bool bf16 = io.v.dtype == DType::kBF16;
-  const auto* base = static_cast<const std::byte*>(io.v.data);
   ParallelFor(io.v.shape[0] * heads, 1, [&](int64_t begin, int64_t end) {
     std::vector<double> sum(static_cast<size_t>(d));
     for (int64_t i = begin; i < end; ++i) {
@@ -331,8 +322,7 @@ void MeanValues(const AttentionIo& io, const Tensor& mean) {
       for (int64_t j = 0; j < kv; ++j) {
         for (int64_t c = 0; c < d; ++c) {
           const int64_t at = offset + j * io.v.stride[1] + c;
-          sum[static_cast<size_t>(c)] += bf16 ? ToFloat(reinterpret_cast<const BFloat16*>(base)[at])
-                                              : reinterpret_cast<const float*>(base)[at];
+          sum[static_cast<size_t>(c)] += LoadElement(io.v.data, at, bf16);
         }
       }
       for (int64_t c = 0; c < d; ++c) {

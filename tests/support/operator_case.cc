@@ -50,6 +50,7 @@ OperatorRun RunOperator(const OperatorCase& c, const RunPoint& at,
     run.lse = HostTensor({c.batch, c.heads, tokens}, DType::kF32);
     std::fill_n(run.lse.Data<float>(), run.lse.NumElements(), NAN);
     io.lse = run.lse.View();
+    run.has_lse = true;
   }
   io.at = at;
   io.weights = weights;

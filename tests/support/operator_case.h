@@ -23,7 +23,8 @@ TokenLayout LayoutOf(const OperatorCase& c);
 HostTensor RandomNormal(const Shape& shape, uint32_t seed, float scale = 1);
 
 struct OperatorRun {
-  HostTensor q, k, v, out, lse;  // lse empty where the operator has none
+  HostTensor q, k, v, out, lse;
+  bool has_lse = false;
   double density = 1;
 };
 OperatorRun RunOperator(const OperatorCase& c, const RunPoint& at = {},

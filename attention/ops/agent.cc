@@ -1,0 +1,74 @@
+#include "attention/ops/agent.h"
+
+#include "attention/kernels/pooling.h"
+#include "attention/kernels/tile_attention.h"
+#include "attention/ops/local_attention.h"
+
+namespace fovea {
+namespace {
+
+constexpr OpArg kArgs[] = {{"agents", "7", "pooled queries on each axis of the grid"}};
+
+std::array<int, 3> AgentGrid(const std::array<int, 3>& grid, const OpParams& params) {
+  std::array<int, 3> agents = OpArgs("agent", kArgs, params).PerAxis("agents", grid, 1, 4096);
+  if (grid[0] == 1) agents[0] = 1;  // a single value is for the sides of a picture
+  return agents;
+}
+
+class PreparedAgent final : public PreparedAttention {
+ public:
+  PreparedAgent(const AttentionSpec& spec, const std::array<int, 3>& agents)
+      : agents_(agents), count_(agents[0] * agents[1] * agents[2]), scale_(ScoreScale(spec)) {
+    for (const Segment& segment : spec.q) {
+      if (segment.kind == SegmentKind::kGrid) grid_ = segment;
+    }
+    const int tokens = TokenCount(spec.q);
+    gather_ = DenseTileMap(count_, tokens, false);
+    spread_ = DenseTileMap(tokens, count_, false);
+  }
+
+  void Run(Context& ctx, const AttentionIo& io) override {
+    ENSURE(io.lse.Empty(), "agent attention has no lse");
+    ArenaScope scope(ctx.arena);
+    const Shape shape{io.q.shape[0], count_, io.q.shape[2], io.q.shape[3]};
+    const Tensor agents = ctx.arena.New(shape, io.q.dtype);
+    const Tensor values = ctx.arena.New(shape, io.q.dtype);
+    if (!ctx.backend.IsPlanning()) AdaptivePoolCpu(io.q, grid_, agents_, agents);
+    TileAttentionCpu(ctx, gather_, scale_, {agents, io.k, io.v, values});
+    TileAttentionCpu(ctx, spread_, scale_, {io.q, agents, values, io.out});
+  }
+
+ private:
+  Segment grid_;
+  std::array<int, 3> agents_;
+  int count_;
+  float scale_;
+  TileMap gather_, spread_;
+};
+
+class Agent final : public AttentionOp {
+ public:
+  std::string_view Name() const override { return "agent"; }
+  std::span<const OpArg> Args() const override { return kArgs; }
+  bool HasLse(const AttentionSpec&, const OpParams&) const override { return false; }
+
+  Support Supports(const AttentionSpec& spec, const OpParams& params) const override {
+    const Support support = SupportsLocal(Name(), spec);
+    AgentGrid(support.ok ? *GridOf(spec.q) : std::array<int, 3>{1, 1, 1}, params);
+    return support;
+  }
+
+  std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec,
+                                             const OpParams& params) const override {
+    return std::make_unique<PreparedAgent>(spec, AgentGrid(*GridOf(spec.q), params));
+  }
+};
+
+}  // namespace
+
+const AttentionOp& AgentAttention() {
+  static const Agent op;
+  return op;
+}
+
+}  // namespace fovea

@@ -1,0 +1,138 @@
+#include "attention/ops/clear.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <vector>
+
+#include "attention/kernels/pooling.h"
+#include "attention/kernels/tile_attention.h"
+#include "attention/ops/local_attention.h"
+
+namespace fovea {
+namespace {
+
+class Disk final : public GridPattern {
+ public:
+  explicit Disk(int radius) : radius_(radius) {}
+
+  bool SeesAxis(int axis, int q, int k) const override {
+    return axis == 0 ? q == k : std::abs(q - k) < radius_;
+  }
+  AxisReach Reach(int axis, int q_begin, int q_end) const override {
+    const int rim = axis == 0 ? 0 : radius_ - 1;
+    return {{q_begin - rim, 0}, {q_end + rim, 0}};
+  }
+  bool Separable() const override { return false; }
+  bool SeesPoint(const GridPoint& q, const GridPoint& k) const override {
+    const int64_t dy = q[1] - k[1], dx = q[2] - k[2];
+    return dy * dy + dx * dx < int64_t{radius_} * radius_;
+  }
+  bool OffsetOnly() const override { return true; }
+
+ private:
+  int radius_;
+};
+
+constexpr std::string_view kWeight = "spatial_weight";
+
+class PreparedClear final : public PreparedAttention {
+ public:
+  PreparedClear(const TokenLayout& layout, int radius, int down, float scale)
+      : down_(down), scale_(scale) {
+    for (const Segment& segment : layout) {
+      if (segment.kind == SegmentKind::kGrid) grid_ = segment;
+    }
+    if (down > 1) cells_ = grid_.length / (down * down);
+    map_ = BuildTileMap(layout, Disk(radius), cells_);
+  }
+
+  const TileMap* Map() const override { return &map_; }
+
+  void Run(Context& ctx, const AttentionIo& io) override {
+    if (cells_ == 0) return TileAttentionCpu(ctx, map_, scale_, io);
+    ArenaScope scope(ctx.arena);
+    const Shape pooled{io.k.shape[0], cells_, io.k.shape[2], io.k.shape[3]};
+    AttentionIo with_extra = io;
+    with_extra.extra_k = ctx.arena.New(pooled, io.k.dtype);
+    with_extra.extra_v = ctx.arena.New(pooled, io.v.dtype);
+    if (!ctx.backend.IsPlanning()) {
+      const std::vector<float> weights = Weights(io);
+      PoolCellsCpu(io.k, grid_, down_, weights.data(), with_extra.extra_k);
+      PoolCellsCpu(io.v, grid_, down_, weights.data(), with_extra.extra_v);
+    }
+    TileAttentionCpu(ctx, map_, scale_, with_extra);
+  }
+
+ private:
+  std::vector<float> Weights(const AttentionIo& io) const {
+    const size_t count = static_cast<size_t>(down_) * static_cast<size_t>(down_);
+    if (io.weights != nullptr) {
+      if (const auto found = io.weights->find(std::string(kWeight)); found != io.weights->end()) {
+        const Tensor& weight = found->second;
+        if (weight.NumElements() != static_cast<int64_t>(count) || !weight.IsContiguous()) {
+          throw Error(ErrorCode::kBadFile,
+                      "clear: spatial_weight has shape " + weight.shape.ToString() + "; down=" +
+                          std::to_string(down_) + " needs " + std::to_string(count) + " values");
+        }
+        return {weight.Data<float>(), weight.Data<float>() + count};
+      }
+    }
+    return std::vector<float>(count, 1.0f / static_cast<float>(count));
+  }
+
+  Segment grid_;
+  int down_, cells_ = 0;
+  float scale_;
+  TileMap map_;
+};
+
+constexpr OpArg kArgs[] = {
+    {"r", "16", "radius in tokens: keys closer than this are seen"},
+    {"down", "1", "side of the cells of additional pooled keys; 1: none"},
+    {"proportional", "off", "on: scale sqrt(log_4608(n) / dim) for larger pictures"}};
+
+class Clear final : public AttentionOp {
+ public:
+  std::string_view Name() const override { return "clear"; }
+  std::span<const OpArg> Args() const override { return kArgs; }
+
+  Support Supports(const AttentionSpec& spec, const OpParams& params) const override {
+    const OpArgs args(Name(), kArgs, params);
+    args.Int("r", 1, 1 << 20);
+    const int down = args.Int("down", 1, 1 << 20);
+    args.Word("proportional", {"off", "on"});
+    const Support support = SupportsLocal(Name(), spec);
+    if (!support.ok) return support;
+    const auto grid = *GridOf(spec.q);
+    if (grid[0] != 1) return {false, "clear is defined on one frame, not on " + Text(grid[0])};
+    if (grid[1] % down != 0 || grid[2] % down != 0) {
+      return {false, "clear(down=" + Text(down) + ") needs sides that " + Text(down) +
+                         " divides, not " + Text(grid[1]) + "x" + Text(grid[2])};
+    }
+    return {};
+  }
+
+  std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec,
+                                             const OpParams& params) const override {
+    const OpArgs args(Name(), kArgs, params);
+    const int down = args.Int("down", 1, 1 << 20);
+    float scale = ScoreScale(spec);
+    if (args.Word("proportional", {"off", "on"}) == "on") {
+      const double n = TokenCount(spec.q) * (down > 1 ? 10.0 : 1.0);
+      scale = static_cast<float>(std::sqrt(std::log(n) / std::log(4608.0) / spec.head_dim));
+    }
+    return std::make_unique<PreparedClear>(spec.q, args.Int("r", 1, 1 << 20), down, scale);
+  }
+
+ private:
+  static std::string Text(int value) { return std::to_string(value); }
+};
+
+}  // namespace
+
+const AttentionOp& ClearAttention() {
+  static const Clear op;
+  return op;
+}
+
+}  // namespace fovea

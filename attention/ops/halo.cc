@@ -1,0 +1,45 @@
+#include "attention/ops/halo.h"
+
+#include "attention/ops/local_attention.h"
+
+namespace fovea {
+namespace {
+
+class Halo final : public GridPattern {
+ public:
+  Halo(const std::array<int, 3>& block, const std::array<int, 3>& halo)
+      : block_(block), halo_(halo) {}
+
+  bool SeesAxis(int axis, int q, int k) const override {
+    const AxisReach reach = Reach(axis, q, q + 1);
+    return k >= reach.begin[0] && k < reach.end[0];
+  }
+
+  AxisReach Reach(int axis, int q_begin, int q_end) const override {
+    const size_t a = static_cast<size_t>(axis);
+    AxisReach reach;
+    reach.begin[0] = q_begin / block_[a] * block_[a] - halo_[a];
+    reach.end[0] = ((q_end - 1) / block_[a] + 1) * block_[a] + halo_[a];
+    return reach;
+  }
+
+ private:
+  std::array<int, 3> block_, halo_;
+};
+
+constexpr OpArg kArgs[] = {{"block", "8", "tokens of a block on each axis"},
+                           {"halo", "3", "tokens of the rim on each side"}};
+
+std::unique_ptr<GridPattern> MakePattern(const std::array<int, 3>& grid, const OpArgs& args) {
+  return std::make_unique<Halo>(args.PerAxis("block", grid, 1, 1 << 20),
+                                args.PerAxis("halo", grid, 0, 1 << 20));
+}
+
+}  // namespace
+
+const AttentionOp& HaloAttention() {
+  static const LocalAttention op("halo", kArgs, MakePattern);
+  return op;
+}
+
+}  // namespace fovea

@@ -1,0 +1,210 @@
+#include "attention/ops/window.h"
+
+#include <map>
+#include <optional>
+#include <random>
+
+#include "attention/kernels/bicubic.h"
+#include "attention/kernels/tile_attention.h"
+#include "attention/ops/local_attention.h"
+
+namespace fovea {
+namespace {
+
+constexpr OpArg kArgs[] = {
+    {"grid", "2x2", "windows on each axis"},
+    {"shift", "0x0", "fixed shift in tokens, rows x columns"},
+    {"quarter", "0", "fixed shift in quarters of a window, 0 to 3"},
+    {"schedule", "step", "step or upstream: how the quarter changes, if neither is fixed"},
+    {"odd", "ragged", "ragged or resample: grids that the windows do not divide"}};
+
+int Mod(int a, int n) {
+  return (a % n + n) % n;
+}
+
+class Windows final : public GridPattern {
+ public:
+  Windows(const std::array<int, 3>& grid, const std::array<int, 3>& size,
+          const std::array<int, 3>& shift)
+      : grid_(grid), size_(size), shift_(shift) {}
+
+  bool SeesAxis(int axis, int q, int k) const override {
+    return Window(axis, q) == Window(axis, k);
+  }
+
+  AxisReach Reach(int axis, int q_begin, int q_end) const override {
+    const size_t a = static_cast<size_t>(axis);
+    const int length = grid_[a], first = Mod(q_begin - shift_[a], length);
+    AxisReach reach{{0, 0}, {length, 0}};
+    if (first + q_end - q_begin > length) return reach;  // the queries themselves wrap
+    const int begin = first / size_[a] * size_[a] + shift_[a];
+    const int end =
+        std::min(length, ((first + q_end - q_begin - 1) / size_[a] + 1) * size_[a]) + shift_[a];
+    const int turn = begin / length * length;  // shift < length
+    reach.begin[0] = begin - turn;
+    reach.end[0] = std::min(end - turn, length);
+    reach.end[1] = end - turn - length;  // what wraps to the start, if positive
+    return reach;
+  }
+
+ private:
+  int Window(int axis, int i) const {
+    const size_t a = static_cast<size_t>(axis);
+    return Mod(i - shift_[a], grid_[a]) / size_[a];
+  }
+
+  std::array<int, 3> grid_, size_, shift_;
+};
+
+struct Settings {
+  std::array<int, 3> windows;
+  std::optional<std::array<int, 3>> shift;
+  std::optional<int> quarter;
+  bool upstream, resample;
+};
+
+Settings Read(const std::array<int, 3>& grid, const OpParams& params) {
+  const OpArgs args("window", kArgs, params);
+  if (args.Has("shift") && args.Has("quarter")) {
+    throw Error(ErrorCode::kUsage, "window: shift and quarter both fix the shift; give one");
+  }
+  Settings settings;
+  settings.windows = args.PerAxis("grid", grid, 1, 4096);
+  if (grid[0] == 1) settings.windows[0] = 1;
+  if (args.Has("shift")) settings.shift = args.PerAxis("shift", grid, 0, 1 << 20);
+  if (args.Has("quarter")) settings.quarter = args.Int("quarter", 0, 3);
+  settings.upstream = args.Word("schedule", {"step", "upstream"}) == "upstream";
+  settings.resample = args.Word("odd", {"ragged", "resample"}) == "resample";
+  return settings;
+}
+
+class PreparedWindow final : public PreparedAttention {
+ public:
+  PreparedWindow(const AttentionSpec& spec, const Settings& settings)
+      : settings_(settings), layout_(spec.q), grid_(*GridOf(spec.q)), scale_(ScoreScale(spec)) {
+    for (size_t a = 0; a < 3; ++a) {
+      size_[a] = (grid_[a] + settings.windows[a] - 1) / settings.windows[a];
+      resized_ = resized_ || size_[a] * settings.windows[a] != grid_[a];
+    }
+    resized_ = resized_ && settings.resample;
+    if (resized_) {
+      source_ = grid_;
+      for (size_t a = 0; a < 3; ++a) grid_[a] = size_[a] * settings.windows[a];
+      layout_ = GridLayout(grid_[1], grid_[2]);
+    }
+    MapFor({0, 0, 0});
+  }
+
+  const TileMap* Map() const override { return &maps_.begin()->second; }
+
+  void Run(Context& ctx, const AttentionIo& io) override {
+    const TileMap& map = MapFor(ShiftAt(io.at));
+    if (!resized_) return TileAttentionCpu(ctx, map, scale_, io);
+    ENSURE(io.lse.Empty(), "window(odd=resample) has no lse");
+    ArenaScope scope(ctx.arena);
+    const Shape shape{io.q.shape[0], TokenCount(layout_), io.q.shape[2], io.q.shape[3]};
+    AttentionIo even = io;
+    even.out = ctx.arena.New(shape, io.q.dtype);
+    for (Tensor* x : {&even.q, &even.k, &even.v}) {
+      const Tensor source = *x;
+      *x = ctx.arena.New(shape, io.q.dtype);
+      if (ctx.backend.IsPlanning()) continue;
+      ResizeBicubicCpu(source, source_[1], source_[2], *x, grid_[1], grid_[2]);
+    }
+    TileAttentionCpu(ctx, map, scale_, even);
+    if (ctx.backend.IsPlanning()) return;
+    ResizeBicubicCpu(even.out, grid_[1], grid_[2], io.out, source_[1], source_[2]);
+  }
+
+ private:
+  std::array<int, 3> ShiftAt(const RunPoint& at) const {
+    std::array<int, 3> shift{};
+    if (settings_.shift) {
+      for (size_t a = 0; a < 3; ++a) shift[a] = (*settings_.shift)[a] % grid_[a];
+      return shift;
+    }
+    const int quarter = settings_.quarter    ? *settings_.quarter
+                        : settings_.upstream ? UpstreamQuarter(at.seed, at.draw)
+                                             : StepQuarter(at.seed, at.step, at.layer);
+    for (size_t a = 1; a < 3; ++a) shift[a] = size_[a] / 4 * quarter;
+    if (shift[1] == 0) shift[2] = 0;  // the official code rolls nothing then
+    return shift;
+  }
+
+  const TileMap& MapFor(const std::array<int, 3>& shift) {
+    const auto found = maps_.find(shift);
+    if (found != maps_.end()) return found->second;
+    return maps_.emplace(shift, BuildTileMap(layout_, Windows(grid_, size_, shift))).first->second;
+  }
+
+  Settings settings_;
+  TokenLayout layout_;
+  std::array<int, 3> grid_, size_{}, source_{};
+  float scale_;
+  bool resized_ = false;
+  std::map<std::array<int, 3>, TileMap> maps_;  // by shift; at most four under a schedule
+};
+
+class Window final : public AttentionOp {
+ public:
+  std::string_view Name() const override { return "window"; }
+  std::span<const OpArg> Args() const override { return kArgs; }
+
+  bool HasLse(const AttentionSpec& spec, const OpParams& params) const override {
+    const auto grid = *GridOf(spec.q);
+    const Settings settings = Read(grid, params);
+    if (!settings.resample) return true;
+    return grid[1] % settings.windows[1] == 0 && grid[2] % settings.windows[2] == 0;
+  }
+
+  Support Supports(const AttentionSpec& spec, const OpParams& params) const override {
+    const Support support = SupportsLocal(Name(), spec);
+    const auto grid = support.ok ? *GridOf(spec.q) : std::array<int, 3>{1, 1, 1};
+    const Settings settings = Read(grid, params);
+    if (!support.ok) return support;
+    for (size_t a = 0; a < 3; ++a) {
+      if (settings.windows[a] > grid[a]) {
+        return {false, "window cannot cut a side of " + std::to_string(grid[a]) + " tokens into " +
+                           std::to_string(settings.windows[a]) + " windows"};
+      }
+    }
+    if (settings.resample && (spec.q.size() > 1 || grid[0] > 1)) {
+      return {false, "window(odd=resample) resizes one frame of grid tokens alone"};
+    }
+    return {};
+  }
+
+  std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec,
+                                             const OpParams& params) const override {
+    return std::make_unique<PreparedWindow>(spec, Read(*GridOf(spec.q), params));
+  }
+};
+
+// SplitMix64: Steele et al., "Fast splittable pseudorandom number generators" (2014).
+uint64_t Mix(uint64_t x) {
+  x += 0x9e3779b97f4a7c15u;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
+}  // namespace
+
+int StepQuarter(uint64_t seed, int step, int layer) {
+  return static_cast<int>(
+      Mix(Mix(Mix(seed) + static_cast<uint64_t>(step)) + static_cast<uint64_t>(layer)) >> 62);
+}
+
+int UpstreamQuarter(uint64_t seed, int64_t draw) {
+  std::mt19937 generator(static_cast<uint32_t>(seed));
+  generator.discard(static_cast<unsigned long long>(draw));
+  const double u = (generator() & 0xffffffu) / 16777216.0;
+  return u <= 0.25 ? 0 : u <= 0.5 ? 1 : u <= 0.75 ? 2 : 3;
+}
+
+const AttentionOp& WindowAttention() {
+  static const Window op;
+  return op;
+}
+
+}  // namespace fovea
