@@ -144,6 +144,7 @@ int RunGenerate(const GenerateFlags& flags) {
   const auto backend = MakeCpuBackend();
   const auto pipeline = TextToImage::Load(folder, *backend);
   asked.settings.model = folder.name;
+  if (!flags.prompt_given && !flags.from) asked.settings.prompt = pipeline->SamplePrompt();
   const GenerateSettings settings = pipeline->Resolve(asked.settings);
   std::optional<HostTensor> init_latents;
   if (flags.init_latents) init_latents = ReadInitLatents(*flags.init_latents);
