@@ -1,0 +1,116 @@
+// Proposes positions for one, two or three objects and checks each proposal with a coarse grid of
+// rays: inside the frame, and not hidden by more than a quarter.
+#include "tools/scenes/layout.h"
+
+#include <array>
+
+#include "tools/scenes/shapes.h"
+
+namespace fovea::scenes {
+namespace {
+
+constexpr int kTries = 60;
+constexpr int kGrid = 44;
+constexpr float kGridReach = 1.12f;   // the grid looks beyond the frame to notice cut objects
+constexpr float kFrameReach = 0.965f;  // keep two pixels of 128 free at every edge
+constexpr float kMinVisible = 0.76f;   // coarse; leaves room above the promised 0.7
+
+bool FitsFrame(const Scene& scene) {
+  std::array<int, kMaxObjects> seen{}, whole{};
+  const int n = static_cast<int>(scene.objects.size());
+  for (int row = 0; row < kGrid; ++row) {
+    for (int column = 0; column < kGrid; ++column) {
+      const float u = kGridReach * (2.0f * (column + 0.5f) / kGrid - 1.0f);
+      const float v = kGridReach * (2.0f * (row + 0.5f) / kGrid - 1.0f);
+      const Ray ray = CameraRay(scene.camera, u, v);
+      float nearest = 1e30f;
+      int first = -1;
+      for (int i = 0; i < n; ++i) {
+        Hit hit;
+        if (!Intersect(scene.objects[i], ray, 1e30f, &hit)) continue;
+        if (std::fabs(u) > kFrameReach || std::fabs(v) > kFrameReach) return false;
+        ++whole[i];
+        if (hit.distance < nearest) nearest = hit.distance, first = i;
+      }
+      if (first >= 0) ++seen[first];
+    }
+  }
+  for (int i = 0; i < n; ++i) {
+    if (whole[i] == 0 || seen[i] < kMinVisible * whole[i]) return false;
+  }
+  return true;
+}
+
+// Tables carry solids, so bounding discs must not meet.
+bool Apart(const Scene& scene) {
+  for (size_t i = 0; i < scene.objects.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      const Object &a = scene.objects[i], &b = scene.objects[j];
+      const float dx = a.center.x - b.center.x, dy = a.center.y - b.center.y;
+      const float gap = a.radius + b.radius;
+      if (dx * dx + dy * dy < gap * gap) return false;
+    }
+  }
+  return true;
+}
+
+void ProposeSingle(Rng* rng, Scene* scene) {
+  Object& object = scene->objects[0];
+  const float reach = object.size == Size::kLarge ? 0.34f : 0.50f;
+  object.center.x = rng->Uniform(-reach, reach);
+  object.center.y = rng->Uniform(-reach, reach);
+}
+
+void ProposePair(Rng* rng, Scene* scene, bool sideways, bool swapped) {
+  Object& a = scene->objects[0];
+  Object& b = scene->objects[1];
+  const float reach = a.radius + b.radius;
+  float dx, dy;
+  if (sideways) {
+    dx = reach * rng->Uniform(1.03f, 1.28f);
+    dy = reach * rng->Uniform(-0.22f, 0.22f);
+    if (swapped) dx = -dx;
+  } else {
+    dx = reach * rng->Uniform(0.20f, 0.60f) * (rng->Chance(0.5f) ? 1.0f : -1.0f);
+    dy = reach * rng->Uniform(1.20f, 1.70f);
+    if (swapped) dy = -dy;
+  }
+  // The pair's middle, shifted towards the bigger object so that both keep the same margin.
+  const float middle_x = rng->Uniform(-0.15f, 0.15f), middle_y = rng->Uniform(-0.15f, 0.15f);
+  const float share = 0.5f;
+  a.center.x = middle_x - dx * share;
+  a.center.y = middle_y - dy * share;
+  b.center.x = middle_x + dx * (1.0f - share);
+  b.center.y = middle_y + dy * (1.0f - share);
+}
+
+void ProposeTriple(Rng* rng, Scene* scene) {
+  const float start = rng->Uniform(0.0f, 6.2832f);
+  const float width = rng->Uniform(0.85f, 1.20f), depth = rng->Uniform(0.75f, 1.45f);
+  for (int i = 0; i < 3; ++i) {
+    const float angle = start + 2.0944f * i + rng->Uniform(-0.3f, 0.3f);
+    scene->objects[i].center.x = width * std::cos(angle) + rng->Uniform(-0.1f, 0.1f);
+    scene->objects[i].center.y = depth * std::sin(angle) + rng->Uniform(-0.1f, 0.1f);
+  }
+}
+
+}  // namespace
+
+bool PlaceObjects(Rng* rng, Scene* scene) {
+  const size_t count = scene->objects.size();
+  const bool sideways = rng->Chance(0.6f), swapped = rng->Chance(0.5f);
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    if (count == 1) ProposeSingle(rng, scene);
+    if (count == 2) ProposePair(rng, scene, sideways, swapped);
+    if (count == 3) ProposeTriple(rng, scene);
+    if (!Apart(*scene) || !FitsFrame(*scene)) continue;
+    if (count == 2 && !scene->identical) {
+      scene->relation = sideways ? (swapped ? Relation::kRight : Relation::kLeft)
+                                 : (swapped ? Relation::kBehind : Relation::kFront);
+    }
+    return true;
+  }
+  return false;
+}
+
+}  // namespace fovea::scenes
