@@ -89,19 +89,20 @@ const ComponentFolder& GetPart(const ModelFolder& model, std::string_view name,
 }
 
 StableDiffusion::StableDiffusion(const ModelFolder& model, Backend& backend) : backend_(backend) {
-  const auto load = [](const ComponentFolder& part, auto& weights) {
-    Config config = Config::ReadFile(part.folder / "config.json");
-    weights = WeightStore::Open(part.folder);
-    return config;
-  };
   const ComponentFolder& unet = GetPart(model, "unet", "UNet2DConditionModel");
   const ComponentFolder& vae = GetPart(model, "vae", "AutoencoderKL");
   const ComponentFolder& text = GetPart(model, "text_encoder", "CLIPTextModel");
   tokenizer_ = ClipTokenizer::Open(model.Get("tokenizer").folder);
   scheduler_config_ = Config::ReadFile(model.Get("scheduler").folder / "scheduler_config.json");
-  unet_ = UNet2DConditionModel::Load(load(unet, unet_weights_), unet_weights_);
-  vae_ = AutoencoderKL::Load(load(vae, vae_weights_), vae_weights_);
-  text_ = ClipTextModel::Load(load(text, text_weights_), text_weights_);
+  const auto config = [](const ComponentFolder& part) {
+    return Config::ReadFile(part.folder / "config.json");
+  };
+  unet_weights_ = WeightStore::Open(unet.folder);
+  unet_ = UNet2DConditionModel::Load(config(unet), unet_weights_);
+  vae_weights_ = WeightStore::Open(vae.folder);
+  vae_ = AutoencoderKL::Load(config(vae), vae_weights_);
+  text_weights_ = WeightStore::Open(text.folder);
+  text_ = ClipTextModel::Load(config(text), text_weights_);
   limits_.defaults = ReadModelDefaults(model.folder);
   limits_.factor = vae_->Traits().factor;
   limits_.width = unet_->Traits().sample_width * limits_.factor;

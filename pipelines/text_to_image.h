@@ -17,10 +17,10 @@
 namespace fovea {
 
 struct GenerateHooks {
-  std::function<void(const StepView&)> on_step;      // may be empty
-  std::function<void(const NamedTensors&)> on_text;  // embeddings, before the loop
-  std::function<void(const std::string&)> warn;      // one line each
-  std::stop_token stop;
+  std::function<void(const StepView&)> on_step = {};      // may be empty
+  std::function<void(const NamedTensors&)> on_text = {};  // embeddings, before the loop
+  std::function<void(const std::string&)> warn = {};      // one line each
+  std::stop_token stop = {};
 };
 
 struct Prediction {  // of a dry run
