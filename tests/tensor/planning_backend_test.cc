@@ -3,7 +3,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "op_test.h"
 #include "tensor/ops/activation.h"
 #include "tensor/ops/conv2d.h"
 #include "tensor/ops/elementwise.h"
@@ -11,6 +10,7 @@
 #include "tensor/ops/layer_norm.h"
 #include "tensor/ops/linear.h"
 #include "tensor/ops/upsample.h"
+#include "tests/tensor/op_test.h"
 
 namespace fovea {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "../op_test.h"
+#include "tests/tensor/op_test.h"
 
 namespace fovea {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "../op_test.h"
 #include "tensor/ops/elementwise.h"
+#include "tests/tensor/op_test.h"
 
 namespace fovea {
 namespace {
