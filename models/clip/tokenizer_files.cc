@@ -165,12 +165,12 @@ void ParseDecoder(const json& object, const std::string& where, SpecialTokens& o
 void ParseLegacy(const json& object, const std::string& where, SpecialTokens& out) {
   if (!object.is_object()) Bad(where, "must hold an object, but holds " + Brief(object));
   std::vector<std::pair<int64_t, AddedToken>> tokens;
-  for (const auto& [content, id] : object.items()) {
-    AddedToken token{.content = content};
+  for (const auto& item : object.items()) {
+    AddedToken token{.content = item.key()};
     token.normalized = std::none_of(out.named.begin(), out.named.end(), [&](const auto& named) {
-      return named.second.content == content;
+      return named.second.content == token.content;
     });
-    tokens.emplace_back(ParseId(id, where, content), std::move(token));
+    tokens.emplace_back(ParseId(item.value(), where, token.content), std::move(token));
   }
   AddListed(std::move(tokens), out);
 }
