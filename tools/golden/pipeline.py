@@ -139,7 +139,8 @@ def run_in_full(parts, scheduler_config, settings, init, tensors, name):
         return {}
 
     pictures = run(parts, scheduler_config, settings, init, on_step, output="np")
-    tensors[f"{name}.picture"] = torch.from_numpy((pictures * 255).round().astype(np.uint8))
+    picture = (pictures * 255).round().astype(np.uint8)
+    tensors[f"{name}.picture"] = torch.from_numpy(np.ascontiguousarray(picture))
 
 
 def sensitivity(parts, scheduler_config, settings, init, latents):
