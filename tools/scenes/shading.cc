@@ -2,6 +2,7 @@
 #include "tools/scenes/shading.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "tools/scenes/shapes.h"
 
@@ -87,18 +88,11 @@ float Shader::LitShare(const Surface& surface, int group, int samples) const {
     if (gap < bound_[i] + spread) blockers[count++] = i;
   }
   if (count == 0) return 1.0f;
-  int lit = 0;
-  for (int k = 0; k < samples; ++k) {
-    const Vec3 to = light_points_[group][k] - from;
-    const float distance = Length(to);
-    const Ray ray{from, to * (1.0f / distance)};
-    bool blocked = false;
-    for (int b = 0; b < count && !blocked; ++b) {
-      blocked = Blocks(scene_.objects[blockers[b]], ray, distance);
-    }
-    lit += !blocked;
+  unsigned blocked = 0;
+  for (int b = 0; b < count; ++b) {
+    blocked |= BlockedWays(scene_.objects[blockers[b]], from, light_points_[group], samples);
   }
-  return static_cast<float>(lit) / samples;
+  return 1.0f - static_cast<float>(std::popcount(blocked)) / samples;
 }
 
 float Shader::AmbientOpenness(const Surface& surface) const {

@@ -29,10 +29,12 @@ bool ClipToBound(const Object& object, const Ray& ray, float radius, float* ente
   return *leave > kNear;
 }
 
+Vec3 VecToLocal(const Object& o, Vec3 v) {
+  return {Dot(v, o.axis_x), Dot(v, o.axis_y), Dot(v, o.axis_z)};
+}
+
 Ray ToLocal(const Object& o, const Ray& ray) {
-  const Vec3 p = ray.origin - o.center, d = ray.direction;
-  return {{Dot(p, o.axis_x), Dot(p, o.axis_y), Dot(p, o.axis_z)},
-          {Dot(d, o.axis_x), Dot(d, o.axis_y), Dot(d, o.axis_z)}};
+  return {VecToLocal(o, ray.origin - o.center), VecToLocal(o, ray.direction)};
 }
 
 Vec3 ToWorld(const Object& o, Vec3 v) { return o.axis_x * v.x + o.axis_y * v.y + o.axis_z * v.z; }
@@ -90,8 +92,46 @@ bool HitTapered(const Ray& r, float base, float half, float slope, Hit* hit) {
   return best < 1e30f;
 }
 
-bool HitTorus(const Ray& r, float major, float minor, float enter, float leave, Hit* hit) {
-  float t = std::max(enter, kNear);
+// For shadows: like HitCube from outside, without the normal and for directions of any length.
+bool CrossesCube(const Ray& r, float half) {
+  const Vec3 inverse{1.0f / r.direction.x, 1.0f / r.direction.y, 1.0f / r.direction.z};
+  const float ax = (-half - r.origin.x) * inverse.x, bx = (half - r.origin.x) * inverse.x;
+  const float ay = (-half - r.origin.y) * inverse.y, by = (half - r.origin.y) * inverse.y;
+  const float az = (-half - r.origin.z) * inverse.z, bz = (half - r.origin.z) * inverse.z;
+  const float enter =
+      std::max(std::max(std::min(ax, bx), std::min(ay, by)), std::min(az, bz));
+  const float leave =
+      std::min(std::min(std::max(ax, bx), std::max(ay, by)), std::max(az, bz));
+  return enter < leave && leave > 0;
+}
+
+// Likewise for HitTapered. Inside the slab |z| <= half the solid is where the quadratic is
+// negative; the slab also excludes the cone's mirror image above its tip.
+bool CrossesTapered(const Ray& r, float base, float half, float slope) {
+  const Vec3 o = r.origin, d = r.direction;
+  const float inverse = 1.0f / d.z;
+  const float low = (-half - o.z) * inverse, high = (half - o.z) * inverse;
+  const float enter = std::max(std::min(low, high), 0.0f), leave = std::max(low, high);
+  if (enter >= leave) return false;
+  const float width = base - slope * (o.z + half);
+  const float a = d.x * d.x + d.y * d.y - slope * slope * d.z * d.z;
+  const float b = o.x * d.x + o.y * d.y + slope * d.z * width;
+  const float c = o.x * o.x + o.y * o.y - width * width;
+  const auto value = [&](float t) { return (a * t + 2.0f * b) * t + c; };
+  if (value(enter) < 0 || value(leave) < 0) return true;
+  if (a <= 0) return false;  // concave: the ends are the lowest places
+  const float lowest = -b / a;
+  return lowest > enter && lowest < leave && b * b > a * c;
+}
+
+// `least` is the smallest step: zero where the outline must be exact, more for shadows.
+bool HitTorus(const Ray& r, float major, float minor, float enter, float leave, float least,
+              Hit* hit) {
+  // Only the slab |z| <= minor can hold a hit; most rays cross it quickly.
+  const float inverse = 1.0f / r.direction.z;
+  const float a = (-minor - r.origin.z) * inverse, b = (minor - r.origin.z) * inverse;
+  float t = std::max(std::max(enter, kNear), std::min(a, b));
+  leave = std::min(leave, std::max(a, b));
   for (int step = 0; step < 64 && t < leave; ++step) {
     const Vec3 p = r.origin + r.direction * t;
     const float ring = std::sqrt(p.x * p.x + p.y * p.y);
@@ -104,7 +144,7 @@ bool HitTorus(const Ray& r, float major, float minor, float enter, float leave, 
       hit->normal = {p.x * scale, p.y * scale, p.z / length};
       return true;
     }
-    t += distance;
+    t += std::max(distance, least);
   }
   return false;
 }
@@ -157,16 +197,52 @@ bool Intersect(const Object& object, const Ray& ray, float limit, Hit* hit) {
                          kConeRadius / (2.0f * kConeHalf), hit);
       break;
     default:
-      found = HitTorus(local, r * kTorusMajor, r * kTorusMinor, enter, leave, hit);
+      found = HitTorus(local, r * kTorusMajor, r * kTorusMinor, enter, leave, 0, hit);
   }
   if (!found || hit->distance >= limit) return false;
   hit->normal = ToWorld(object, hit->normal);
   return true;
 }
 
-bool Blocks(const Object& object, const Ray& ray, float limit) {
-  Hit hit;
-  return Intersect(object, ray, limit, &hit);
+unsigned BlockedWays(const Object& object, Vec3 from, const Vec3* points, int count) {
+  unsigned blocked = 0;
+  const float r = object.radius;
+  const Vec3 offset = from - object.center;
+  const float bound = BoundingRadius(object);
+  const float outside = Dot(offset, offset) - bound * bound;
+  const Vec3 origin = VecToLocal(object, offset);
+  for (int i = 0; i < count; ++i) {
+    // Not normalised: the point itself is at distance 1.
+    const Vec3 way = points[i] - from;
+    const float along = -Dot(offset, way), square = Dot(way, way);
+    const float disc = along * along - square * outside;
+    if (disc <= 0 || (along < 0 && outside > 0)) continue;
+    bool hit = false;
+    switch (object.shape) {
+      case Shape::kSphere: hit = true; break;
+      case Shape::kCube:
+        hit = CrossesCube({origin, VecToLocal(object, way)}, r * kCubeHalf);
+        break;
+      case Shape::kCylinder:
+      case Shape::kCone: {
+        const bool cone = object.shape == Shape::kCone;
+        hit = CrossesTapered({origin, VecToLocal(object, way)},
+                             r * (cone ? kConeRadius : kCylinderRadius),
+                             r * (cone ? kConeHalf : kCylinderHalf),
+                             cone ? kConeRadius / (2.0f * kConeHalf) : 0.0f);
+        break;
+      }
+      case Shape::kTorus: {
+        const float length = std::sqrt(square), root = std::sqrt(disc);
+        Hit unused;
+        hit = HitTorus({origin, VecToLocal(object, way) * (1.0f / length)}, r * kTorusMajor,
+                       r * kTorusMinor, (along - root) / length, (along + root) / length,
+                       0.02f, &unused);
+      }
+    }
+    blocked |= static_cast<unsigned>(hit) << i;
+  }
+  return blocked;
 }
 
 }  // namespace fovea::scenes

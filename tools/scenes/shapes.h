@@ -17,7 +17,8 @@ float RestHeight(const Object& object);
 
 // The nearest hit closer than `limit` and in front of the origin.
 bool Intersect(const Object& object, const Ray& ray, float limit, Hit* hit);
-// Whether anything of the object lies on the first `limit` of the ray.
-bool Blocks(const Object& object, const Ray& ray, float limit);
+// Which of the straight ways from `from` to each of `count` <= 32 points the object blocks, a bit
+// each. The points must lie outside the object; light sources do.
+unsigned BlockedWays(const Object& object, Vec3 from, const Vec3* points, int count);
 
 }  // namespace fovea::scenes
