@@ -1,0 +1,271 @@
+"""Writes a pipeline folder of Stable Diffusion 1.5's full size with random weights.
+
+    python3 tools/full_size.py --out DIR [--dtype f16|f32|bf16] [--model sd15]
+
+For timing, memory and loading: configs, tensor names and shapes are the real ones, the weights are
+uniform noise scaled by fan-in (activations stay near 1), the vocabulary is synthetic but valid.
+Needs numpy alone. 2.1 GB in f16.
+"""
+
+import argparse
+import json
+import math
+import os
+import zlib
+
+import numpy as np
+
+UNET = {
+    "_class_name": "UNet2DConditionModel", "_diffusers_version": "0.6.0", "act_fn": "silu",
+    "attention_head_dim": 8, "block_out_channels": [320, 640, 1280, 1280],
+    "center_input_sample": False, "cross_attention_dim": 768,
+    "down_block_types": ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"], "downsample_padding": 1,
+    "flip_sin_to_cos": True, "freq_shift": 0, "in_channels": 4, "layers_per_block": 2,
+    "mid_block_scale_factor": 1, "norm_eps": 1e-05, "norm_num_groups": 32, "out_channels": 4,
+    "sample_size": 64, "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3}
+VAE = {
+    "_class_name": "AutoencoderKL", "_diffusers_version": "0.6.0", "act_fn": "silu",
+    "block_out_channels": [128, 256, 512, 512], "down_block_types": ["DownEncoderBlock2D"] * 4,
+    "in_channels": 3, "latent_channels": 4, "layers_per_block": 2, "norm_num_groups": 32,
+    "out_channels": 3, "sample_size": 512, "up_block_types": ["UpDecoderBlock2D"] * 4}
+CLIP = {
+    "architectures": ["CLIPTextModel"], "attention_dropout": 0.0, "bos_token_id": 0, "dropout": 0.0,
+    "eos_token_id": 2, "hidden_act": "quick_gelu", "hidden_size": 768, "initializer_factor": 1.0,
+    "initializer_range": 0.02, "intermediate_size": 3072, "layer_norm_eps": 1e-05,
+    "max_position_embeddings": 77, "model_type": "clip_text_model", "num_attention_heads": 12,
+    "num_hidden_layers": 12, "pad_token_id": 1, "projection_dim": 768, "torch_dtype": "float32",
+    "transformers_version": "4.22.0.dev0", "vocab_size": 49408}
+SCHEDULER = {
+    "_class_name": "PNDMScheduler", "_diffusers_version": "0.6.0", "beta_end": 0.012,
+    "beta_schedule": "scaled_linear", "beta_start": 0.00085, "clip_sample": False,
+    "num_train_timesteps": 1000, "set_alpha_to_one": False, "skip_prk_steps": True,
+    "steps_offset": 1, "trained_betas": None}
+INDEX = {
+    "_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.6.0",
+    "feature_extractor": [None, None], "safety_checker": [None, None],
+    "scheduler": ["diffusers", "PNDMScheduler"], "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"], "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"]}
+TOKENIZER = {
+    "add_prefix_space": False, "bos_token": "<|startoftext|>", "do_lower_case": True,
+    "eos_token": "<|endoftext|>", "errors": "replace", "model_max_length": 77,
+    "pad_token": "<|endoftext|>", "tokenizer_class": "CLIPTokenizer", "unk_token": "<|endoftext|>"}
+
+
+class Shapes(dict):
+    """Tensor name -> shape, filled module by module."""
+
+    def linear(self, name, inputs, outputs, bias=True):
+        self[name + ".weight"] = [outputs, inputs]
+        if bias:
+            self[name + ".bias"] = [outputs]
+
+    def conv(self, name, inputs, outputs, kernel=3):
+        self[name + ".weight"] = [outputs, inputs, kernel, kernel]
+        self[name + ".bias"] = [outputs]
+
+    def norm(self, name, channels):
+        self[name + ".weight"] = [channels]
+        self[name + ".bias"] = [channels]
+
+    def resnet(self, name, inputs, outputs, time=0):
+        self.norm(name + ".norm1", inputs)
+        self.conv(name + ".conv1", inputs, outputs)
+        if time:
+            self.linear(name + ".time_emb_proj", time, outputs)
+        self.norm(name + ".norm2", outputs)
+        self.conv(name + ".conv2", outputs, outputs)
+        if inputs != outputs:
+            self.conv(name + ".conv_shortcut", inputs, outputs, 1)
+
+    def transformer(self, name, channels, context):
+        self.norm(name + ".norm", channels)
+        self.conv(name + ".proj_in", channels, channels, 1)
+        block = name + ".transformer_blocks.0"
+        for attention, keys in (("attn1", channels), ("attn2", context)):
+            self.linear(f"{block}.{attention}.to_q", channels, channels, bias=False)
+            self.linear(f"{block}.{attention}.to_k", keys, channels, bias=False)
+            self.linear(f"{block}.{attention}.to_v", keys, channels, bias=False)
+            self.linear(f"{block}.{attention}.to_out.0", channels, channels)
+        for norm in ("norm1", "norm2", "norm3"):
+            self.norm(f"{block}.{norm}", channels)
+        self.linear(block + ".ff.net.0.proj", channels, 8 * channels)
+        self.linear(block + ".ff.net.2", 4 * channels, channels)
+        self.conv(name + ".proj_out", channels, channels, 1)
+
+    def vae_middle(self, name, channels):
+        self.resnet(name + ".resnets.0", channels, channels)
+        self.norm(name + ".attentions.0.group_norm", channels)
+        for part in ("query", "key", "value", "proj_attn"):  # names of the time
+            self.linear(f"{name}.attentions.0.{part}", channels, channels)
+        self.resnet(name + ".resnets.1", channels, channels)
+
+
+def unet_shapes():
+    shapes, widths, layers = Shapes(), UNET["block_out_channels"], UNET["layers_per_block"]
+    context, time = UNET["cross_attention_dim"], 4 * widths[0]
+    shapes.conv("conv_in", UNET["in_channels"], widths[0])
+    shapes.linear("time_embedding.linear_1", widths[0], time)
+    shapes.linear("time_embedding.linear_2", time, time)
+    skips, channels = [widths[0]], widths[0]
+    for i, width in enumerate(widths):
+        for j in range(layers):
+            shapes.resnet(f"down_blocks.{i}.resnets.{j}", channels, width, time)
+            channels = width
+            if UNET["down_block_types"][i].startswith("CrossAttn"):
+                shapes.transformer(f"down_blocks.{i}.attentions.{j}", width, context)
+            skips.append(width)
+        if i + 1 < len(widths):
+            shapes.conv(f"down_blocks.{i}.downsamplers.0.conv", width, width)
+            skips.append(width)
+    shapes.resnet("mid_block.resnets.0", channels, channels, time)
+    shapes.transformer("mid_block.attentions.0", channels, context)
+    shapes.resnet("mid_block.resnets.1", channels, channels, time)
+    for i, width in enumerate(reversed(widths)):
+        for j in range(layers + 1):
+            shapes.resnet(f"up_blocks.{i}.resnets.{j}", channels + skips.pop(), width, time)
+            channels = width
+            if UNET["up_block_types"][i].startswith("CrossAttn"):
+                shapes.transformer(f"up_blocks.{i}.attentions.{j}", width, context)
+        if i + 1 < len(widths):
+            shapes.conv(f"up_blocks.{i}.upsamplers.0.conv", width, width)
+    shapes.norm("conv_norm_out", channels)
+    shapes.conv("conv_out", channels, UNET["out_channels"])
+    return shapes
+
+
+def vae_shapes():
+    shapes, widths, layers = Shapes(), VAE["block_out_channels"], VAE["layers_per_block"]
+    latent = VAE["latent_channels"]
+    shapes.conv("encoder.conv_in", VAE["in_channels"], widths[0])
+    channels = widths[0]
+    for i, width in enumerate(widths):
+        for j in range(layers):
+            shapes.resnet(f"encoder.down_blocks.{i}.resnets.{j}", channels, width)
+            channels = width
+        if i + 1 < len(widths):
+            shapes.conv(f"encoder.down_blocks.{i}.downsamplers.0.conv", width, width)
+    shapes.vae_middle("encoder.mid_block", channels)
+    shapes.norm("encoder.conv_norm_out", channels)
+    shapes.conv("encoder.conv_out", channels, 2 * latent)
+    shapes.conv("quant_conv", 2 * latent, 2 * latent, 1)
+    shapes.conv("post_quant_conv", latent, latent, 1)
+    shapes.conv("decoder.conv_in", latent, channels)
+    shapes.vae_middle("decoder.mid_block", channels)
+    for i, width in enumerate(reversed(widths)):
+        for j in range(layers + 1):
+            shapes.resnet(f"decoder.up_blocks.{i}.resnets.{j}", channels, width)
+            channels = width
+        if i + 1 < len(widths):
+            shapes.conv(f"decoder.up_blocks.{i}.upsamplers.0.conv", width, width)
+    shapes.norm("decoder.conv_norm_out", channels)
+    shapes.conv("decoder.conv_out", channels, VAE["out_channels"])
+    return shapes
+
+
+def clip_shapes():
+    shapes, width = Shapes(), CLIP["hidden_size"]
+    embeddings = "text_model.embeddings"
+    shapes[embeddings + ".token_embedding.weight"] = [CLIP["vocab_size"], width]
+    shapes[embeddings + ".position_embedding.weight"] = [CLIP["max_position_embeddings"], width]
+    for i in range(CLIP["num_hidden_layers"]):
+        layer = f"text_model.encoder.layers.{i}"
+        for part in ("q_proj", "k_proj", "v_proj", "out_proj"):
+            shapes.linear(f"{layer}.self_attn.{part}", width, width)
+        shapes.norm(layer + ".layer_norm1", width)
+        shapes.linear(layer + ".mlp.fc1", width, CLIP["intermediate_size"])
+        shapes.linear(layer + ".mlp.fc2", CLIP["intermediate_size"], width)
+        shapes.norm(layer + ".layer_norm2", width)
+    shapes.norm("text_model.final_layer_norm", width)
+    return shapes
+
+
+def random_weight(name, shape):
+    """f32. A stream of its own for every name, so that no order or subset changes the values."""
+    rng = np.random.Generator(np.random.SFC64(zlib.crc32(name.encode())))
+    values = rng.random(math.prod(shape), dtype=np.float32)
+    values -= 0.5
+    if len(shape) == 1:
+        values *= 0.1
+        return values + 1 if name.endswith("weight") else values
+    values *= 0.1 if name.endswith("embedding.weight") else math.sqrt(12 / math.prod(shape[1:]))
+    return values
+
+
+def stored(values, dtype):
+    """The bytes of f32 values in `dtype`, rounded to nearest even."""
+    if dtype == "bf16":
+        bits = values.view(np.uint32)
+        bits = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
+        return (bits >> np.uint32(16)).astype(np.uint16)
+    return values.astype({"f16": np.float16, "f32": np.float32}[dtype])
+
+
+def write_safetensors(path, shapes, dtype):
+    size = 4 if dtype == "f32" else 2
+    header, offset = {"__metadata__": {"format": "pt"}}, 0
+    for name, shape in shapes.items():
+        end = offset + size * math.prod(shape)
+        header[name] = {"dtype": dtype.upper(), "shape": shape, "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name, shape in shapes.items():
+            stored(random_weight(name, shape), dtype).tofile(file)
+
+
+def write_json(path, value):
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2)
+        file.write("\n")
+
+
+def write_tokenizer(folder):
+    """As many words as CLIP's: 512 byte symbols, then pairs, triples and quadruples of letters."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    symbols = [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    pairs = [a + b for a in letters for b in letters]
+    merges = []
+    for end in ("", "</w>"):
+        merges += [f"{a} {b}{end}" for a in letters for b in letters]
+    for end in ("", "</w>"):
+        merges += [f"{pair} {c}{end}" for pair in pairs for c in letters]
+    merges += [f"{a} {b}</w>" for a in pairs for b in pairs]
+    del merges[CLIP["vocab_size"] - 512 - 2:]
+    words = [*symbols, *[s + "</w>" for s in symbols], *[m.replace(" ", "") for m in merges],
+             "<|startoftext|>", "<|endoftext|>"]
+    assert len(set(words)) == CLIP["vocab_size"]
+    write_json(os.path.join(folder, "vocab.json"), {word: i for i, word in enumerate(words)})
+    with open(os.path.join(folder, "merges.txt"), "w", encoding="utf-8") as file:
+        file.write("#version: 0.2\n" + "".join(m + "\n" for m in merges))
+    write_json(os.path.join(folder, "tokenizer_config.json"), TOKENIZER)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", required=True, metavar="DIR")
+    parser.add_argument("--dtype", choices=["f16", "f32", "bf16"], default="f16")
+    parser.add_argument("--model", choices=["sd15"], default="sd15")
+    args = parser.parse_args()
+    components = {
+        "unet": (UNET, unet_shapes(), "diffusion_pytorch_model"),
+        "vae": (VAE, vae_shapes(), "diffusion_pytorch_model"),
+        "text_encoder": (CLIP, clip_shapes(), "model")}
+    for name in (*components, "tokenizer", "scheduler"):
+        os.makedirs(os.path.join(args.out, name), exist_ok=True)
+    for name, (config, shapes, stem) in components.items():
+        folder = os.path.join(args.out, name)
+        write_json(os.path.join(folder, "config.json"), config)
+        write_safetensors(os.path.join(folder, stem + ".safetensors"), shapes, args.dtype)
+        print(f"{folder}: {sum(math.prod(s) for s in shapes.values()) / 1e6:.1f} M weights")
+    write_tokenizer(os.path.join(args.out, "tokenizer"))
+    scheduler = os.path.join(args.out, "scheduler", "scheduler_config.json")
+    write_json(scheduler, SCHEDULER)
+    write_json(os.path.join(args.out, "model_index.json"), INDEX)
+
+
+if __name__ == "__main__":
+    main()
