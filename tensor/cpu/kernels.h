@@ -10,7 +10,7 @@ namespace fovea {
 
 void CopyCpu(const Tensor& src, const Tensor& dst);
 // count elements of f32, f16 or bf16 at any address, in the calling thread.
-void ConvertToF32(const void* src, DType dtype, int64_t count, float* dst);
+void ConvertDense(const void* src, DType from, void* dst, DType to, int64_t count);
 
 void AddCpu(const Tensor& a, const Tensor& b, const Tensor& out);
 void ActivateCpu(const Tensor& x, Act act, const Tensor& out);

@@ -29,52 +29,72 @@ const CpuPackedWeight* CopyOf(const Weight& weight) {
   return static_cast<const CpuPackedWeight*>(weight.packed->get());
 }
 
-void Put(float value, float* to) {
-  *to = value;
-}
-void Put(float value, BFloat16* to) {
-  *to = ToBFloat16(value);
-}
-
 // Rows of outputs are taken 16 at a time: that many lie side by side in every layout that oneDNN
-// prefers, so that writes stay within a few cache lines while reads are sequential.
+// prefers, so that a write fills a cache line.
+constexpr int64_t kRows = 16;
+
+struct ScatterPlan {
+  std::vector<int64_t> out, in, kernel;  // offsets in the layout
+  int64_t row, chunk, pitch;  // elements of one output; of a piece; between buffered rows
+
+  ScatterPlan(const Tensor& w, const onednn::Layout& layout, WeightAxes axes)
+      : out(onednn::Offsets(layout, axes.out)), in(onednn::Offsets(layout, axes.in)), kernel{0} {
+    if (layout.data.ndims == 4) {  // not for a 1x1 filter as a matrix
+      kernel.clear();
+      const std::vector<int64_t> x = onednn::Offsets(layout, 3);
+      for (const int64_t y : onednn::Offsets(layout, 2)) {
+        for (const int64_t offset : x) kernel.push_back(y + offset);
+      }
+    }
+    const int64_t positions = static_cast<int64_t>(kernel.size());
+    row = static_cast<int64_t>(in.size()) * positions;
+    ENSURE(row * static_cast<int64_t>(out.size()) == w.NumElements(), w.shape.ToString());
+    chunk = std::max<int64_t>(1, 512 / positions) * positions;
+    pitch = chunk + 32;  // a column of the buffer in different cache sets
+  }
+};
+
+// Inputs [first, first + count) of `height` outputs from `o` on; rows hold them as the file does.
 template <class T>
-void Scatter(const Tensor& w, const onednn::Layout& layout, WeightAxes axes, T* to) {
-  constexpr int64_t kRows = 16;
-  constexpr int64_t kChunk = 512;
-  const int64_t out = w.shape[0];
-  const int64_t in = w.shape[1];
-  const int64_t kernel = w.NumElements() / std::max<int64_t>(1, out * in);
-  const int64_t row = in * kernel;
-  const std::vector<int64_t> out_offset = onednn::Offsets(layout, axes.out);
-  const std::vector<int64_t> in_offset = onednn::Offsets(layout, axes.in);
-  std::vector<int64_t> kernel_offset(static_cast<size_t>(kernel), 0);
-  if (layout.data.ndims == 4) {  // not for a 1x1 filter as a matrix
-    const std::vector<int64_t> y = onednn::Offsets(layout, 2);
-    const std::vector<int64_t> x = onednn::Offsets(layout, 3);
-    for (int64_t k = 0; k < kernel; ++k) {
-      kernel_offset[k] = y[k / w.shape[3]] + x[k % w.shape[3]];
+void ScatterPiece(const ScatterPlan& plan, const T* rows, int64_t o, int64_t height, int64_t first,
+                  int64_t count, T* to) {
+  const int64_t* out = plan.out.data() + o;
+  bool side_by_side = height == kRows;
+  for (int64_t r = 0; r < height; ++r) side_by_side = side_by_side && out[r] == out[0] + r;
+  const int64_t positions = static_cast<int64_t>(plan.kernel.size());
+  // Kernel positions outermost: inputs lie close to each other in memory, positions far apart.
+  for (int64_t k = 0; k < positions; ++k) {
+    for (int64_t i = 0; i < count; ++i) {
+      const T* from = rows + i * positions + k;
+      T* target = to + plan.in[first + i] + plan.kernel[k];
+      if (side_by_side) {
+        target += out[0];
+        for (int64_t r = 0; r < kRows; ++r) target[r] = from[r * plan.pitch];
+      } else {
+        for (int64_t r = 0; r < height; ++r) target[out[r]] = from[r * plan.pitch];
+      }
     }
   }
+}
+
+template <class T>
+void Scatter(const Tensor& w, const onednn::Layout& layout, WeightAxes axes, T* to) {
+  const ScatterPlan plan(w, layout, axes);
+  const int64_t outs = w.shape[0];
+  const int64_t positions = static_cast<int64_t>(plan.kernel.size());
   const auto* from = static_cast<const std::byte*>(w.data);
   const int64_t size = static_cast<int64_t>(SizeOf(w.dtype));
-  ParallelFor((out + kRows - 1) / kRows, 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> rows(kRows * kChunk);
-    for (int64_t o = begin * kRows; o < std::min(end * kRows, out); o += kRows) {
-      const int64_t height = std::min(kRows, out - o);
-      for (int64_t first = 0; first < row; first += kChunk) {
-        const int64_t width = std::min(kChunk, row - first);
+  ParallelFor((outs + kRows - 1) / kRows, 1, [&](int64_t begin, int64_t end) {
+    std::vector<T> rows(static_cast<size_t>(kRows * plan.pitch));
+    for (int64_t o = begin * kRows; o < std::min(end * kRows, outs); o += kRows) {
+      const int64_t height = std::min(kRows, outs - o);
+      for (int64_t first = 0; first < plan.row; first += plan.chunk) {
+        const int64_t width = std::min(plan.chunk, plan.row - first);
         for (int64_t r = 0; r < height; ++r) {
-          ConvertToF32(from + ((o + r) * row + first) * size, w.dtype, width,
-                       rows.data() + r * kChunk);
+          ConvertDense(from + ((o + r) * plan.row + first) * size, w.dtype,
+                       rows.data() + r * plan.pitch, DTypeOf<T>, width);
         }
-        for (int64_t j = 0; j < width; ++j) {
-          const int64_t i = first + j;
-          T* target = to + in_offset[i / kernel] + kernel_offset[i % kernel];
-          for (int64_t r = 0; r < height; ++r) {
-            Put(rows[r * kChunk + j], target + out_offset[o + r]);
-          }
-        }
+        ScatterPiece(plan, rows.data(), o, height, first / positions, width / positions, to);
       }
     }
   });

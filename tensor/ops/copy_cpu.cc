@@ -88,9 +88,8 @@ void CopyStrided(const std::byte* src, int64_t src_stride, DType from, std::byte
 
 }  // namespace
 
-void ConvertToF32(const void* src, DType dtype, int64_t count, float* dst) {
-  CopyDense(static_cast<const std::byte*>(src), dtype, reinterpret_cast<std::byte*>(dst),
-            DType::kF32, count);
+void ConvertDense(const void* src, DType from, void* dst, DType to, int64_t count) {
+  CopyDense(static_cast<const std::byte*>(src), from, static_cast<std::byte*>(dst), to, count);
 }
 
 void CopyCpu(const Tensor& src, const Tensor& dst) {
