@@ -48,25 +48,37 @@ std::string Many(const Scene& scene, Detail detail, bool full, Rng* rng) {
 
 Relation Opposite(Relation relation) {
   switch (relation) {
-    case Relation::kLeft: return Relation::kRight;
-    case Relation::kRight: return Relation::kLeft;
-    case Relation::kFront: return Relation::kBehind;
-    case Relation::kBehind: return Relation::kFront;
-    default: return Relation::kNone;
+    case Relation::kLeft:
+      return Relation::kRight;
+    case Relation::kRight:
+      return Relation::kLeft;
+    case Relation::kFront:
+      return Relation::kBehind;
+    case Relation::kBehind:
+      return Relation::kFront;
+    default:
+      return Relation::kNone;
   }
 }
 
 const char* Words(Relation relation) {
   switch (relation) {
-    case Relation::kLeft: return " to the left of ";
-    case Relation::kRight: return " to the right of ";
-    case Relation::kFront: return " in front of ";
-    case Relation::kBehind: return " behind ";
-    default: return " next to ";
+    case Relation::kLeft:
+      return " to the left of ";
+    case Relation::kRight:
+      return " to the right of ";
+    case Relation::kFront:
+      return " in front of ";
+    case Relation::kBehind:
+      return " behind ";
+    default:
+      return " and ";
   }
 }
 
-Detail AnyDetail(Rng* rng) { return {rng->Chance(0.5f), rng->Chance(0.7f)}; }
+Detail AnyDetail(Rng* rng) {
+  return {rng->Chance(0.5f), rng->Chance(0.7f)};
+}
 
 std::string Related(const Scene& scene, bool reversed, bool full, Rng* rng) {
   const Object& a = scene.objects[reversed ? 1 : 0];
@@ -128,7 +140,6 @@ std::vector<std::string> MakeCaptions(const Scene& scene) {
       captions.push_back(text);
     }
   };
-  // One caption says everything in the usual way, with matte left out.
   const size_t wanted = kMinCaptions + 1 + rng.Below(kMaxCaptions - kMinCaptions);
   for (int i = 0; i < 60 && captions.size() < wanted; ++i) {
     add(Framed(Statement(scene, false, &rng), &rng));
@@ -138,10 +149,10 @@ std::vector<std::string> MakeCaptions(const Scene& scene) {
 
 const std::vector<std::string>& Vocabulary() {
   static const std::vector<std::string> words = [] {
-    std::vector<std::string> all{"a",     "an",    "and",  "behind",  "front", "in",    "large",
-                                 "left",  "matte", "metal", "next",   "of",    "on",    "one",
-                                 "photo", "picture", "right", "shiny", "small", "table", "the",
-                                 "three", "to",    "two"};
+    std::vector<std::string> all{"a",     "an",    "and",     "behind", "front", "in",
+                                 "large", "left",  "matte",   "metal",  "of",    "on",
+                                 "one",   "photo", "picture", "right",  "shiny", "small",
+                                 "table", "the",   "three",   "to",     "two"};
     for (int i = 0; i < kColors; ++i) all.push_back(Name(static_cast<Color>(i)));
     for (int i = 0; i < kShapes; ++i) {
       all.push_back(Name(static_cast<Shape>(i)));

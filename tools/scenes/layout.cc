@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kTries = 60;
 constexpr int kGrid = 44;
-constexpr float kGridReach = 1.12f;   // the grid looks beyond the frame to notice cut objects
+constexpr float kGridReach = 1.12f;    // the grid looks beyond the frame to notice cut objects
 constexpr float kFrameReach = 0.965f;  // keep two pixels of 128 free at every edge
 constexpr float kMinVisible = 0.76f;   // coarse; leaves room above the promised 0.7
 
@@ -75,13 +75,11 @@ void ProposePair(Rng* rng, Scene* scene, bool sideways, bool swapped) {
     dy = reach * rng->Uniform(1.20f, 1.70f);
     if (swapped) dy = -dy;
   }
-  // The pair's middle, shifted towards the bigger object so that both keep the same margin.
   const float middle_x = rng->Uniform(-0.15f, 0.15f), middle_y = rng->Uniform(-0.15f, 0.15f);
-  const float share = 0.5f;
-  a.center.x = middle_x - dx * share;
-  a.center.y = middle_y - dy * share;
-  b.center.x = middle_x + dx * (1.0f - share);
-  b.center.y = middle_y + dy * (1.0f - share);
+  a.center.x = middle_x - 0.5f * dx;
+  a.center.y = middle_y - 0.5f * dy;
+  b.center.x = middle_x + 0.5f * dx;
+  b.center.y = middle_y + 0.5f * dy;
 }
 
 void ProposeTriple(Rng* rng, Scene* scene) {

@@ -1,36 +1,21 @@
 // fovea-scenes: renders a data set of still lifes with masks and captions into a folder.
-#include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <filesystem>
 #include <stdexcept>
 #include <string>
-#include <thread>
-#include <vector>
 
-#include "tools/scenes/describe.h"
-#include "tools/scenes/npy.h"
-#include "tools/scenes/render.h"
+#include "tools/scenes/dataset.h"
 
 namespace {
 
 using namespace fovea::scenes;
 
 constexpr const char* kUsage =
-    "usage: fovea-scenes --out DIR --count N --seed S [--size 128] [--mix single|early|full|P1,P2,P3]"
+    "usage: fovea-scenes --out DIR --count N --seed S [--size 128] [--mix "
+    "single|early|full|P1,P2,P3]"
     "\n                    [--threads N] [--first I]\n";
-constexpr size_t kChunk = 256;  // pictures in memory at a time
-
-struct Options {
-  std::string out;
-  size_t count = 0;
-  uint64_t seed = 0, first = 0;
-  int size = 128, threads = 1;
-  SceneMix mix = ParseMix("full");
-};
 
 uint64_t ParseNumber(const std::string& flag, const std::string& text, uint64_t low,
                      uint64_t high) {
@@ -44,8 +29,8 @@ uint64_t ParseNumber(const std::string& flag, const std::string& text, uint64_t 
   return value;
 }
 
-Options ParseOptions(int argc, char** argv) {
-  Options options;
+DataSetOptions ParseOptions(int argc, char** argv) {
+  DataSetOptions options;
   bool has_seed = false;
   for (int i = 1; i < argc; i += 2) {
     const std::string flag = argv[i];
@@ -76,52 +61,6 @@ Options ParseOptions(int argc, char** argv) {
   return options;
 }
 
-struct Result {
-  Picture picture;
-  std::string line;
-};
-
-// Renders pictures [begin, begin + results->size()) on all threads.
-void RenderChunk(const Options& options, size_t begin, std::vector<Result>* results) {
-  std::atomic<size_t> next{0};
-  const auto work = [&] {
-    for (size_t i; (i = next++) < results->size();) {
-      const Scene scene = SampleScene(options.seed, options.first + begin + i, options.mix);
-      Result& result = (*results)[i];
-      result.picture = RenderScene(scene, options.size);
-      result.line = DescribeScene(scene, result.picture) + "\n";
-    }
-  };
-  std::vector<std::thread> threads;
-  for (int i = 1; i < options.threads; ++i) threads.emplace_back(work);
-  work();
-  for (std::thread& thread : threads) thread.join();
-}
-
-void Run(const Options& options) {
-  const std::filesystem::path out = options.out;
-  std::filesystem::create_directories(out);
-  AtomicFile images((out / "images.npy").string()), masks((out / "masks.npy").string()),
-      lines((out / "scenes.jsonl").string());
-  const size_t side = static_cast<size_t>(options.size);
-  const std::string image_header = NpyHeader({options.count, side, side, 3});
-  const std::string mask_header = NpyHeader({options.count, side, side});
-  images.Write(image_header.data(), image_header.size());
-  masks.Write(mask_header.data(), mask_header.size());
-  for (size_t begin = 0; begin < options.count; begin += kChunk) {
-    std::vector<Result> results(std::min(kChunk, options.count - begin));
-    RenderChunk(options, begin, &results);
-    for (const Result& result : results) {
-      images.Write(result.picture.rgb.data(), result.picture.rgb.size());
-      masks.Write(result.picture.mask.data(), result.picture.mask.size());
-      lines.Write(result.line.data(), result.line.size());
-    }
-  }
-  masks.Commit();
-  lines.Commit();
-  images.Commit();  // last: its presence means that the set is complete
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -130,7 +69,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   try {
-    Run(ParseOptions(argc, argv));
+    RenderDataSet(ParseOptions(argc, argv));
   } catch (const std::invalid_argument& error) {
     std::fprintf(stderr, "fovea-scenes: %s\n%s", error.what(), kUsage);
     return 2;

@@ -44,7 +44,9 @@ class DisplayTable {
   std::array<float, kSteps + 1> values_;
 };
 
-Vec3 Toned(Vec3 c) { return {ToneCurve(c.x), ToneCurve(c.y), ToneCurve(c.z)}; }
+Vec3 Toned(Vec3 c) {
+  return {ToneCurve(c.x), ToneCurve(c.y), ToneCurve(c.z)};
+}
 
 bool Differ(Vec3 a, Vec3 b) {
   return std::fabs(a.x - b.x) > kContrast || std::fabs(a.y - b.y) > kContrast ||

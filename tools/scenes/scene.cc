@@ -117,8 +117,8 @@ void DrawSurroundings(Rng* rng, Scene* scene) {
   light.radius = rng->Uniform(0.9f, 1.5f);
   const float warmth = rng->Uniform(-0.05f, 0.05f);
   light.power = Vec3{1.0f + warmth, 1.0f, 1.0f - warmth} * rng->Uniform(0.98f, 1.14f);
-  scene->ambient = Vec3{1.0f - 0.5f * warmth, 1.0f, 1.0f + 0.5f * warmth} *
-                   rng->Uniform(0.40f, 0.50f);
+  scene->ambient =
+      Vec3{1.0f - 0.5f * warmth, 1.0f, 1.0f + 0.5f * warmth} * rng->Uniform(0.40f, 0.50f);
 }
 
 int DrawCount(Rng* rng, const SceneMix& mix) {
@@ -141,8 +141,12 @@ const char* Name(Color color) {
   return kNames[static_cast<int>(color)];
 }
 
-const char* Name(Material material) { return material == Material::kMetal ? "metal" : "matte"; }
-const char* Name(Size size) { return size == Size::kLarge ? "large" : "small"; }
+const char* Name(Material material) {
+  return material == Material::kMetal ? "metal" : "matte";
+}
+const char* Name(Size size) {
+  return size == Size::kLarge ? "large" : "small";
+}
 
 const char* Name(Relation relation) {
   static constexpr const char* kNames[] = {"none", "left", "right", "front", "behind"};

@@ -139,8 +139,9 @@ Vec3 Shader::Studio(Vec3 direction) const {
   const float base = 0.34f + 0.50f * SmoothStep(-0.1f, 0.95f, direction.z);
   const float box = SmoothStep(0.925f, 0.965f, Dot(direction, light_direction_));
   const float strip =
-      0.35f * SmoothStep(0.80f, 0.95f, Dot(direction, Vec3{-0.80f * (light_direction_.x > 0 ? 1 : -1),
-                                                           -0.45f, 0.40f}));
+      0.35f *
+      SmoothStep(0.80f, 0.95f,
+                 Dot(direction, Vec3{-0.80f * (light_direction_.x > 0 ? 1 : -1), -0.45f, 0.40f}));
   return scene_.light.power * (base + strip + 2.4f * box);
 }
 

@@ -9,7 +9,7 @@ inline constexpr int kLightGroups = 9;  // one for each of the 3x3 samples of a 
 inline constexpr int kLightSamples = 8;
 
 struct Sample {
-  Vec3 color;     // linear light
+  Vec3 color;      // linear light
   int object = 0;  // 0 for the surroundings, else 1-based
 };
 

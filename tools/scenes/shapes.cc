@@ -37,7 +37,9 @@ Ray ToLocal(const Object& o, const Ray& ray) {
   return {VecToLocal(o, ray.origin - o.center), VecToLocal(o, ray.direction)};
 }
 
-Vec3 ToWorld(const Object& o, Vec3 v) { return o.axis_x * v.x + o.axis_y * v.y + o.axis_z * v.z; }
+Vec3 ToWorld(const Object& o, Vec3 v) {
+  return o.axis_x * v.x + o.axis_y * v.y + o.axis_z * v.z;
+}
 
 bool HitCube(const Ray& r, float half, Hit* hit) {
   const float origin[3] = {r.origin.x, r.origin.y, r.origin.z};
@@ -98,10 +100,8 @@ bool CrossesCube(const Ray& r, float half) {
   const float ax = (-half - r.origin.x) * inverse.x, bx = (half - r.origin.x) * inverse.x;
   const float ay = (-half - r.origin.y) * inverse.y, by = (half - r.origin.y) * inverse.y;
   const float az = (-half - r.origin.z) * inverse.z, bz = (half - r.origin.z) * inverse.z;
-  const float enter =
-      std::max(std::max(std::min(ax, bx), std::min(ay, by)), std::min(az, bz));
-  const float leave =
-      std::min(std::min(std::max(ax, bx), std::max(ay, by)), std::max(az, bz));
+  const float enter = std::max(std::max(std::min(ax, bx), std::min(ay, by)), std::min(az, bz));
+  const float leave = std::min(std::min(std::max(ax, bx), std::max(ay, by)), std::max(az, bz));
   return enter < leave && leave > 0;
 }
 
@@ -153,23 +153,31 @@ bool HitTorus(const Ray& r, float major, float minor, float enter, float leave, 
 
 float BoundingRadius(const Object& o) {
   switch (o.shape) {
-    case Shape::kCube: return o.radius * kCubeBound;
-    case Shape::kCylinder: return o.radius * kCylinderBound;
-    case Shape::kCone: return o.radius * kConeBound;
-    default: return o.radius;
+    case Shape::kCube:
+      return o.radius * kCubeBound;
+    case Shape::kCylinder:
+      return o.radius * kCylinderBound;
+    case Shape::kCone:
+      return o.radius * kConeBound;
+    default:
+      return o.radius;
   }
 }
 
 float RestHeight(const Object& o) {
   switch (o.shape) {
-    case Shape::kCube: return o.radius * kCubeHalf;
-    case Shape::kCylinder: return o.radius * kCylinderHalf;
-    case Shape::kCone: return o.radius * kConeHalf;
+    case Shape::kCube:
+      return o.radius * kCubeHalf;
+    case Shape::kCylinder:
+      return o.radius * kCylinderHalf;
+    case Shape::kCone:
+      return o.radius * kConeHalf;
     case Shape::kTorus: {
       const float sine = std::sqrt(std::max(0.0f, 1.0f - o.axis_z.z * o.axis_z.z));
       return o.radius * (kTorusMajor * sine + kTorusMinor);
     }
-    default: return o.radius;
+    default:
+      return o.radius;
   }
 }
 
@@ -188,13 +196,15 @@ bool Intersect(const Object& object, const Ray& ray, float limit, Hit* hit) {
   const float r = object.radius;
   bool found = false;
   switch (object.shape) {
-    case Shape::kCube: found = HitCube(local, r * kCubeHalf, hit); break;
+    case Shape::kCube:
+      found = HitCube(local, r * kCubeHalf, hit);
+      break;
     case Shape::kCylinder:
       found = HitTapered(local, r * kCylinderRadius, r * kCylinderHalf, 0, hit);
       break;
     case Shape::kCone:
-      found = HitTapered(local, r * kConeRadius, r * kConeHalf,
-                         kConeRadius / (2.0f * kConeHalf), hit);
+      found =
+          HitTapered(local, r * kConeRadius, r * kConeHalf, kConeRadius / (2.0f * kConeHalf), hit);
       break;
     default:
       found = HitTorus(local, r * kTorusMajor, r * kTorusMinor, enter, leave, 0, hit);
@@ -219,25 +229,26 @@ unsigned BlockedWays(const Object& object, Vec3 from, const Vec3* points, int co
     if (disc <= 0 || (along < 0 && outside > 0)) continue;
     bool hit = false;
     switch (object.shape) {
-      case Shape::kSphere: hit = true; break;
+      case Shape::kSphere:
+        hit = true;
+        break;
       case Shape::kCube:
         hit = CrossesCube({origin, VecToLocal(object, way)}, r * kCubeHalf);
         break;
       case Shape::kCylinder:
       case Shape::kCone: {
         const bool cone = object.shape == Shape::kCone;
-        hit = CrossesTapered({origin, VecToLocal(object, way)},
-                             r * (cone ? kConeRadius : kCylinderRadius),
-                             r * (cone ? kConeHalf : kCylinderHalf),
-                             cone ? kConeRadius / (2.0f * kConeHalf) : 0.0f);
+        hit = CrossesTapered(
+            {origin, VecToLocal(object, way)}, r * (cone ? kConeRadius : kCylinderRadius),
+            r * (cone ? kConeHalf : kCylinderHalf), cone ? kConeRadius / (2.0f * kConeHalf) : 0.0f);
         break;
       }
       case Shape::kTorus: {
         const float length = std::sqrt(square), root = std::sqrt(disc);
         Hit unused;
         hit = HitTorus({origin, VecToLocal(object, way) * (1.0f / length)}, r * kTorusMajor,
-                       r * kTorusMinor, (along - root) / length, (along + root) / length,
-                       0.02f, &unused);
+                       r * kTorusMinor, (along - root) / length, (along + root) / length, 0.02f,
+                       &unused);
       }
     }
     blocked |= static_cast<unsigned>(hit) << i;
