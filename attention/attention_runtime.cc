@@ -1,5 +1,8 @@
 #include "attention/attention_runtime.h"
 
+#include <algorithm>
+
+#include "attention/tile_map.h"
 #include "tensor/trace.h"
 
 namespace fovea {
@@ -14,7 +17,7 @@ void CheckIo(const AttentionSite& site, const AttentionSpec& spec, const Attenti
     ENSURE(x->dtype == spec.dtype && x->stride[3] == 1, site.path);
   }
   ENSURE(io.lse.Empty() || (io.lse.shape == Shape{spec.batch, spec.heads, q[1]} &&
-                            io.lse.IsContiguous() && io.lse.dtype == DType::kF32),
+                            io.lse.stride[2] == 1 && io.lse.dtype == DType::kF32),
          site.path);
 }
 
@@ -33,29 +36,203 @@ std::string Key(const AttentionSpec& spec) {
   return key;
 }
 
+// "0-3,5", or empty if all.
+std::string HeadsText(const std::vector<bool>& heads) {
+  if (std::all_of(heads.begin(), heads.end(), [](bool head) { return head; })) return {};
+  std::string text;
+  for (size_t i = 0; i < heads.size(); ++i) {
+    if (!heads[i]) continue;
+    size_t last = i;
+    while (last + 1 < heads.size() && heads[last + 1]) ++last;
+    if (!text.empty()) text += ',';
+    text += std::to_string(i);
+    if (last > i) text.append(1, '-').append(std::to_string(last));
+    i = last;
+  }
+  return text;
+}
+
+bool DrawsUpstream(const OperatorSpec& op) {
+  bool upstream = false, fixed = false;
+  for (const auto& [name, value] : op.params) {
+    upstream = upstream || (name == "schedule" && value == "upstream");
+    fixed = fixed || name == "shift" || name == "quarter";
+  }
+  return op.name == "window" && upstream && !fixed;
+}
+
+// Cross-attention is left alone by rules, save for those that ask for dense.
+bool Covers(const PlanRule& rule, const AttentionSite& site) {
+  if (site.kind == SiteKind::kCross && (rule.op.name != "dense" || !rule.has_selector))
+    return false;
+  return rule.MatchesPath(site.path);
+}
+
 }  // namespace
 
-AttentionRuntime::AttentionRuntime() = default;
+struct AttentionRuntime::Choice {
+  OperatorSpec op{"dense", {}};
+  std::vector<bool> heads;
+  std::string refusal;
+};
+
+AttentionRuntime::AttentionRuntime(AttentionPlan plan, std::span<const AttentionSite> sites,
+                                   int steps, uint64_t seed)
+    : plan_(std::move(plan)), sites_(sites), steps_(steps), seed_(seed) {
+  CheckRules();
+}
+
 AttentionRuntime::~AttentionRuntime() = default;
+
+void AttentionRuntime::CheckRules() const {
+  for (const PlanRule& rule : plan_.Rules()) {
+    AttentionSpec any;  // only so that arguments are parsed; a refusal does not matter here
+    any.q = any.kv = GridLayout(64, 64);
+    FindAttentionOp(rule.op.name).Supports(any, rule.op.params);
+    if (rule.otherwise) FindAttentionOp(rule.otherwise->name).Supports(any, rule.otherwise->params);
+    if (!rule.has_selector) continue;
+    const auto matches = [&rule](const AttentionSite& site) {
+      if (!Covers(rule, site)) return false;
+      for (int head = 0; head < site.heads; ++head) {
+        if (rule.HasHead(head)) return true;
+      }
+      return false;
+    };
+    if (std::none_of(sites_.begin(), sites_.end(), matches)) {
+      throw Error(ErrorCode::kUnsupported, "plan: \"" + rule.text +
+                                               "\" matches no attention layer or head of this "
+                                               "model; fovea info MODEL --layers lists them");
+    }
+    bool held = false;
+    for (int step = 0; step < steps_ && !held; ++step) held = rule.steps.Holds(step, steps_);
+    if (!held) {
+      throw Error(ErrorCode::kUnsupported, "plan: \"" + rule.text + "\" holds at none of the " +
+                                               std::to_string(steps_) + " steps of this run");
+    }
+  }
+}
 
 void AttentionRuntime::BeginStep(int step, int steps) {
   ENSURE(step >= 0 && step < steps);
   step_ = step;
   steps_ = steps;
+  draw_ = DrawsBefore(step);
+}
+
+int64_t AttentionRuntime::DrawsBefore(int step) const {
+  const auto draws = [](const PlanRule& rule) { return DrawsUpstream(rule.op); };
+  if (std::none_of(plan_.Rules().begin(), plan_.Rules().end(), draws)) return 0;
+  int64_t count = 0;
+  for (int earlier = 0; earlier < step; ++earlier) {
+    for (const AttentionSite& site : sites_) {
+      for (const PlanRule& rule : plan_.Rules()) {
+        if (!Covers(rule, site) || !rule.steps.Holds(earlier, steps_) ||
+            !rule.MatchesTokens(TokenCount(site.tokens))) {
+          continue;
+        }
+        count += DrawsUpstream(rule.op);
+        break;
+      }
+    }
+  }
+  return count;
+}
+
+AttentionRuntime::Choice AttentionRuntime::Choose(const PlanRule& rule, const AttentionSite& site,
+                                                  const AttentionSpec& spec) const {
+  const Support first = FindAttentionOp(rule.op.name).Supports(spec, rule.op.params);
+  if (first.ok) return {rule.op, {}, {}};
+  std::string reason = first.reason;
+  if (rule.otherwise) {
+    const Support second =
+        FindAttentionOp(rule.otherwise->name).Supports(spec, rule.otherwise->params);
+    if (second.ok) return {*rule.otherwise, {}, {}};
+    reason += "; else: " + second.reason;
+  }
+  if (rule.has_selector) {
+    throw Error(ErrorCode::kUnsupported,
+                site.path + ": " + reason + "; add \"else dense\" to the rule to allow that");
+  }
+  return {{"dense", {}}, {}, reason};
+}
+
+std::vector<AttentionRuntime::Choice> AttentionRuntime::Resolve(const AttentionSite& site,
+                                                                const AttentionSpec& spec) const {
+  std::vector<bool> open(static_cast<size_t>(spec.heads), true);
+  std::vector<Choice> choices;
+  for (const PlanRule& rule : plan_.Rules()) {
+    if (!Covers(rule, site) || !rule.steps.Holds(step_, steps_) ||
+        !rule.MatchesTokens(TokenCount(spec.q))) {
+      continue;
+    }
+    std::vector<bool> taken(open.size());
+    for (size_t head = 0; head < open.size(); ++head) {
+      taken[head] = open[head] && rule.HasHead(static_cast<int>(head));
+    }
+    if (std::none_of(taken.begin(), taken.end(), [](bool head) { return head; })) continue;
+    for (size_t head = 0; head < open.size(); ++head) open[head] = open[head] && !taken[head];
+    choices.push_back(Choose(rule, site, spec));
+    choices.back().heads = std::move(taken);
+  }
+  if (std::any_of(open.begin(), open.end(), [](bool head) { return head; })) {
+    choices.emplace_back();
+    choices.back().heads = std::move(open);
+  }
+  return choices;
 }
 
 void AttentionRuntime::Attend(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
                               const AttentionIo& io) {
   TRACE_ZONE("attention", site.path);
   CheckIo(site, spec, io);
-  std::unique_ptr<PreparedAttention>& prepared = prepared_[Key(spec)];
-  if (prepared == nullptr) {
-    const AttentionOp& op = FindAttentionOp("dense");
-    const Support support = op.Supports(spec, {});
-    if (!support.ok) throw Error(ErrorCode::kUnsupported, site.path + ": " + support.reason);
-    prepared = op.Prepare(spec, {});
+  for (const Choice& choice : Resolve(site, spec)) Run(ctx, site, spec, io, choice);
+}
+
+void AttentionRuntime::Run(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
+                           const AttentionIo& io, const Choice& choice) {
+  AttentionIo part = io;
+  part.at = {step_, steps_, seed_, site.index, draw_};
+  if (DrawsUpstream(choice.op)) ++draw_;
+  for (int first = 0; first < spec.heads;) {
+    if (!choice.heads[static_cast<size_t>(first)]) {
+      ++first;
+      continue;
+    }
+    int end = first;
+    while (end < spec.heads && choice.heads[static_cast<size_t>(end)]) ++end;
+    AttentionSpec some = spec;
+    some.heads = end - first;
+    std::unique_ptr<PreparedAttention>& prepared = prepared_[choice.op.Text() + '|' + Key(some)];
+    if (prepared == nullptr) {
+      prepared = FindAttentionOp(choice.op.name).Prepare(some, choice.op.params);
+    }
+    part.q = io.q.Slice(2, first, some.heads);
+    part.k = io.k.Slice(2, first, some.heads);
+    part.v = io.v.Slice(2, first, some.heads);
+    part.out = io.out.Slice(2, first, some.heads);
+    if (!io.lse.Empty()) part.lse = io.lse.Slice(1, first, some.heads);
+    prepared->Run(ctx, part);
+    Remember(site, choice, *prepared);
+    first = end;
   }
-  prepared->Run(ctx, io);
+}
+
+void AttentionRuntime::Remember(const AttentionSite& site, const Choice& choice,
+                                const PreparedAttention& prepared) {
+  if (plan_.Empty()) return;
+  const std::string op = choice.op.Text(), heads = HeadsText(choice.heads);
+  for (AttentionUse& use : uses_) {
+    if (use.path != site.path || use.op != op || use.heads != heads) continue;
+    use.first_step = std::min(use.first_step, step_);
+    use.last_step = std::max(use.last_step, step_);
+    return;
+  }
+  AttentionUse use{site.path, op, heads, step_, step_, 1, 1, choice.refusal};
+  if (const TileMap* map = prepared.Map(); map != nullptr) {
+    use.density = map->Density();
+    use.visited = map->VisitedShare();
+  }
+  uses_.push_back(std::move(use));
 }
 
 }  // namespace fovea

@@ -1,31 +1,68 @@
 // The single choke point through which every model's attention goes.
 //
-// One runtime serves one run: it resolves which operator a site uses at this step, prepares it once
-// per geometry, runs it, and lets observers look. Used by the engine's thread only.
+// One runtime serves one run: it resolves which operator each site and head uses at this step,
+// prepares it once per geometry, runs it, and remembers what ran where. Used by the engine's thread
+// only.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "attention/attention_op.h"
+#include "attention/plan.h"
 
 namespace fovea {
 
+// What one operator did at one site.
+struct AttentionUse {
+  std::string path;   // of the site
+  std::string op;     // "clear(r=16)"
+  std::string heads;  // "0-3,5"; empty: all
+  int first_step = 0, last_step = 0;
+  double density = 1;   // share of query-key pairs that are seen
+  double visited = 1;   // share that is computed
+  std::string refusal;  // why a rule without a selector left this site dense; usually empty
+};
+
 class AttentionRuntime {
  public:
-  AttentionRuntime();
+  AttentionRuntime() : AttentionRuntime(AttentionPlan(), {}, 1, 0) {}
+  // `sites` are the model's; they must outlive the runtime. Throws kUsage for an unknown operator
+  // or argument, kUnsupported for a rule that matches no site, head or step of the run.
+  AttentionRuntime(AttentionPlan plan, std::span<const AttentionSite> sites, int steps,
+                   uint64_t seed);
   ~AttentionRuntime();
   AttentionRuntime(const AttentionRuntime&) = delete;
   AttentionRuntime& operator=(const AttentionRuntime&) = delete;
 
   void BeginStep(int step, int steps);  // 0-based
+  // Throws kUnsupported, naming the site and the reason, where a rule with a selector refuses.
   void Attend(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
               const AttentionIo& io);
+  const AttentionPlan& Plan() const { return plan_; }
+  // What ran where so far, in order of execution.
+  std::vector<AttentionUse> Report() const { return uses_; }
 
  private:
+  struct Choice;
+  Choice Choose(const PlanRule& rule, const AttentionSite& site, const AttentionSpec& spec) const;
+  std::vector<Choice> Resolve(const AttentionSite& site, const AttentionSpec& spec) const;
+  void Run(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
+           const AttentionIo& io, const Choice& choice);
+  void CheckRules() const;
+  int64_t DrawsBefore(int step) const;
+  void Remember(const AttentionSite& site, const Choice& choice, const PreparedAttention& prepared);
+
+  AttentionPlan plan_;
+  std::span<const AttentionSite> sites_;
   int step_ = 0, steps_ = 1;
-  std::map<std::string, std::unique_ptr<PreparedAttention>> prepared_;  // by spec
+  uint64_t seed_ = 0;
+  int64_t draw_ = 0;  // of the next call that draws
+  std::map<std::string, std::unique_ptr<PreparedAttention>> prepared_;  // by operator and geometry
+  std::vector<AttentionUse> uses_;
 };
 
 }  // namespace fovea

@@ -351,7 +351,7 @@ HeadView View(const AttentionIo& io, int64_t b, int64_t h, float scale, const Te
   head.bf16 = io.q.dtype == DType::kBF16;
   head.scale_log2 = scale * 1.44269504088896341f;
   const int64_t heads = io.q.shape[2];
-  if (!io.lse.Empty()) head.lse = io.lse.Data<float>() + (b * heads + h) * io.q.shape[1];
+  if (!io.lse.Empty()) head.lse = io.lse.Data<float>() + b * io.lse.stride[0] + h * io.lse.stride[1];
   if (!io.mix.empty()) {
     head.mix = io.mix[static_cast<size_t>(b * heads + h)];
     head.mean_v = mean.Data<float>() + (b * heads + h) * head.d;

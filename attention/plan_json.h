@@ -1,0 +1,13 @@
+// The JSON form of an attention plan.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace fovea {
+
+// The same plan in the grammar of plan.h. Throws kUsage. Depth and size are bounded; fuzzed through
+// AttentionPlan::Parse.
+std::string PlanFromJson(std::string_view text);
+
+}  // namespace fovea
