@@ -16,7 +16,8 @@ int RunProgram(int argc, char** argv) {
   line.program = "fovea";
   line.version = FOVEA_VERSION;
   line.about = "Runs image models and looks into their attention layers.";
-  line.commands = {GenerateCommand(), ForwardCommand(), InfoCommand(), BenchModelCommand()};
+  line.commands = {GenerateCommand(), ForwardCommand(), InfoCommand(), BenchModelCommand(),
+                   AttendCommand()};
   const Command* command = ParseArguments(line, argc, argv);
   const int code = command == nullptr ? kExitDone : command->run();
   // A full disk behind standard output shows only here.

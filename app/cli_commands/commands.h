@@ -9,5 +9,6 @@ Command GenerateCommand();
 Command ForwardCommand();
 Command InfoCommand();
 Command BenchModelCommand();
+Command AttendCommand();
 
 }  // namespace fovea
