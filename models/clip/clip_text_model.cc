@@ -173,6 +173,7 @@ void ClipTextModel::Forward(Context& ctx, AttentionRuntime& attention, const Ten
     if (!out.hidden_states.empty()) ops::Copy(ctx, hidden, out.hidden_states[i + 1]);
   }
 
+  if (ctx.Cancelled()) return;
   modules.final_layer_norm.Forward(ctx, hidden, hidden);
   ops::Copy(ctx, hidden, out.last_hidden_state);
   if (out.pooled.Empty()) return;

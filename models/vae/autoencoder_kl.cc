@@ -87,6 +87,7 @@ void AutoencoderKL::Encode(Context& ctx, AttentionRuntime& attention, const Tens
     ArenaScope scope(ctx.arena);
     Tensor moments = ctx.New({1, h, w, 2 * latent});
     modules_->encoder.Forward(ctx, attention, AsActivations(ctx, x.Slice(0, i, 1)), moments);
+    if (ctx.Cancelled()) return;
     if (modules_->quant_conv) {
       const Tensor mixed = ctx.New(moments.shape);
       ops::Linear(ctx, moments, *modules_->quant_conv, mixed);
