@@ -11,11 +11,12 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <vector>
 
-#include "tests/reference/reference_ops.h"
 #include "tensor/context.h"
 #include "tensor/host_tensor.h"
 #include "tensor/threads.h"
+#include "tests/reference/reference_ops.h"
 
 namespace fovea {
 
@@ -76,6 +77,20 @@ inline void ForEachTarget(const std::function<void()>& body) {
   }
   hwy::SetSupportedTargetsForTest(0);
   SetNumThreads(before);
+}
+
+// The activation types of matrix products: bf16 where the processor can (AVX-512), which the
+// backend must say by an error of its own where it cannot.
+inline std::vector<DType> ProductTypes(OpTest& test) {
+  HostTensor x({1, 1}, DType::kBF16), w({1, 1}, DType::kBF16), y({1, 1}, DType::kBF16);
+  try {
+    test.backend->Linear(test.ctx, x.View(), {w.View(), {}}, {}, y.View());
+  } catch (const Error& error) {
+    REQUIRE(error.code == ErrorCode::kUnsupported);
+    WARN(error.what());
+    return {DType::kF32};
+  }
+  return {DType::kF32, DType::kBF16};
 }
 
 struct Deviation {

@@ -46,7 +46,7 @@ TEST_CASE("convolution agrees with the definition for every dtype") {
     SetNumThreads(threads);
     for (const Case& c : kCases) {
       for (const DType wtype : {DType::kF32, DType::kF16, DType::kBF16}) {
-        for (const DType dtype : {DType::kF32, DType::kBF16}) {
+        for (const DType dtype : ProductTypes(test)) {
           INFO(c.x.ToString() << " to " << c.out << " kernel " << c.kernel << ", weights "
                               << Name(wtype) << ", activations " << Name(dtype) << ", threads "
                               << threads);
@@ -121,8 +121,9 @@ TEST_CASE("one weight serves images of different sizes and dtypes in turn") {
       ops::Conv2d(test.ctx, x.View(), weight, params, y.View());
       REQUIRE_CLOSE(y.View(), ReferenceConv2d(x.View(), weight, params, {}));
     }
-    const HostTensor x = Random({1, 5, 6, 64}, DType::kBF16, 1);
-    HostTensor y = Poisoned({1, 5, 6, 96}, DType::kBF16);
+    const DType other = ProductTypes(test).back();
+    const HostTensor x = Random({1, 5, 6, 64}, other, 1);
+    HostTensor y = Poisoned({1, 5, 6, 96}, other);
     ops::Conv2d(test.ctx, x.View(), weight, params, y.View());
     REQUIRE_CLOSE(y.View(), ReferenceConv2d(x.View(), weight, params, {}));
   }

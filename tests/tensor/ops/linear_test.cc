@@ -42,7 +42,7 @@ TEST_CASE("linear agrees with the definition for every dtype of weights and acti
   ForThreads([&] {
     for (const auto& [shape, out] : kCases) {
       for (const DType wtype : {DType::kF32, DType::kF16, DType::kBF16}) {
-        for (const DType dtype : {DType::kF32, DType::kBF16}) {
+        for (const DType dtype : ProductTypes(test)) {
           INFO(shape.ToString() << " to " << out << ", weights " << Name(wtype) << ", activations "
                                 << Name(dtype));
           const HostTensor x = Random(shape, dtype, 1);
@@ -121,7 +121,7 @@ TEST_CASE("fused gelu keeps f32 accuracy") {
 TEST_CASE("linear takes strided rows in and out") {
   OpTest test;
   for (const DType wtype : {DType::kF32, DType::kF16}) {
-    for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    for (const DType dtype : ProductTypes(test)) {
       INFO(Name(wtype) << " " << Name(dtype));
       HostTensor wide = Random({2, 12, 100}, dtype, 1);
       const HostTensor w = WeightMatrix(32, 40, wtype);
