@@ -76,10 +76,17 @@ std::string SubcommandNames(const CLI::App& app) {
 
 [[noreturn]] void ThrowParseError(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& inner = Innermost(app);
-  std::string what = error.what();
+  const std::vector<std::string> rest = app.remaining(true);
+  std::string what = error.what();  // "--steps: 1 required N missing"
+  const std::string flag = what.substr(0, what.find(':'));
   if (error.get_name() == "RequiredError" && !SubcommandNames(inner).empty()) {
-    what = "name a command: " + SubcommandNames(inner);
-  } else if (const auto rest = app.remaining(true); !rest.empty()) {
+    what =
+        (rest.empty() ? "name a command: " : "unknown command '" + rest.front() + "', there are ") +
+        SubcommandNames(inner);
+  } else if (error.get_name() == "ArgumentMismatch") {
+    const bool repeated = what.find("At Most") != std::string::npos;
+    what = flag + (repeated ? " is given more than once" : " needs a value");
+  } else if (!rest.empty()) {
     what = "unknown argument '" + rest.front() + "'";
   }
   throw Error(ErrorCode::kUsage, what + "; see " + PathOf(inner) + " --help");

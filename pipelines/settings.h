@@ -29,18 +29,18 @@ struct GenerateSettings {
     v("prompt", prompt, "what to draw");
     v("negative", negative, "what to avoid");
     v("model", model, "pipeline folder or name; empty: the built-in still-life-unet");
-    v("width", width, "picture width, a multiple of the VAE factor; 0: the model's");
-    v("height", height, "picture height, a multiple of the VAE factor; 0: the model's");
-    v("steps", steps, "sampling steps; 0: the model's default, else 25");
+    v("width", width, "picture width in pixels, a multiple of the VAE factor (8)");
+    v("height", height, "picture height in pixels, a multiple of the VAE factor (8)");
+    v("steps", steps, "sampling steps, 1 to the model's training steps");
     v("seed", seed, "seed of the first picture; picture i uses seed + i");
     v("batch", batch, "number of pictures");
-    v("cfg", cfg, "classifier-free guidance scale, off at 1; negative: the model's default");
+    v("cfg", cfg, "classifier-free guidance scale, off at 1");
     v("cfg-rescale", cfg_rescale, "rescale of guidance (Lin et al. 2023), 0 to 1");
-    v("sampler", sampler, "sampler; empty: as the model's scheduler_config.json");
+    v("sampler", sampler, "sampler; a named one takes the model's scheduler_config.json over");
     v("eta", eta, "DDIM's eta");
     v("clip-skip", clip_skip, "text encoder layers to skip, as in diffusers");
-    v("rng", rng, "noise generator: torch or philox");
-    v("vae-tiling", vae_tiling, "auto, on or off");
+    v("rng", rng, "noise: PyTorch's CPU or its CUDA generator");
+    v("vae-tiling", vae_tiling, "decode in tiles, in bounded memory");
     v("dtype", dtype, "auto, f32 or bf16");
   }
 };
