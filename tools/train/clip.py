@@ -13,19 +13,16 @@ import torch.nn.functional as F
 import common
 import models
 import tokenizer as bpe
+from scene_labels import CLASSES, COLORS, MATERIALS, SHAPES, SIZES, cell_labels
 
-COLORS = ["red", "green", "blue", "yellow", "purple", "cyan", "orange", "white"]
-SHAPES = ["sphere", "cube", "cylinder", "cone", "torus"]
-SIZES, MATERIALS = ["small", "large"], ["matte", "metal"]
 PLURALS = [s + "s" for s in SHAPES[:-1]] + ["tori"]
-KINDS = [COLORS, SHAPES, PLURALS, SIZES, ["left", "right"], ["front", "behind"], MATERIALS]
-PATCHES = models.SIZE // 16
+KINDS = [COLORS, SHAPES, PLURALS, SIZES, MATERIALS, ["left", "right"]]  # exchangeable words
 
 
 def spoil(caption, rng):
     """The caption with one telling word exchanged; None if there is none."""
     words = caption.split()
-    places = [(i, kind) for i, w in enumerate(words) for kind in KINDS[:5] if w in kind]
+    places = [(i, kind) for i, w in enumerate(words) for kind in KINDS if w in kind]
     if not places:
         return None
     i, kind = places[rng.integers(len(places))]
@@ -40,35 +37,20 @@ def same_scene(scene):
     return scene["captions"][0]
 
 
-def patch_labels(mask, objects):
-    """Colour, shape, material and size of each patch's main object, 0 for none.  (4, 8, 8)"""
-    labels = np.zeros((4, PATCHES, PATCHES), np.int64)
-    cells = np.asarray(mask).reshape(PATCHES, 16, PATCHES, 16).transpose(0, 2, 1, 3)
-    area = np.stack([(cells == k + 1).sum((2, 3)) for k in range(len(objects))])
-    best, covered = area.argmax(0), area.max(0) > 51  # a fifth of the patch
-    for k, o in enumerate(objects):
-        here = covered & (best == k)
-        for row, (names, key) in enumerate(((COLORS, "color"), (SHAPES, "shape"),
-                                            (MATERIALS, "material"), (SIZES, "size"))):
-            labels[row][here] = 1 + names.index(o[key])
-    return labels
-
-
 class Towers(torch.nn.Module):
     def __init__(self, tokens):
         super().__init__()
         self.text = models.clip_text(tokens)
         self.vision = models.clip_vision()
         self.scale = torch.nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))
-        self.classes = [1 + len(n) for n in (COLORS, SHAPES, MATERIALS, SIZES)]
-        self.heads = torch.nn.Linear(models.WIDTH, sum(self.classes))
+        self.heads = torch.nn.Linear(models.WIDTH, sum(CLASSES))
 
     def forward(self, pictures, ids):
         seen = self.vision(pictures)
         text = F.normalize(self.text(ids).text_embeds, dim=-1)       # (t, 128)
         image = F.normalize(seen.image_embeds, dim=-1)               # (b, 128)
         patches = self.heads(seen.last_hidden_state[:, 1:])          # (b, 64, classes)
-        return image, text, patches.split(self.classes, -1)
+        return image, text, patches.split(CLASSES, -1)
 
 
 def losses(image, text, patches, labels, positive, scale):
@@ -97,12 +79,12 @@ def draw(sets, shares, count, rng):
         pictures.append(scenes.images[i])
         captions.append(caption)
         spoilt.append(spoil(caption, rng) or caption)
-        labels.append(patch_labels(scenes.masks[i], scene["objects"]))
+        labels.append(cell_labels(scenes.masks[i], scene["objects"], 16))
         keys.append(same_scene(scene))
     pictures = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()
     names = {k: n for n, k in enumerate(keys)}
     number = torch.tensor([names[k] for k in keys])
-    return (pictures / 127.5 - 1, captions + spoilt, torch.from_numpy(np.stack(labels)),
+    return (pictures / 127.5 - 1, captions + spoilt, torch.from_numpy(np.stack(labels)).long(),
             number[:, None] == number[None])
 
 
@@ -136,7 +118,7 @@ def main():
     print(f"{models.parameters(towers.text) / 1e6:.2f} M text, "
           f"{models.parameters(towers.vision) / 1e6:.2f} M vision, from step {step}", flush=True)
     log = common.Log(f"{args.logs}/clip.csv", ["step", "samples", "seconds", "contrast", "pairs",
-                                               "dense", "top1", "scale", "lr"])
+                                               "dense", "top1", "scale", "lr"], step)
     part, seen = common.Slice(args, spent), []
 
     def keep():
@@ -160,7 +142,7 @@ def main():
         average.update(towers, step)
         best = (image @ text[:args.batch].T).argmax(1)
         hit = positive[torch.arange(args.batch), best].float().mean()
-        seen.append([float(contrast), float(pairs), float(dense), float(hit)])
+        seen.append(torch.stack([contrast, pairs, dense, hit]).detach().tolist())
         step += 1
         if step % 10 == 0:
             c, p, d, h = np.mean(seen, 0)

@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import os
+import signal
 import time
 
 import numpy as np
@@ -50,14 +51,22 @@ class Average:
 
 
 class Log:
-    """Appends rows to a CSV file that stays in the repository."""
+    """Appends rows to a CSV file that stays in the repository.
 
-    def __init__(self, path, fields):
+    A resumed stage drops the rows after its checkpoint, which it will write again.
+    """
+
+    def __init__(self, path, fields, step=None):
         self.path, self.fields = path, fields
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        if not os.path.exists(path):
-            with open(path, "w", newline="", encoding="utf-8") as f:
-                csv.writer(f).writerow(fields)
+        rows = []
+        if os.path.exists(path):
+            with open(path, newline="", encoding="utf-8") as f:
+                rows = [r for r in csv.DictReader(f) if step is None or int(r["step"]) <= step]
+        with open(path, "w", newline="", encoding="utf-8") as f:
+            table = csv.DictWriter(f, fields, restval="", extrasaction="ignore")
+            table.writeheader()
+            table.writerows(rows)
 
     def row(self, **values):
         with open(self.path, "a", newline="", encoding="utf-8") as f:
@@ -94,6 +103,11 @@ class Slice:
         self.begin = time.monotonic()
         self.mark = self._clock()
         self.saved = self.begin
+        self.stopped = False
+        signal.signal(signal.SIGTERM, self._stop)  # ends the slice, so nothing is lost
+
+    def _stop(self, *_):
+        self.stopped = True
 
     def _clock(self):
         return time.monotonic() if self.args.device.startswith("cuda") else time.process_time()
@@ -102,10 +116,11 @@ class Slice:
         return self.spent + self._clock() - self.mark
 
     def over(self):
-        while self.args.pause and os.path.exists(self.args.pause):
+        while not self.stopped and self.args.pause and os.path.exists(self.args.pause):
             time.sleep(2)
         minutes = self.args.minutes
-        return minutes > 0 and time.monotonic() - self.begin > 60 * minutes
+        late = minutes > 0 and time.monotonic() - self.begin > 60 * minutes
+        return self.stopped or late
 
     def due(self):
         if time.monotonic() - self.saved < self.args.save_every:
@@ -126,6 +141,31 @@ def set_rate(optimizer, value):
         group["lr"] = value * group.get("scale", 1.0)
 
 
+class Group:
+    """Processes that train one model together (torchrun sets the environment); usually just one.
+
+    Each draws its own part of a batch; gradients are averaged, so all keep the same weights. Two
+    processes of one thread beat two threads where other programs keep the cores busy.
+    """
+
+    def __init__(self):
+        self.rank, self.size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        if self.size > 1:
+            torch.distributed.init_process_group("gloo")
+
+    def average(self, parameters, stop):
+        """Averages gradients in place; true if any process wants to stop."""
+        if self.size == 1:
+            return stop
+        grads = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([g.flatten() for g in grads] + [grads[0].new_tensor([float(stop)])])
+        torch.distributed.all_reduce(flat)
+        flat /= self.size
+        for g, part in zip(grads, flat[:-1].split([g.numel() for g in grads])):
+            g.copy_(part.view_as(g))
+        return bool(flat[-1] > 0)
+
+
 def add_options(parser, steps, lr, batch, warmup=100, decay=0.3):
     """Options that every training stage has."""
     parser.add_argument("--out", required=True, help="folder of checkpoints")
@@ -140,7 +180,6 @@ def add_options(parser, steps, lr, batch, warmup=100, decay=0.3):
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--pause", default="", help="wait while this file exists")
-    parser.add_argument("--compile", action="store_true", help="torch.compile; pays off after minutes")
     return parser
 
 

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 
-import clip
 import common
+import scene_labels
 import tokenizer as bpe
 
 
@@ -49,7 +49,7 @@ def main():
             target += [captions[order[j, 0]] == captions[j] for j in range(100)]
             if kind == "drawn":
                 five += [captions[j] in [captions[k] for k in order[j, :5]] for j in range(100)]
-        for names, key, target in ((clip.COLORS, "color", color), (clip.SHAPES, "shape", shape)):
+        for names, key, target in ((scene_labels.COLORS, "color", color), (scene_labels.SHAPES, "shape", shape)):
             both = [swap(s, names, key, rng) for s in here if len(s["objects"]) == 1]
             rows = [j for j, s in enumerate(here) if len(s["objects"]) == 1]
             a, b = embed([r for r, _ in both]), embed([w for _, w in both])

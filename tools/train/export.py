@@ -33,17 +33,20 @@ def tidy(tokenizer_folder, source):
         shutil.copyfile(f"{source}/{name}", f"{tokenizer_folder}/{name}")
 
 
-def drop_versions(folder):
-    """The configs' library versions would only make the files differ between machines."""
+def settle_configs(folder):
+    """Drops library versions, which would only make the files differ between machines, and has
+    transformers widen the f16 weights, as diffusers does: mixed pipelines do not run."""
     for root, _, names in os.walk(folder):
         for name in names:
-            if not name.endswith(".json") or name in ("vocab.json",):
+            if not name.endswith(".json") or name == "vocab.json":
                 continue
             path = os.path.join(root, name)
             with open(path, encoding="utf-8") as f:
                 value = json.load(f)
             for key in ("_name_or_path", "transformers_version"):
                 value.pop(key, None)
+            if "dtype" in value:
+                value["dtype"] = "float32"
             with open(path, "w", encoding="utf-8") as f:
                 json.dump(value, f, indent=2)
                 f.write("\n")
@@ -60,7 +63,7 @@ def export_unet(args, tokens):
         feature_extractor=None, requires_safety_checker=False)
     pipe.save_pretrained(folder, safe_serialization=True)
     tidy(f"{folder}/tokenizer", args.tokenizer)
-    drop_versions(folder)
+    settle_configs(folder)
     with open(f"{folder}/fovea.json", "w", encoding="utf-8") as f:
         json.dump(DEFAULTS, f, indent=2)
         f.write("\n")
@@ -86,7 +89,7 @@ def export_clip(args, tokens):
     link = f"{folder}/tokenizer"
     if not os.path.islink(link):
         os.symlink("../still-life-unet/tokenizer", link)
-    drop_versions(folder)
+    settle_configs(folder)
     text = CLIPTextModelWithProjection.from_pretrained(f"{folder}/text_encoder")
     image = CLIPVisionModelWithProjection.from_pretrained(f"{folder}/image_encoder")
     ids = bpe.Encoder(link)(["a red cube", "a red cube on a table"])

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import common
-from clip import COLORS, SHAPES
+from scene_labels import COLORS, SHAPES, cell_labels
 
 CELL, LEAST = 4, 8  # pixels; cells of the smallest object
 
@@ -29,14 +29,6 @@ class Judge(nn.Module):
         fine = self.fine(x)  # (b, 48, 32, 32)
         coarse = F.interpolate(self.coarse(fine), scale_factor=2.0)
         return self.join(torch.cat([fine, coarse], 1)).split([1 + len(COLORS), 1 + len(SHAPES)], 1)
-
-
-def labels(mask, objects):
-    table = np.zeros((2, 1 + len(objects)), np.int64)
-    for k, o in enumerate(objects):
-        table[:, k + 1] = 1 + COLORS.index(o["color"]), 1 + SHAPES.index(o["shape"])
-    middle = np.asarray(mask)[CELL // 2::CELL, CELL // 2::CELL]
-    return table[:, middle]  # (2, 32, 32)
 
 
 def disturb(pictures, rng):
@@ -57,8 +49,8 @@ def train(sets, steps, path, batch=32):
         scenes = sets[rng.integers(len(sets))]
         picked = rng.integers(len(scenes), size=batch)
         x = disturb(scenes.pictures(picked), rng).contiguous(memory_format=torch.channels_last)
-        y = torch.from_numpy(np.stack([labels(scenes.masks[i], scenes.scenes[i]["objects"])
-                                       for i in picked]))
+        y = torch.from_numpy(np.stack([cell_labels(scenes.masks[i], scenes.scenes[i]["objects"], CELL, 0.5)
+                                       for i in picked])).long()
         color, shape = model(x)
         loss = F.cross_entropy(color, y[:, 0]) + F.cross_entropy(shape, y[:, 1])
         optimizer.zero_grad()

@@ -2,7 +2,7 @@
 
 Component k is scaled by (sd_k / sd_0)^0.5 ("half whitened"): fully whitened, the fine components
 are heavy-tailed; raw, they would vanish. Writes pca.npz and, for each set, latents (n, k, 16, 16)
-and the objects' share of each latent cell (n, 16, 16), both beside the checkpoints.
+what each latent cell shows: the objects' share (n, 16, 16) and class numbers (n, 4, 16, 16).
 """
 
 import os
@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 import common
+from scene_labels import cell_labels
 
 PATCH = 8
 
@@ -76,6 +77,8 @@ def cache(scenes, basis, out):
         inside[i:i + len(z)] = F.avg_pool2d(mask[:, None], PATCH)[:, 0].half().numpy()
     latents.flush()
     np.save(f"{out}/inside_{scenes.name()}.npy", inside)
+    np.save(f"{out}/labels_{scenes.name()}.npy", np.stack([
+        cell_labels(scenes.masks[i], scenes.scenes[i]["objects"], PATCH) for i in range(n)]))
     os.replace(f"{out}/latents_{scenes.name()}.npy.part", f"{out}/latents_{scenes.name()}.npy")
     psnr = 10 * np.log10(4 / (error / n))
     print(f"{scenes.name()}: {n} scenes, linear round trip {psnr:.2f} dB, max |z| {largest:.2f}")

@@ -2,7 +2,9 @@
 
 v-prediction, zero terminal SNR, uniform timesteps: layout and colour are decided at high noise.
 Small batches, because shapes need optimiser steps; the loss weighs objects more, because they are
-a small part of a picture. Start with sets of single objects and resume with more kinds:
+a small part of a picture, and coarse components more, as pixels do. While training, a head also
+names what each cell of the clean picture shows: that teaches the cross-attention where each word
+belongs long before the loss on latents would. Start with sets of single objects and resume with more kinds:
 --sets and --shares may change between slices.
 """
 
@@ -10,11 +12,13 @@ import time
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from diffusers.models.attention_processor import AttnProcessor
 
 import common
 import models
 import tokenizer as bpe
+from scene_labels import CLASSES
 
 
 class Latents:
@@ -23,6 +27,7 @@ class Latents:
     def __init__(self, data, out, name):
         self.latents = torch.from_numpy(np.load(f"{out}/latents_{name}.npy"))  # (n, k, 16, 16) f16
         self.inside = torch.from_numpy(np.load(f"{out}/inside_{name}.npy"))    # (n, 16, 16) f16
+        self.labels = torch.from_numpy(np.load(f"{out}/labels_{name}.npy"))    # (n, 4, 16, 16) u8
         self.captions = [s["captions"] for s in common.SceneSet(f"{data}/{name}").scenes]
         self.order, self.next = None, 0
 
@@ -33,7 +38,8 @@ class Latents:
         picked = self.order[self.next:self.next + count]
         self.next += count
         captions = [self.captions[i][rng.integers(len(self.captions[i]))] for i in picked]
-        return self.latents[picked].float(), self.inside[picked].float(), captions
+        return (self.latents[picked].float(), self.inside[picked].float(),
+                self.labels[picked].long(), captions)
 
 
 class Painter(torch.nn.Module):
@@ -43,23 +49,34 @@ class Painter(torch.nn.Module):
         super().__init__()
         self.text_encoder = models.text_encoder(tokens)
         self.unet = models.unet()
+        self.heads = torch.nn.Conv2d(self.unet.config.block_out_channels[0], sum(CLASSES), 1)
+        self.unet.up_blocks[-1].register_forward_hook(self._keep)
+
+    def _keep(self, module, inputs, output):
+        self.features = output  # (b, 64, 16, 16)
 
     def forward(self, noisy, t, ids):
+        """The velocity, and class scores of each cell."""
         context = self.text_encoder(ids).last_hidden_state  # (b, 32, 128)
-        return self.unet(noisy, t, context).sample
+        v = self.unet(noisy, t, context).sample
+        return v, self.heads(self.features).split(CLASSES, 1)
 
 
-def batch_loss(painter, alphas, z, inside, ids, weight, autocast):
+def batch_losses(painter, alphas, z, inside, labels, ids, weight, channels, autocast):
+    """On velocities, and on what the cells show."""
     t = torch.randint(0, len(alphas), (len(z),))
     a = alphas[t].view(-1, 1, 1, 1).to(z.device)
     noise = torch.randn(z.shape).to(z.device)
     noisy = (a.sqrt() * z + (1 - a).sqrt() * noise).contiguous(memory_format=torch.channels_last)
     v = a.sqrt() * noise - (1 - a).sqrt() * z
     with autocast:
-        predicted = painter(noisy, t.to(z.device), ids)
-    w = 1 + weight * inside[:, None]
-    w = w / w.mean((1, 2, 3), keepdim=True)  # every picture counts the same
-    return (w * (predicted.float() - v).square()).mean()
+        predicted, classes = painter(noisy, t.to(z.device), ids)
+    w = 1 + weight * inside
+    w = w / w.mean((1, 2), keepdim=True)  # every picture counts the same
+    velocity = (w[:, None] * channels * (predicted.float() - v).square()).mean()
+    named = sum((w * F.cross_entropy(c.float(), labels[:, i], reduction="none")).mean()
+                for i, c in enumerate(classes))
+    return velocity, named
 
 
 def main():
@@ -69,8 +86,12 @@ def main():
     parser.add_argument("--sets", nargs="+", default=["single"])
     parser.add_argument("--shares", nargs="+", type=float, help="of a batch, one for each set")
     parser.add_argument("--weight", type=float, default=2.0, help="extra loss weight on objects")
+    parser.add_argument("--metric", type=float, default=0.75,
+                        help="component k weighs (sd_k / sd_0)^this; 1 is the metric of pixels")
+    parser.add_argument("--naming", type=float, default=0.1, help="weight of the cells' classes")
     parser.add_argument("--ema", type=float, default=0.998)
     args = common.parse(parser)
+    group = common.Group()
     encode = bpe.Encoder(args.tokenizer)
     painter = Painter(len(encode.tokenizer)).to(args.device)
     painter.unet.to(memory_format=torch.channels_last)
@@ -80,7 +101,7 @@ def main():
     average = common.Average(painter, args.ema)
     optimizer = torch.optim.AdamW(painter.parameters(), lr=args.lr, betas=(0.9, 0.98),
                                   weight_decay=0.01, fused=True)
-    rng, step, samples, spent = np.random.default_rng(0), 0, 0, 0.0
+    step, samples, spent = 0, 0, 0.0
     path = f"{args.out}/unet.pt"
     state = common.load(path)
     if state:
@@ -88,48 +109,61 @@ def main():
         average.values = {k: v.to(args.device) for k, v in state["average"].items()}
         optimizer.load_state_dict(state["optimizer"])
         step, samples, spent = state["step"], state["samples"], state["seconds"]
-        rng = np.random.default_rng(step)
-        torch.manual_seed(step)
+    rng = np.random.default_rng([step, group.rank])
+    torch.manual_seed(1000 * step + group.rank)
     print(f"{models.parameters(painter.unet) / 1e6:.2f} M U-Net, "
           f"{models.parameters(painter.text_encoder) / 1e6:.2f} M text, from step {step}", flush=True)
 
     sets = [Latents(args.data, args.out, name) for name in args.sets]
     shares = np.array(args.shares or [1.0] * len(sets))
     alphas = models.scheduler().alphas_cumprod
-    forward = torch.compile(painter) if args.compile else painter
-    log = common.Log(f"{args.logs}/unet.csv", ["step", "samples", "seconds", "loss", "lr", "sets"])
+    sd = np.load(f"{args.out}/pca.npz")["sd"]
+    channels = torch.from_numpy((sd / sd[0]) ** args.metric).view(-1, 1, 1)
+    channels = (channels / channels.mean()).to(args.device)
+    log = None if group.rank else common.Log(
+        f"{args.logs}/unet.csv", ["step", "samples", "seconds", "loss", "naming", "lr", "sets"], step)
     part, losses, since = common.Slice(args, spent), [], time.monotonic()
+
+    def seconds():  # of all processes
+        return spent + (part.seconds() - spent) * group.size
 
     def keep():
         common.save(path, {"model": painter.state_dict(), "average": average.values,
                            "optimizer": optimizer.state_dict(), "step": step, "samples": samples,
-                           "seconds": part.seconds()})
+                           "seconds": seconds()})
 
-    while step < args.steps and not part.over():
+    stop = False
+    while step < args.steps and not stop:
         counts = rng.multinomial(args.batch, shares / shares.sum())
         drawn = [s.draw(c, rng) for s, c in zip(sets, counts) if c]
         z = torch.cat([d[0] for d in drawn]).to(args.device)
         inside = torch.cat([d[1] for d in drawn]).to(args.device)
-        captions = ["" if rng.random() < 0.1 else c for d in drawn for c in d[2]]
+        labels = torch.cat([d[2] for d in drawn]).to(args.device)
+        captions = ["" if rng.random() < 0.1 else c for d in drawn for c in d[3]]
         common.set_rate(optimizer, common.rate(step, args))
-        loss = batch_loss(forward, alphas, z, inside, encode(captions).to(args.device),
-                          args.weight, common.bf16(args.device))
+        loss, named = batch_losses(painter, alphas, z, inside, labels,
+                                   encode(captions).to(args.device), args.weight, channels,
+                                   common.bf16(args.device))
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss + args.naming * named).backward()
+        stop = group.average(painter.parameters(), part.over())
         torch.nn.utils.clip_grad_norm_(painter.parameters(), 1.0)
         optimizer.step()
         average.update(painter, step)
-        losses.append(loss.detach())
-        step, samples = step + 1, samples + args.batch
+        losses.append(torch.stack([loss, named]).detach())
+        step, samples = step + 1, samples + args.batch * group.size
+        if group.rank:
+            continue
         if step % 100 == 0:
-            log.row(step=step, samples=samples, seconds=part.seconds(),
-                    loss=float(torch.stack(losses).mean()), lr=common.rate(step, args),
-                    sets="+".join(args.sets))
-            print(f"{100 * args.batch / (time.monotonic() - since):.1f} samples a second", flush=True)
+            velocity, names = torch.stack(losses).mean(0).tolist()
+            log.row(step=step, samples=samples, seconds=seconds(), loss=velocity,
+                    naming=names, lr=common.rate(step, args), sets="+".join(args.sets))
+            print(f"{100 * args.batch * group.size / (time.monotonic() - since):.1f} samples a second", flush=True)
             losses, since = [], time.monotonic()
         if part.due():
             keep()
-    keep()
+    if group.rank == 0:
+        keep()
 
 
 if __name__ == "__main__":

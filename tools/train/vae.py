@@ -148,8 +148,8 @@ def main():
              np.load(f"{args.out}/latents_{n}.npy", mmap_mode="r")) for n in args.sets]
     print(f"{models.parameters(vae) / 1e6:.2f} M, decoder {models.parameters(decoder) / 1e6:.2f} M, "
           f"from step {step}", flush=True)
-    forward = torch.compile(decoder) if args.compile else decoder
-    log = common.Log(f"{args.logs}/vae.csv", ["step", "samples", "seconds", "loss", "psnr", "lr"])
+    log = common.Log(f"{args.logs}/vae.csv",
+                     ["step", "samples", "seconds", "loss", "psnr", "lr"], step)
     part, losses, squares = common.Slice(args, spent), [], []
 
     def keep():
@@ -167,7 +167,7 @@ def main():
         z = z + torch.randn_like(z) * torch.rand(len(z), 1, 1, 1, device=z.device) * args.noise
         common.set_rate(optimizer, common.rate(step, args))
         with common.bf16(args.device):
-            predicted = forward(z)
+            predicted = decoder(z)
         loss = picture_loss(predicted.float(), wanted)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
