@@ -178,7 +178,8 @@ bool IsSpace(char32_t c) {
 
 bool IsWord(char32_t c) {
   return (Category(c) & (U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK)) != 0 ||
-         u_isUAlphabetic(static_cast<UChar32>(c)) || c == 0x200c || c == 0x200d;
+         u_isUAlphabetic(static_cast<UChar32>(c)) || c == 0x200c || c == 0x200d ||
+         Contains(kNewLetters, c) || Contains(kNewNumbers, c);
 }
 
 std::u32string Lowercase(std::u32string_view text) {
