@@ -1,6 +1,5 @@
 #include "models/json_text.h"
 
-#include <unordered_set>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -52,6 +51,72 @@ bool HasPythonWords(std::string_view text) {
          text.find("NaN") != std::string_view::npos;
 }
 
+// Builds the value from the parser's events: the library's own builder knows no depth and lets the
+// last of two equal keys win.
+class Builder : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  Builder(nlohmann::json& root, const std::string& where, int depth)
+      : root_(root), where_(where), depth_(static_cast<size_t>(depth)) {}
+
+  bool null() override { return Put(nullptr); }
+  bool boolean(bool value) override { return Put(value); }
+  bool number_integer(number_integer_t value) override { return Put(value); }
+  bool number_unsigned(number_unsigned_t value) override { return Put(value); }
+  bool number_float(number_float_t value, const string_t&) override { return Put(value); }
+  bool string(string_t& value) override { return Put(std::move(value)); }
+  bool binary(binary_t&) override { return false; }  // not in text
+  bool start_object(size_t) override { return Open(nlohmann::json::object()); }
+  bool start_array(size_t) override { return Open(nlohmann::json::array()); }
+  bool end_object() override { return Close(); }
+  bool end_array() override { return Close(); }
+  bool key(string_t& name) override {
+    auto& members = open_.back()->get_ref<nlohmann::json::object_t&>();
+    const auto [member, added] = members.try_emplace(name);
+    if (!added) Fail(Printable(name) + " is given twice");
+    member_ = &member->second;
+    return true;
+  }
+  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception& error) override {
+    Fail("not valid JSON: " + Reason(error));
+  }
+
+ private:
+  nlohmann::json& Place(nlohmann::json value) {
+    nlohmann::json* place = &root_;
+    if (!open_.empty() && open_.back()->is_array()) {
+      open_.back()->push_back(nullptr);
+      place = &open_.back()->back();
+    } else if (!open_.empty()) {
+      place = member_;
+    }
+    *place = std::move(value);
+    return *place;
+  }
+  bool Put(nlohmann::json value) {
+    Place(std::move(value));
+    return true;
+  }
+  bool Open(nlohmann::json value) {
+    if (open_.size() >= depth_)
+      Fail("JSON nested deeper than " + std::to_string(depth_) + " levels");
+    open_.push_back(&Place(std::move(value)));
+    return true;
+  }
+  bool Close() {
+    open_.pop_back();
+    return true;
+  }
+  [[noreturn]] void Fail(const std::string& what) const {
+    throw Error(ErrorCode::kBadFile, where_ + ": " + what);
+  }
+
+  nlohmann::json& root_;
+  const std::string& where_;
+  size_t depth_;
+  std::vector<nlohmann::json*> open_;  // objects and lists, outermost first; they do not move
+  nlohmann::json* member_ = nullptr;   // of the innermost object, whose key was read
+};
+
 }  // namespace
 
 nlohmann::json ParseJson(std::string_view text, const std::string& where,
@@ -61,31 +126,14 @@ nlohmann::json ParseJson(std::string_view text, const std::string& where,
                                          " bytes of JSON; at most " + std::to_string(limits.bytes) +
                                          " are read");
   }
-  std::vector<std::unordered_set<std::string>> keys;  // of the objects that are open
-  const auto check = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
-    using Event = nlohmann::json::parse_event_t;
-    if (event == Event::object_start || event == Event::array_start) {
-      if (depth >= limits.depth) {
-        throw Error(ErrorCode::kBadFile, where + ": JSON nested deeper than " +
-                                             std::to_string(limits.depth) + " levels");
-      }
-      if (event == Event::object_start) keys.emplace_back();
-    } else if (event == Event::key) {
-      const auto& key = value.get_ref<const std::string&>();
-      if (!keys.back().insert(key).second) {
-        throw Error(ErrorCode::kBadFile, where + ": " + Printable(key) + " is given twice");
-      }
-    } else if (event == Event::object_end) {
-      keys.pop_back();
-    }
-    return true;
-  };
-  try {
-    return HasPythonWords(text) ? nlohmann::json::parse(WithPythonWordsQuoted(text), check)
-                                : nlohmann::json::parse(text, check);
-  } catch (const nlohmann::json::exception& error) {
-    throw Error(ErrorCode::kBadFile, where + ": not valid JSON: " + Reason(error));
+  nlohmann::json root;
+  Builder builder(root, where, limits.depth);
+  if (HasPythonWords(text)) {
+    nlohmann::json::sax_parse(WithPythonWordsQuoted(text), &builder);
+  } else {
+    nlohmann::json::sax_parse(text, &builder);
   }
+  return root;
 }
 
 std::string Brief(const nlohmann::json& value, size_t limit) {

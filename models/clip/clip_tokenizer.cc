@@ -1,7 +1,5 @@
 #include "models/clip/clip_tokenizer.h"
 
-#include <unordered_map>
-
 #include "models/clip/tokenizer_files.h"
 #include "models/clip/unicode_text.h"
 #include "tensor/error.h"
@@ -35,13 +33,19 @@ struct ClipTokenizer::Data {
   explicit Data(TokenizerSpec s)
       : spec(std::move(s)), pairs(spec.vocabulary, spec.merges, spec.options, spec.where) {
     for (const auto& [token, id] : spec.vocabulary) {
-      if (!tokens.emplace(id, token).second) {
+      const std::string*& place = Place(id);
+      if (place != nullptr) {
         throw Error(ErrorCode::kBadFile,
                     spec.where + ": two tokens have the id " + std::to_string(id));
       }
+      place = &token;
     }
+    spec.merges = {};
+    size = static_cast<int>(spec.vocabulary.size());
     for (const AddedToken& token : spec.added) {
-      tokens[token.id] = token.content;
+      const std::string*& place = Place(token.id);
+      if (place == nullptr) ++size;
+      place = &token.content;
       const std::u32string content = unicode::Decode(token.content);
       if (token.normalized) {
         in_normalized.Add(token, spec.steps.Normalize(content));
@@ -54,7 +58,14 @@ struct ClipTokenizer::Data {
   TokenizerSpec spec;
   BytePairs pairs;
   TokenFinder in_text, in_normalized;
-  std::unordered_map<int32_t, std::string> tokens;  // by id
+  std::vector<const std::string*> tokens;  // by id, into `spec`; null: no such token
+  int size = 0;                            // how many there are
+
+ private:
+  const std::string*& Place(int32_t id) {
+    if (static_cast<size_t>(id) >= tokens.size()) tokens.resize(static_cast<size_t>(id) + 1);
+    return tokens[static_cast<size_t>(id)];
+  }
 };
 
 ClipTokenizer::ClipTokenizer(std::unique_ptr<Data> data) : data_(std::move(data)) {}
@@ -137,11 +148,12 @@ std::vector<int32_t> ClipTokenizer::EncodePadded(std::string_view utf8, int leng
 }
 
 std::string ClipTokenizer::Token(int32_t id) const {
-  const auto found = data_->tokens.find(id);
-  if (found == data_->tokens.end()) {
+  const auto& tokens = data_->tokens;
+  if (id < 0 || static_cast<size_t>(id) >= tokens.size() ||
+      tokens[static_cast<size_t>(id)] == nullptr) {
     throw Error(ErrorCode::kUsage, "token " + std::to_string(id) + " is not in the vocabulary");
   }
-  return found->second;
+  return *tokens[static_cast<size_t>(id)];
 }
 
 int32_t ClipTokenizer::Start() const {

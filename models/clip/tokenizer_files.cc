@@ -15,7 +15,7 @@ namespace {
 using nlohmann::json;
 
 constexpr JsonLimits kLimits = {.bytes = size_t{64} << 20, .depth = 32};
-constexpr int64_t kMaxId = (1 << 24) - 1;
+constexpr int64_t kMaxId = (1 << 22) - 1;  // tokens are kept in a list by id
 
 [[noreturn]] void Bad(const std::string& where, const std::string& what) {
   throw Error(ErrorCode::kBadFile, where + ": " + what);
@@ -50,6 +50,7 @@ std::pair<std::string, std::string> ParseMerge(std::string_view text, const std:
 }
 
 void ParseMergesText(std::string_view text, const std::string& where, TokenizerSpec& out) {
+  out.merges.reserve(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')) + 1);
   while (!text.empty()) {
     const size_t end = std::min(text.find('\n'), text.size());
     std::string_view line = text.substr(0, end);
