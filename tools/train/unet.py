@@ -149,11 +149,11 @@ def main():
         stop = group.average(painter.parameters(), part.over())
         torch.nn.utils.clip_grad_norm_(painter.parameters(), 1.0)
         optimizer.step()
+        step, samples = step + 1, samples + args.batch * group.size
+        if group.rank:  # the first process averages, logs and saves
+            continue
         average.update(painter, step)
         losses.append(torch.stack([loss, named]).detach())
-        step, samples = step + 1, samples + args.batch * group.size
-        if group.rank:
-            continue
         if step % 100 == 0:
             velocity, names = torch.stack(losses).mean(0).tolist()
             log.row(step=step, samples=samples, seconds=seconds(), loss=velocity,
