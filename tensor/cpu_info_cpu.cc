@@ -1,10 +1,11 @@
+#include "tensor/cpu_info.h"
+
 #include <immintrin.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 
-#include "tensor/cpu_info.h"
 #include "tensor/threads.h"
 
 namespace fovea {

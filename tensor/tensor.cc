@@ -30,9 +30,10 @@ bool Tensor::IsContiguous() const {
 
 Tensor Tensor::Slice(int axis, int64_t begin, int64_t size) const {
   if (axis < 0) axis += shape.rank;
-  ENSURE(axis >= 0 && axis < shape.rank, "axis " + std::to_string(axis) + " of " + shape.ToString());
+  ENSURE(axis >= 0 && axis < shape.rank,
+         "axis " + std::to_string(axis) + " of " + shape.ToString());
   ENSURE(begin >= 0 && size >= 0 && begin <= shape[axis] - size,
-        std::to_string(begin) + "+" + std::to_string(size) + " of " + shape.ToString());
+         std::to_string(begin) + "+" + std::to_string(size) + " of " + shape.ToString());
   Tensor t = *this;
   t.data = static_cast<std::byte*>(data) + begin * stride[axis] * int64_t(SizeOf(dtype));
   t.shape[axis] = size;
@@ -41,7 +42,7 @@ Tensor Tensor::Slice(int axis, int64_t begin, int64_t size) const {
 
 Tensor Tensor::Reshape(const Shape& target) const {
   ENSURE(target.NumElements() == NumElements(),
-        shape.ToString() + " reshaped to " + target.ToString());
+         shape.ToString() + " reshaped to " + target.ToString());
   Tensor t = *this;
   t.shape = target;
   if (NumElements() == 0) return Contiguous(data, target, dtype, device);
@@ -68,7 +69,7 @@ Tensor Tensor::Reshape(const Shape& target) const {
       while (want > have && ours >= 0) {
         if (shape.dim[ours] != 1) {
           ENSURE(stride[ours] == dense, "a view of shape " + shape.ToString() +
-                                           " needs a copy to become " + target.ToString());
+                                            " needs a copy to become " + target.ToString());
           have *= shape.dim[ours];
           dense *= shape.dim[ours];
         }
@@ -88,7 +89,7 @@ Tensor Tensor::Permute(std::initializer_list<int> axes) const {
   int i = 0;
   for (int axis : axes) {
     ENSURE(axis >= 0 && axis < shape.rank && !(seen & (1u << axis)),
-          "permutation of " + shape.ToString());
+           "permutation of " + shape.ToString());
     seen |= 1u << axis;
     t.shape.dim[i] = shape.dim[axis];
     t.stride[i] = stride[axis];
