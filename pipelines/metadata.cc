@@ -17,13 +17,14 @@ using OrderedJson = nlohmann::ordered_json;
 
 constexpr int kFormat = 1;  // of the JSON; raised when its meaning changes
 
-// The names that A1111 shows for our samplers; empty where it has none.
+// The names that A1111 shows for our samplers.
 std::string_view A1111Sampler(std::string_view sampler) {
   if (sampler == "ddim") return "DDIM";
   if (sampler == "pndm") return "PLMS";
   if (sampler == "euler") return "Euler";
   if (sampler == "euler_a") return "Euler a";
   if (sampler == "dpmpp_2m") return "DPM++ 2M";
+  if (sampler == "dpmpp_2m_sde") return "DPM++ 2M SDE";
   return sampler;
 }
 
@@ -40,14 +41,16 @@ std::string Quoted(const std::string& value) {
 
 std::string ParametersText(const GenerateSettings& s, const Provenance& provenance) {
   std::string text = s.prompt + "\n";
-  if (!s.negative.empty()) text += "Negative prompt: " + s.negative + "\n";
+  text += "Negative prompt: " + s.negative + "\n";  // ComfyUI's importer needs it, even empty
   text += "Steps: " + std::to_string(s.steps);
-  text += ", Sampler: " + std::string(A1111Sampler(s.sampler));
+  text += ", Sampler: " +
+          std::string(A1111Sampler(s.sampler.empty() ? provenance.sampler : s.sampler));
+  if (!provenance.schedule.empty()) text += ", Schedule type: " + provenance.schedule;
   text += ", CFG scale: " + Number(s.cfg);
   text += ", Seed: " + std::to_string(s.seed.value_or(0));
   text += ", Size: " + std::to_string(s.width) + "x" + std::to_string(s.height);
   text += ", Model: " + Quoted(s.model);
-  if (s.eta != 0) text += ", Eta: " + Number(s.eta);
+  if (s.eta != 0) text += ", Eta DDIM: " + Number(s.eta);
   // A1111 counts from 1: its 1 is the last layer.
   if (s.clip_skip > 0) text += ", Clip skip: " + std::to_string(s.clip_skip + 1);
   text += ", RNG: " + std::string(s.rng == "torch" ? "CPU" : "NV");
@@ -138,6 +141,7 @@ PngText PictureText(const GenerateSettings& settings, const Provenance& provenan
   json["format"] = kFormat;
   json["version"] = provenance.version;
   json["settings"] = SettingsToJson(own);
+  json["sampler"] = provenance.sampler;
   json["device"] = {{"kind", provenance.device},
                     {"instruction_set", provenance.instruction_set},
                     {"threads", provenance.threads}};
@@ -167,6 +171,7 @@ PictureSettings ReadPictureSettings(const PngText& text, const std::string& wher
   result.settings.ForEachField(FieldReader(Member(json, "settings", where), where));
   const FieldReader top(json, where);
   top("version", result.provenance.version);
+  top("sampler", result.provenance.sampler);
   top("init_latents", result.provenance.init_latents);
   const FieldReader device(Member(json, "device", where), where);
   device("kind", result.provenance.device);

@@ -19,6 +19,8 @@ struct Provenance {
   std::string device = "cpu";
   std::string instruction_set;  // "avx512_bf16"; as the CPU backend names it
   int threads = 1;
+  std::string sampler;           // that ran, by its name
+  std::string schedule;          // as Scheduler::ScheduleType
   bool init_latents = false;  // the noise came from a file, which the settings do not hold
 };
 

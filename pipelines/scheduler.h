@@ -23,6 +23,8 @@ class Scheduler {
  public:
   virtual ~Scheduler() = default;
   virtual std::string_view Name() const = 0;              // as --sampler: "ddim", "euler_a", ...
+  // The schedule of noise levels as A1111 names it: "Karras", "Exponential"; "" for the plain one.
+  virtual std::string_view ScheduleType() const { return ""; }
   virtual std::span<const double> Timesteps() const = 0;  // one a call of the model, in order
   // What unit noise is multiplied by to become the first latents.
   virtual double InitNoiseSigma() const = 0;

@@ -303,6 +303,7 @@ Generated StableDiffusion::Run(const GenerateSettings& asked, const HostTensor* 
   const GenerateSettings& settings = result.settings;
   const auto scheduler = MakeSampler(settings, hooks.warn);
   result.sampler = scheduler->Name();
+  result.schedule = scheduler->ScheduleType();
   Draws draws;
   for (int i = 0; i < settings.batch; ++i) {
     draws.push_back(

@@ -38,7 +38,7 @@ struct Generated {
   bool cancelled = false;
   GenerateSettings settings;  // resolved: no defaults left
   std::vector<Image> images;
-  std::string sampler;  // the name of the sampler that ran
+  std::string sampler, schedule;  // the name of the sampler that ran
   HostTensor latents;   // (n,c,h,w) f32, final, before the VAE and its scaling factor
   Timings timings;
   size_t arena_bytes = 0, packed_bytes = 0;  // as they came out; the prediction says the same

@@ -52,9 +52,12 @@ void GenerateOutputs::DumpStep(const StepView& view) {
 std::vector<std::filesystem::path> GenerateOutputs::Finish(const Generated& generated,
                                                            const Provenance& from) {
   ENSURE(generated.images.size() == pictures_.size());
+  Provenance ran = from;
+  ran.sampler = generated.sampler;
+  ran.schedule = generated.schedule;
   for (size_t i = 0; i < pictures_.size(); ++i) {
     WritePng(pictures_[i], generated.images[i],
-             PictureText(generated.settings, from, static_cast<int>(i)));
+             PictureText(generated.settings, ran, static_cast<int>(i)));
   }
   if (latents_) WriteSafetensors(*latents_, {{"latents", generated.latents}});
   if (trace_) trace::Write(*trace_);

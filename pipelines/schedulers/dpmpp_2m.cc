@@ -93,6 +93,7 @@ class DpmSolverMultistep final : public Scheduler {
     ReadAlgorithm(config, algorithm);
     RefuseFlowMatching(config);
     const SigmaOptions options = ReadSigmaOptions(config);
+    ramp_ = options.ramp;
     ends_at_zero_ = options.ends_at_zero;
     if (!PredictsClean(algorithm_) && ends_at_zero_) {
       throw Error(ErrorCode::kUnsupported, config.Where() +
@@ -103,6 +104,7 @@ class DpmSolverMultistep final : public Scheduler {
   }
 
   std::string_view Name() const override { return IsSde(algorithm_) ? "dpmpp_2m_sde" : "dpmpp_2m"; }
+  std::string_view ScheduleType() const override { return ScheduleName(ramp_); }
   std::span<const double> Timesteps() const override { return timesteps_; }
   double InitNoiseSigma() const override { return 1; }
   void ScaleModelInput(int /*i*/, std::span<float> /*latents*/) const override {}
@@ -308,6 +310,7 @@ class DpmSolverMultistep final : public Scheduler {
   Algorithm algorithm_ = Algorithm::kOdePlus;
   bool heun_ = false, lower_order_final_ = true, euler_at_final_ = false, ends_at_zero_ = true;
   int order_ = 2;
+  SigmaRamp ramp_ = SigmaRamp::kNone;
   std::vector<double> timesteps_;
   std::vector<float> sigmas_;
   std::deque<std::vector<float>> outputs_;  // converted, the newest first

@@ -17,6 +17,7 @@ class Euler final : public Scheduler {
       : schedule_(ReadNoiseSchedule(config, {})),
         timesteps_(SpacedTimesteps(schedule_, choice.steps, false)) {
     const SigmaOptions options = ReadSigmaOptions(config);
+    ramp_ = options.ramp;
     const bool log_linear =
         ReadChoice(config, "interpolation_type", {"linear", "log_linear"}, 0) == 1;
     const bool continuous = ReadChoice(config, "timestep_type", {"discrete", "continuous"}, 0) == 1;
@@ -47,27 +48,28 @@ class Euler final : public Scheduler {
     for (double& t : timesteps_) t = static_cast<float>(t);
     ENSURE(sigmas_.size() > timesteps_.size());
 
-    const double top = *std::max_element(sigmas_.begin(), sigmas_.end());
+    const float top = *std::max_element(sigmas_.begin(), sigmas_.end());
     init_sigma_ = schedule_.spacing == Spacing::kLeading ? std::sqrt(top * top + 1) : top;
   }
 
   std::string_view Name() const override { return "euler"; }
+  std::string_view ScheduleType() const override { return ScheduleName(ramp_); }
   std::span<const double> Timesteps() const override { return timesteps_; }
   double InitNoiseSigma() const override { return init_sigma_; }
 
   void ScaleModelInput(int i, std::span<float> latents) const override {
-    const double sigma = sigmas_[static_cast<size_t>(i)], scale = std::sqrt(sigma * sigma + 1);
-    for (float& x : latents) x = static_cast<float>(x / scale);
+    const float sigma = sigmas_[static_cast<size_t>(i)], scale = std::sqrt(sigma * sigma + 1);
+    for (float& x : latents) x /= scale;
   }
 
   void Step(int i, std::span<const float> model_output, std::span<float> latents,
             const DrawNoise& /*draw*/) override {
-    const double sigma = sigmas_[static_cast<size_t>(i)];
-    const double next = sigmas_[static_cast<size_t>(i) + 1];
+    // In f32 and in diffusers' order, as PredictClean.
+    const float sigma = sigmas_[static_cast<size_t>(i)];
+    const float dt = sigmas_[static_cast<size_t>(i) + 1] - sigma;
     PredictClean(schedule_.prediction, sigma, model_output, latents, clean_);
     for (size_t k = 0; k < latents.size(); ++k) {
-      const double x = latents[k], slope = (x - clean_[k]) / sigma;
-      latents[k] = static_cast<float>(x + slope * (next - sigma));
+      latents[k] += (latents[k] - clean_[k]) / sigma * dt;
     }
   }
 
@@ -82,6 +84,7 @@ class Euler final : public Scheduler {
 
  private:
   NoiseSchedule schedule_;
+  SigmaRamp ramp_ = SigmaRamp::kNone;
   std::vector<double> timesteps_;
   std::vector<float> sigmas_;
   double init_sigma_ = 1;

@@ -18,7 +18,7 @@ class EulerAncestral final : public Scheduler {
     const std::vector<double> sigmas = SigmasAt(TrainingSigmas(schedule_), timesteps_);
     sigmas_.assign(sigmas.begin(), sigmas.end());
     sigmas_.push_back(0);
-    const double top = *std::max_element(sigmas_.begin(), sigmas_.end());
+    const float top = *std::max_element(sigmas_.begin(), sigmas_.end());
     init_sigma_ = schedule_.spacing == Spacing::kLeading ? std::sqrt(top * top + 1) : top;
   }
 
@@ -27,23 +27,23 @@ class EulerAncestral final : public Scheduler {
   double InitNoiseSigma() const override { return init_sigma_; }
 
   void ScaleModelInput(int i, std::span<float> latents) const override {
-    const double sigma = sigmas_[static_cast<size_t>(i)], scale = std::sqrt(sigma * sigma + 1);
-    for (float& x : latents) x = static_cast<float>(x / scale);
+    const float sigma = sigmas_[static_cast<size_t>(i)], scale = std::sqrt(sigma * sigma + 1);
+    for (float& x : latents) x /= scale;
   }
 
   void Step(int i, std::span<const float> model_output, std::span<float> latents,
             const DrawNoise& draw) override {
-    // In f32, as diffusers: at high noise its cancellation in `down` shows.
+    // In f32 and in diffusers' order, as PredictClean; `down` cancels too.
     const float from = sigmas_[static_cast<size_t>(i)], to = sigmas_[static_cast<size_t>(i) + 1];
     const float up = std::sqrt(to * to * (from * from - to * to) / (from * from));
     const float down = std::sqrt(std::max(to * to - up * up, 0.0f));
-    const double dt = down - from;
+    const float dt = down - from;
     PredictClean(schedule_.prediction, from, model_output, latents, clean_);
     drawn_.resize(latents.size());
     draw(drawn_);
     for (size_t k = 0; k < latents.size(); ++k) {
-      const double x = latents[k], slope = (x - clean_[k]) / from;
-      latents[k] = static_cast<float>(x + slope * dt + static_cast<double>(up) * drawn_[k]);
+      latents[k] += (latents[k] - clean_[k]) / from * dt;
+      latents[k] += drawn_[k] * up;
     }
   }
 

@@ -20,6 +20,15 @@ std::optional<double> ReadSigma(const Config& config, std::string_view field) {
 
 }  // namespace
 
+std::string_view ScheduleName(SigmaRamp ramp) {
+  switch (ramp) {
+    case SigmaRamp::kKarras: return "Karras";
+    case SigmaRamp::kExponential: return "Exponential";
+    case SigmaRamp::kNone: break;
+  }
+  return "";
+}
+
 SigmaOptions ReadSigmaOptions(const Config& config) {
   if (ReadFlag(config, "use_beta_sigmas", false)) {
     throw Error(ErrorCode::kUnsupported,
@@ -85,21 +94,21 @@ double TimestepAt(double sigma, std::span<const float> log_table) {
   return (1 - weight) * static_cast<double>(below) + weight * static_cast<double>(below + 1);
 }
 
-void PredictClean(PredictionType prediction, double sigma, std::span<const float> model_output,
+void PredictClean(PredictionType prediction, float sigma, std::span<const float> model_output,
                   std::span<const float> latents, std::vector<float>& clean) {
   clean.resize(latents.size());
-  const double variance = sigma * sigma + 1;
+  const float variance = sigma * sigma + 1, v_scale = -sigma / std::sqrt(variance);
   for (size_t k = 0; k < latents.size(); ++k) {
-    const double x = latents[k], m = model_output[k];
+    const float x = latents[k], m = model_output[k];
     switch (prediction) {
       case PredictionType::kEpsilon:
-        clean[k] = static_cast<float>(x - sigma * m);
+        clean[k] = x - sigma * m;
         break;
       case PredictionType::kSample:
-        clean[k] = model_output[k];
+        clean[k] = m;
         break;
       case PredictionType::kV:
-        clean[k] = static_cast<float>(x / variance - m * sigma / std::sqrt(variance));
+        clean[k] = m * v_scale + x / variance;
         break;
     }
   }

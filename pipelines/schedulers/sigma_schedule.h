@@ -14,6 +14,8 @@ namespace fovea {
 
 enum class SigmaRamp : uint8_t { kNone, kKarras, kExponential };
 
+std::string_view ScheduleName(SigmaRamp ramp);  // as Scheduler::ScheduleType
+
 struct SigmaOptions {
   SigmaRamp ramp = SigmaRamp::kNone;
   std::optional<double> min, max;  // of the ramp; none: the ends of the schedule
@@ -31,8 +33,10 @@ std::vector<float> Logs(std::span<const float> values);  // f32, as NumPy's
 // The fractional timestep of a noise level, linear in log sigma.
 double TimestepAt(double sigma, std::span<const float> log_table);
 
-// The clean latents at noise level sigma, where x = clean + sigma * noise.
-void PredictClean(PredictionType prediction, double sigma, std::span<const float> model_output,
+// The clean latents at noise level sigma, where x = clean + sigma * noise. In f32, each operation in
+// diffusers' order: where sigma is in the thousands (zero terminal signal, cosine betas), latents
+// cancel to their last bits, and only the same roundings give the same picture.
+void PredictClean(PredictionType prediction, float sigma, std::span<const float> model_output,
                   std::span<const float> latents, std::vector<float>& clean);
 
 }  // namespace fovea
