@@ -1,5 +1,7 @@
 #include "app/host_memory.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -93,6 +95,16 @@ size_t LeftInControlGroups() {
   return least;
 }
 
+// Under `ulimit -d`.
+size_t LeftOfDataLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_DATA, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
+    return std::numeric_limits<size_t>::max();
+  }
+  const size_t used = ReadProcLine("/proc/self/status", "VmData:").value_or(0);
+  return limit.rlim_cur > used ? limit.rlim_cur - used : 0;
+}
+
 }  // namespace
 
 size_t PeakMemoryBytes() {
@@ -101,8 +113,8 @@ size_t PeakMemoryBytes() {
 
 size_t AvailableMemoryBytes() {
   const auto system = ReadProcLine("/proc/meminfo", "MemAvailable:");
-  const size_t left =
-      std::min(system.value_or(std::numeric_limits<size_t>::max()), LeftInControlGroups());
+  const size_t left = std::min({system.value_or(std::numeric_limits<size_t>::max()),
+                                LeftInControlGroups(), LeftOfDataLimit()});
   const size_t own = ReadProcLine("/proc/self/status", "VmRSS:").value_or(0);
   return left > std::numeric_limits<size_t>::max() - own ? left : left + own;
 }

@@ -8,7 +8,7 @@ namespace fovea {
 
 size_t PeakMemoryBytes();  // high-water mark of the resident set
 // What a new process could use without swapping: the system's available memory or, if less, what is
-// left under the limits of this process's control groups; plus what this process holds already.
+// left under the limits of this process and its control groups; plus what it holds already.
 size_t AvailableMemoryBytes();
 
 // "1.53 GB", "412 MB": decimal units.

@@ -154,7 +154,6 @@ int RunGenerate(const GenerateFlags& flags) {
   const double load = Since(begin);
 
   WarnIfElsewhere(flags, asked.provenance, here);
-  PrintNote("seed " + std::to_string(*settings.seed));
   if (flags.common.verbose) NotePrediction(predicted);
 
   Progress progress;
@@ -168,9 +167,11 @@ int RunGenerate(const GenerateFlags& flags) {
     progress.Step(view.step + 1, view.steps, view.seconds);
     if (outputs.WantsDump()) outputs.DumpStep(view);
   };
-  if (outputs.WantsDump()) {
-    hooks.on_text = [&](const NamedTensors& text) { outputs.DumpText(text); };
-  }
+  hooks.on_text = [&](const NamedTensors& text) {
+    // Only now has the run checked everything that was given to it.
+    PrintNote("seed " + std::to_string(*settings.seed));
+    if (outputs.WantsDump()) outputs.DumpText(text);
+  };
   const Generated generated =
       pipeline->Run(settings, init_latents ? &*init_latents : nullptr, hooks);
   progress.End();

@@ -70,8 +70,8 @@ TEST_CASE("the bytes of picture i are those of seed s + i, whatever the batch") 
 
 TEST_CASE("--json is one object on standard output") {
   const Tiny tiny;
-  const ProgramResult result =
-      tiny.Generate({"-p", "x", "-b", "2", "--steps", "2", "--json", "-v", "-o", "o/"});
+  const ProgramResult result = tiny.Generate(
+      {"-p", "x", "-b", "2", "--steps", "2", "--sampler", "ddim", "--json", "-v", "-o", "o/"});
   CheckDone(result);
   const json report = json::parse(result.out);  // throws on anything after the object
   CHECK(report.at("files").size() == 2);
@@ -249,10 +249,28 @@ TEST_CASE("outputs that cannot be written are refused before the first step") {
 
 TEST_CASE("memory is foreseen: a run that cannot fit is refused with 5") {
   const Tiny tiny;
-  const ProgramResult result = tiny.Generate(
-      {"-p", "a", "-W", "65536", "-H", "65536", "--vae-tiling", "off", "--steps", "1"});
-  CheckFails(result, 5, "available; ");
-  CHECK_FALSE(fs::exists(tiny.temp / "out"));
+  const ProgramResult result = RunProgram("/bin/sh", {"-c",
+                                                      "ulimit -d 250000; exec \"$0\" \"$@\"",
+                                                      ProgramFolder() / "fovea",
+                                                      "generate",
+                                                      "-m",
+                                                      tiny.model.string(),
+                                                      "-p",
+                                                      "a",
+                                                      "-W",
+                                                      "2048",
+                                                      "-H",
+                                                      "2048",
+                                                      "--vae-tiling",
+                                                      "off",
+                                                      "--steps",
+                                                      "1",
+                                                      "-t",
+                                                      "1",
+                                                      "-o",
+                                                      tiny.temp / "a.png"});
+  CheckFails(result, 5, "are available; do not give --vae-tiling off");
+  CHECK_FALSE(fs::exists(tiny.temp / "a.png"));
 }
 
 TEST_CASE("--trace writes a trace and the folder of a model may be a name") {
