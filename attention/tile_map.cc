@@ -89,9 +89,9 @@ class Builder {
   }
 
   TileMap Build() {
-    map_.row_begin.push_back(0);
     for (const TokenTile& q : map_.q.tiles) {
       partial_.clear();
+      const int64_t begin = static_cast<int64_t>(map_.visits.size());
       if (q.grid) {
         AddRange(q, 0, map_.kv.grid_begin);
         AddRange(q, extra_begin_, static_cast<int>(map_.kv.tiles.size()));
@@ -100,7 +100,7 @@ class Builder {
         AddRange(q, 0, extra_begin_);
       }
       map_.visits.insert(map_.visits.end(), partial_.begin(), partial_.end());
-      map_.row_begin.push_back(static_cast<int64_t>(map_.visits.size()));
+      map_.rows.push_back({begin, static_cast<int64_t>(map_.visits.size())});
     }
     return std::move(map_);
   }
@@ -241,20 +241,24 @@ TileMap DenseTileMap(int queries, int keys, bool causal) {
   TileMap map;
   map.q = CutIntoRuns(queries);
   map.kv = CutIntoRuns(keys);
-  map.row_begin.push_back(0);
-  if (causal) {
-    map.masks.emplace_back();
-    for (size_t j = 0; j < kTileTokens; ++j) map.masks[0][j] = ~uint64_t{0} << j;
+  const int64_t tiles = static_cast<int64_t>(map.kv.tiles.size());
+  if (!causal) {
+    for (int32_t tile = 0; tile < tiles; ++tile) map.visits.push_back({tile, -1});
+    map.rows.assign(map.q.tiles.size(), {0, tiles});
+    map.pairs = map.visited_pairs = map.AllPairs();
+    return map;
   }
+  map.masks.emplace_back();
+  for (size_t j = 0; j < kTileTokens; ++j) map.masks[0][j] = ~uint64_t{0} << j;
   for (size_t q = 0; q < map.q.tiles.size(); ++q) {
-    for (size_t kv = 0; kv < map.kv.tiles.size() && (!causal || kv <= q); ++kv) {
+    const int64_t begin = static_cast<int64_t>(map.visits.size());
+    for (size_t kv = 0; kv < map.kv.tiles.size() && kv <= q; ++kv) {
       const int64_t rows = map.q.tiles[q].count, columns = map.kv.tiles[kv].count;
-      const bool partial = causal && kv == q;
-      map.visits.push_back({static_cast<int32_t>(kv), partial ? 0 : -1});
+      map.visits.push_back({static_cast<int32_t>(kv), kv == q ? 0 : -1});
       map.visited_pairs += rows * columns;
-      for (int64_t i = 0; i < rows; ++i) map.pairs += partial ? std::min(i + 1, columns) : columns;
+      for (int64_t i = 0; i < rows; ++i) map.pairs += kv == q ? std::min(i + 1, columns) : columns;
     }
-    map.row_begin.push_back(static_cast<int64_t>(map.visits.size()));
+    map.rows.push_back({begin, static_cast<int64_t>(map.visits.size())});
   }
   return map;
 }
@@ -274,8 +278,8 @@ TileMap BlockTileMap(const TokenLayout& layout, int block, const std::vector<uin
   TileMap map;
   map.q = CutIntoTiles(runs, {1, 1, kTileTokens});
   map.kv = map.q;
-  map.row_begin.push_back(0);
   for (const TokenTile& q : map.q.tiles) {
+    const int64_t begin = static_cast<int64_t>(map.visits.size());
     for (size_t tile = 0; tile < map.kv.tiles.size(); ++tile) {
       const TokenTile& k = map.kv.tiles[tile];
       const int row = q.index[2] * kTileTokens / block, column = k.index[2] * kTileTokens / block;
@@ -283,7 +287,7 @@ TileMap BlockTileMap(const TokenLayout& layout, int block, const std::vector<uin
       map.visits.push_back({static_cast<int32_t>(tile), -1});
       map.pairs += int64_t{q.count} * k.count;
     }
-    map.row_begin.push_back(static_cast<int64_t>(map.visits.size()));
+    map.rows.push_back({begin, static_cast<int64_t>(map.visits.size())});
   }
   map.visited_pairs = map.pairs;
   return map;

@@ -21,9 +21,13 @@ struct TileMap {
     int32_t tile;  // of the keys
     int32_t mask;  // index into masks, or -1: every pair is seen
   };
+  struct Row {
+    int64_t begin = 0, end = 0;  // in visits; rows may share theirs
+    int64_t Length() const { return end - begin; }
+  };
   TokenTiles q, kv;
-  std::vector<int64_t> row_begin;  // q.tiles.size() + 1 offsets into visits
-  std::vector<Visit> visits;       // of a row: text and full tiles first, partial ones last
+  std::vector<Row> rows;      // one for each tile of q
+  std::vector<Visit> visits;  // of a row: text and full tiles first, partial ones last
   std::vector<TileMask> masks;
   int64_t pairs = 0;          // query-key pairs that are seen
   int64_t visited_pairs = 0;  // pairs inside visited tiles: what is computed
@@ -37,7 +41,8 @@ struct TileMap {
   }
 };
 
-// Every query sees every key (or, causal, key j <= query i), in runs of 64.
+// Every query sees every key (or, causal, key j <= query i), in runs of 64. All rows of the plain map
+// are one: its size grows with the tokens, not with their square.
 TileMap DenseTileMap(int queries, int keys, bool causal);
 
 // Self-attention over one layout: grid queries see grid keys by the pattern; tokens of other kinds

@@ -282,7 +282,7 @@ void QueryTile(const HeadView& head, const TileMap& map, size_t tile, Scratch& s
   std::fill(s.sum, s.sum + kTile, 0.0f);
   std::fill(s.max, s.max + kTile, -std::numeric_limits<float>::infinity());
 
-  for (int64_t i = map.row_begin[tile]; i < map.row_begin[tile + 1]; ++i) {
+  for (int64_t i = map.rows[tile].begin; i < map.rows[tile].end; ++i) {
     const TileMap::Visit visit = map.visits[static_cast<size_t>(i)];
     const TokenTile& kv = map.kv.tiles[static_cast<size_t>(visit.tile)];
     const int32_t* tokens = map.kv.tokens.data() + kv.begin;
@@ -351,7 +351,8 @@ HeadView View(const AttentionIo& io, int64_t b, int64_t h, float scale, const Te
   head.bf16 = io.q.dtype == DType::kBF16;
   head.scale_log2 = scale * 1.44269504088896341f;
   const int64_t heads = io.q.shape[2];
-  if (!io.lse.Empty()) head.lse = io.lse.Data<float>() + b * io.lse.stride[0] + h * io.lse.stride[1];
+  if (!io.lse.Empty())
+    head.lse = io.lse.Data<float>() + b * io.lse.stride[0] + h * io.lse.stride[1];
   if (!io.mix.empty()) {
     head.mix = io.mix[static_cast<size_t>(b * heads + h)];
     head.mean_v = mean.Data<float>() + (b * heads + h) * head.d;
@@ -361,17 +362,18 @@ HeadView View(const AttentionIo& io, int64_t b, int64_t h, float scale, const Te
 
 // Where each thread's share of the query tiles of all heads begins: equal numbers of visits.
 std::vector<int64_t> Shares(const TileMap& map, int64_t copies, int64_t threads) {
-  const int64_t tiles = static_cast<int64_t>(map.q.tiles.size());
   constexpr int64_t kFixed = 1;  // loading and storing a query tile costs about one visit
-  const auto cost = [&](int64_t tile) {
-    return map.row_begin[static_cast<size_t>(tile)] + tile * kFixed;
-  };
-  const int64_t one = cost(tiles), total = one * copies;
+  const int64_t tiles = static_cast<int64_t>(map.rows.size());
+  std::vector<int64_t> cost(map.rows.size() + 1);  // of the tiles before each
+  for (size_t tile = 0; tile < map.rows.size(); ++tile) {
+    cost[tile + 1] = cost[tile] + map.rows[tile].Length() + kFixed;
+  }
+  const int64_t one = cost.back(), total = one * copies;
   std::vector<int64_t> begin;
   for (int64_t thread = 0; thread <= threads; ++thread) {
     const int64_t target = total * thread / threads, copy = std::min(copies, target / one);
     int64_t tile = 0;
-    while (tile < tiles && copy * one + cost(tile) < target) ++tile;
+    while (tile < tiles && copy * one + cost[static_cast<size_t>(tile)] < target) ++tile;
     begin.push_back(copy * tiles + tile);
   }
   begin.back() = tiles * copies;

@@ -47,7 +47,7 @@ std::string Windows(const Axis& a) {
   const TileMap& map = *prepared->Map();
   for (int i = 0; i < a.length; ++i) {
     int first = -1, last = -1;
-    for (int64_t v = map.row_begin[0]; v < map.row_begin[1]; ++v) {
+    for (int64_t v = map.rows[0].begin; v < map.rows[0].end; ++v) {
       const TileMap::Visit visit = map.visits[static_cast<size_t>(v)];
       for (int k = 0; k < a.length; ++k) {
         const bool seen =
