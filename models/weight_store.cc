@@ -140,15 +140,14 @@ void WeightStore::CheckAllRead() const {
     if (!slot.read && !IsIgnorable(name)) surplus.push_back(name);
   }
   if (!surplus.empty()) {
-    Bad(where_, std::to_string(surplus.size()) + " tensors that the model does not have: " +
-                    ListNames(surplus) + "; check that config.json is this checkpoint's");
+    Bad(where_, "tensors that the model does not have: " + ListNames(surplus) +
+                    "; check that config.json is this checkpoint's");
   }
   for (const std::string& name : unlisted_) {
     if (!IsIgnorable(name)) surplus.push_back(name);
   }
   if (!surplus.empty()) {
-    Bad(where_, std::to_string(surplus.size()) +
-                    " tensors in its shards that it does not list: " + ListNames(surplus));
+    Bad(where_, "tensors in its shards that it does not list: " + ListNames(surplus));
   }
 }
 

@@ -100,7 +100,7 @@ TEST_CASE("weights: missing, misshapen and surplus tensors are named") {
   CHECK_ERROR(store->Get("a", {3, 2}), "tensor a has shape [2, 3], but the model needs [3, 2]");
   CHECK_ERROR(store->GetF32("a", {6}), "tensor a has shape [2, 3], but the model needs [6]");
   CHECK_ERROR(store->CheckAllRead(),
-              "7 tensors that the model does not have: a, b, c, d, e and 2 more");
+              "tensors that the model does not have: a, b, c, d, e and 2 more");
   for (const char* name : {"a", "b", "c", "d", "e", "f"}) store->Get(name, {2, 3});
   CHECK_ERROR(store->CheckAllRead(), "does not have: g");
   store->Get("g", {2, 3});
@@ -135,7 +135,7 @@ TEST_CASE("weights: the table of ignorable names") {
   const TempDir folder;
   Write(folder / "x.safetensors", {"betas", "model_ema.a", "e.position_ids", "w"});
   const auto store = WeightStore::Open(folder / "x.safetensors");
-  CHECK_ERROR(store->CheckAllRead(), "1 tensors that the model does not have: w");
+  CHECK_ERROR(store->CheckAllRead(), "tensors that the model does not have: w");
   store->Get("w", {2, 3});
   store->CheckAllRead();
 }
@@ -168,7 +168,7 @@ TEST_CASE("weights: shards are joined by their index") {
   CHECK(store->Has("a"));
   CHECK(store->Has("c"));
   CHECK_FALSE(store->Has("betas"));  // in a shard, but not listed; ignorable
-  CHECK_ERROR(store->CheckAllRead(), "index.json: 3 tensors");
+  CHECK_ERROR(store->CheckAllRead(), "index.json: tensors that the model does not have: a, b, c;");
   CHECK_ERROR(store->Get("a", {1}), "m-1.safetensors: tensor a has shape");
   CHECK_ERROR(store->Get("z", {1}), "index.json: tensor z is missing");
   for (const char* name : {"a", "b", "c"}) store->Get(name, {2, 3});
