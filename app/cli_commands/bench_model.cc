@@ -103,12 +103,13 @@ int RunBench(const BenchFlags& flags) {
     json["peak_memory_mb"] = peak_memory;
     PrintJson(json);
   } else {
+    const std::string size =
+        width == 0 ? "" : " " + std::to_string(width) + "x" + std::to_string(height);
     std::printf(
-        "%s %lldx%lld batch %d, %s, %d threads: %.4f s, %.1f GFLOP, %.1f GFLOP/s, %.0f %% of "
-        "%.0f\n",
-        component->ClassName().c_str(), static_cast<long long>(width),
-        static_cast<long long>(height), batch, std::string(Name(options.dtype)).c_str(),
-        NumThreads(), median, flops / 1e9, gflops, 100 * gflops / peak, peak);
+        "%s%s batch %d, %s, %d threads: %.4f s, %.2f GFLOP, %.1f GFLOP/s, %.0f %% of %.0f\n",
+        component->ClassName().c_str(), size.c_str(), batch,
+        std::string(Name(options.dtype)).c_str(), NumThreads(), median, flops / 1e9, gflops,
+        100 * gflops / peak, peak);
   }
   return kExitDone;
 }
