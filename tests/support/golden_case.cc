@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
@@ -103,6 +104,20 @@ double RootMeanSquare(const HostTensor& tensor) {
   const float* values = tensor.Data<float>();
   for (int64_t i = 0; i < tensor.NumElements(); ++i) sum += double{values[i]} * values[i];
   return std::sqrt(sum / static_cast<double>(tensor.NumElements()));
+}
+
+double RelativeL2(const HostTensor& got, const HostTensor& want) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (!(got.shape() == want.shape())) return kInfinity;
+  const HostTensor got_f32 = got.ToF32();
+  double difference = 0, norm = 0;
+  for (int64_t i = 0; i < want.NumElements(); ++i) {
+    const double g = got_f32.Data<float>()[i], w = want.Data<float>()[i];
+    difference += (g - w) * (g - w);
+    norm += w * w;
+  }
+  const double distance = std::sqrt(difference / norm);
+  return std::isnan(distance) ? kInfinity : distance;
 }
 
 double ForwardLimit(const HostTensor& want, double reference_f32_error) {

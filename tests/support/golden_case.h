@@ -41,7 +41,9 @@ void WriteFormulaWeights(const std::map<std::string, Shape>& shapes, DType dtype
                          const std::filesystem::path& file);
 
 double RootMeanSquare(const HostTensor& tensor);  // of f32 values
-// Issue's limit for one pass: max(1e-5 * max(1, rms), 3 * the reference's own f32 error).
+// ||got - want|| / ||want||; infinite where shapes differ or a value is NaN.
+double RelativeL2(const HostTensor& got, const HostTensor& want);
+// The limit for one pass in f32: max(1e-5 * max(1, rms), 3 * the reference's own f32 error).
 double ForwardLimit(const HostTensor& want, double reference_f32_error);
 // Empty when shapes agree and every |got - want| <= limit; else the worst place. NaN never passes.
 std::string Difference(const HostTensor& got, const HostTensor& want, double limit);
