@@ -23,7 +23,8 @@ std::vector<int64_t> IntsOr(const Config& config, std::string_view field, int co
 
 // The block types that we have: whether each block has attention.
 std::vector<bool> AttentionOfBlocks(const Config& config, const char* field, const char* plain,
-                                    const char* crossing, std::vector<std::string> otherwise) {
+                                    const char* crossing,
+                                    const std::vector<std::string>& otherwise) {
   std::vector<bool> attention;
   for (std::string type : config.Has(field) ? config.Strings(field) : otherwise) {
     const std::string name = type;
@@ -85,16 +86,17 @@ void ReadTransformers(const Config& config, UNetConfig& unet) {
     down.push_back(level.layers);
     up.insert(up.begin(), level.layers + 1);
   }
-  const char* kForward = "transformer_layers_per_block";
-  const char* kReverse = "reverse_transformer_layers_per_block";
+  const char* forward_field = "transformer_layers_per_block";
+  const char* reverse_field = "reverse_transformer_layers_per_block";
   bool nested = false;
-  const auto forward = ReadTransformerLayers(config, kForward, down, &nested);
+  const auto forward = ReadTransformerLayers(config, forward_field, down, &nested);
   std::vector<std::vector<int>> reverse;
-  if (config.Has(kReverse)) {
+  if (config.Has(reverse_field)) {
     bool ignored = false;
-    reverse = ReadTransformerLayers(config, kReverse, up, &ignored);
+    reverse = ReadTransformerLayers(config, reverse_field, up, &ignored);
   } else if (nested) {
-    ThrowBadField(config, kForward, std::string("holds lists, so ") + kReverse + " must be given");
+    ThrowBadField(config, forward_field,
+                  std::string("holds lists, so ") + reverse_field + " must be given");
   } else {
     for (size_t i = 0; i < levels; ++i) {
       reverse.emplace_back(static_cast<size_t>(up[i]), forward[levels - 1 - i].front());
@@ -222,8 +224,8 @@ void RefuseTheRest(const Config& config) {
   config.Only("dual_cross_attention", false);
   config.Only("class_embeddings_concat", false);
   config.Only("attention_type", "default");
-  // Of no effect: training (dropout), precision (upcast_attention), the shape of weights in the file
-  // (use_linear_projection).
+  // Of no effect: training (dropout), precision (upcast_attention), the shape of weights in the
+  // file (use_linear_projection).
   config.Number("dropout", 0);
   config.Bool("upcast_attention", false);
   config.Bool("use_linear_projection", false);
