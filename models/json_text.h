@@ -15,7 +15,8 @@ struct JsonLimits {
 };
 
 // Throws kBadFile with `where` in front: text that is not JSON, a key given twice, text or nesting
-// over the limits. Python's bare -Infinity, Infinity and NaN become texts. Needs no stack in proportion to the nesting.
+// over the limits. Python's bare -Infinity, Infinity and NaN become texts. Needs no stack in
+// proportion to the nesting.
 nlohmann::json ParseJson(std::string_view text, const std::string& where, const JsonLimits& limits);
 
 // The value as JSON in at most `limit` characters, for messages.

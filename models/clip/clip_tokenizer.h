@@ -1,6 +1,7 @@
 // CLIP's byte-pair tokenizer, from vocab.json + merges.txt or from tokenizer.json alone.
 //
-// Same ids as transformers' CLIPTokenizer / CLIPTokenizerFast for any text, unusual Unicode included.
+// Same ids as transformers' CLIPTokenizer / CLIPTokenizerFast for any text, unusual Unicode
+// included.
 #pragma once
 
 #include <cstdint>

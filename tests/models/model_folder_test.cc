@@ -146,8 +146,8 @@ TEST_CASE("model search: flags, then the variable, then home, then the built-in 
   unsetenv("FOVEA_MODELS");
   const auto short_path = ModelSearchPath({}, "/built-in");
   setenv("HOME", home.c_str(), 1);
-  CHECK(path == std::vector<fs::path>{"/flag", "/x", "/y", "/me/.local/share/fovea/models",
-                                      "/built-in"});
+  CHECK(path ==
+        std::vector<fs::path>{"/flag", "/x", "/y", "/me/.local/share/fovea/models", "/built-in"});
   CHECK(short_path == std::vector<fs::path>{"/me/.local/share/fovea/models", "/built-in"});
 }
 
