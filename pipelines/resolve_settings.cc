@@ -9,7 +9,7 @@
 namespace fovea {
 namespace {
 
-constexpr int kMaxSide = 16384;
+constexpr int kMaxSide = 1 << 20;  // memory is the real limit
 constexpr int kMaxBatch = 4096;
 
 [[noreturn]] void Bad(const std::string& what) {
@@ -21,7 +21,7 @@ int ResolveSide(const char* name, int asked, const std::optional<int>& model, in
   const int side = asked != 0 ? asked : model.value_or(trained);
   if (side < factor || side > kMaxSide || side % factor != 0) {
     Bad(std::string(name) + ": " + std::to_string(side) + " is not a multiple of " +
-        std::to_string(factor) + " between " + std::to_string(factor) + " and " +
+        std::to_string(factor) + " from " + std::to_string(factor) + " to " +
         std::to_string(kMaxSide));
   }
   return side;

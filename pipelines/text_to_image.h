@@ -24,8 +24,8 @@ struct GenerateHooks {
 };
 
 struct Prediction {  // of a dry run
-  size_t arena_bytes = 0, packed_bytes = 0,
-         weight_bytes = 0;  // weights that stay mapped and touched
+  size_t arena_bytes = 0, packed_bytes = 0;
+  size_t weight_bytes = 0;  // converted copies, and weights that are read in the mapped file
   double flops = 0;
   size_t PeakBytes() const;  // of the process
 };

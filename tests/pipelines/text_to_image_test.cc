@@ -248,7 +248,7 @@ TEST_CASE("settings that cannot be are refused") {
   CHECK(code([](S& s) { s.width = 41; }) == ErrorCode::kUsage);
   CHECK(code([](S& s) { s.width = -8; }) == ErrorCode::kUsage);
   CHECK(code([](S& s) { s.height = 4; }) == ErrorCode::kUsage);
-  CHECK(code([](S& s) { s.height = 1 << 20; }) == ErrorCode::kUsage);
+  CHECK(code([](S& s) { s.height = 1 << 21; }) == ErrorCode::kUsage);
   CHECK(code([](S& s) { s.steps = -1; }) == ErrorCode::kUsage);
   CHECK(code([](S& s) { s.steps = 1001; }) == ErrorCode::kUsage);
   CHECK(code([](S& s) { s.batch = 0; }) == ErrorCode::kUsage);
