@@ -1,0 +1,202 @@
+// fovea-evaluate: judges pictures against their prompts, or itself against scenes it knows.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tools/evaluate/picture_file.h"
+#include "tools/evaluate/self_test.h"
+#include "tools/evaluate/verdict.h"
+
+namespace {
+
+using namespace fovea::evaluate;
+using fovea::scenes::Name;
+
+constexpr const char* kUsage =
+    "usage: fovea-evaluate --pictures FILE|DIR... --prompts FILE [--json] [--threads N]\n"
+    "       fovea-evaluate --self-test N --seed S [--json] [--threads N]\n"
+    "The prompts stand one a line, in the pictures' order. Learning to see takes a minute or two;\n"
+    "--observer FILE keeps what was learned for the next time.\n";
+
+struct Options {
+  std::vector<std::string> pictures;
+  std::string prompts, observer;
+  int self_test = 0;
+  unsigned long long seed = 0;
+  int threads = 0;
+  bool json = false;
+};
+
+unsigned long long ParseNumber(const std::string& flag, const std::string& text,
+                               unsigned long long low, unsigned long long high) {
+  char* end = nullptr;
+  const unsigned long long value = std::strtoull(text.c_str(), &end, 10);
+  if (text.empty() || text[0] == '-' || *end || value < low || value > high) {
+    throw std::invalid_argument(flag + " " + text + ": give a whole number from " +
+                                std::to_string(low) + " to " + std::to_string(high));
+  }
+  return value;
+}
+
+Options ParseOptions(int argc, char** argv) {
+  Options options;
+  bool has_seed = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string flag = argv[i];
+    const auto value = [&] {
+      if (i + 1 >= argc) throw std::invalid_argument(flag + ": a value must follow");
+      return std::string(argv[++i]);
+    };
+    if (flag == "--json") {
+      options.json = true;
+    } else if (flag == "--pictures") {
+      options.pictures.push_back(value());
+      while (i + 1 < argc && std::string(argv[i + 1]).rfind("--", 0) != 0) {
+        options.pictures.push_back(value());
+      }
+    } else if (flag == "--prompts") {
+      options.prompts = value();
+    } else if (flag == "--observer") {
+      options.observer = value();
+    } else if (flag == "--self-test") {
+      options.self_test = static_cast<int>(ParseNumber(flag, value(), 1, 1'000'000));
+    } else if (flag == "--seed") {
+      options.seed = ParseNumber(flag, value(), 0, ~0ull);
+      has_seed = true;
+    } else if (flag == "--threads") {
+      options.threads = static_cast<int>(ParseNumber(flag, value(), 1, 256));
+    } else {
+      throw std::invalid_argument(flag + ": unknown option");
+    }
+  }
+  if (options.self_test ? !has_seed : options.pictures.empty() || options.prompts.empty()) {
+    throw std::invalid_argument("give --pictures and --prompts, or --self-test and --seed");
+  }
+  if (options.threads == 0) {
+    options.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  }
+  return options;
+}
+
+Observer GetObserver(const Options& options) {
+  if (!options.observer.empty() && std::filesystem::exists(options.observer)) {
+    return Observer::Load(options.observer);
+  }
+  Observer observer = TrainObserver({.threads = options.threads});
+  if (!options.observer.empty()) observer.Save(options.observer);
+  return observer;
+}
+
+std::vector<std::string> ReadLines(const std::string& path) {
+  std::ifstream stream(path);
+  if (!stream) throw std::runtime_error("cannot read prompts " + path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(stream, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (!line.empty()) lines.push_back(line);
+  }
+  return lines;
+}
+
+std::string Quoted(const std::string& text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  }
+  return quoted + "\"";
+}
+
+std::string Seen(const std::vector<Sighting>& sightings, bool json) {
+  std::string text = json ? "[" : "";
+  for (const Sighting& s : sightings) {
+    char part[256];
+    std::snprintf(part, sizeof(part),
+                  json ? "%s{\"color\":\"%s\",\"shape\":\"%s\",\"confidence\":%.3f,"
+                         "\"box\":[%d,%d,%d,%d]}"
+                       : "%s%s %s",
+                  &s == &sightings[0] ? "" : ", ", Name(s.color), Name(s.shape), s.confidence,
+                  s.box.x, s.box.y, s.box.x + s.box.width, s.box.y + s.box.height);
+    text += part;
+  }
+  return text + (json ? "]" : "");
+}
+
+void JudgePictures(const Options& options) {
+  const std::vector<std::string> files = ListPictures(options.pictures);
+  const std::vector<std::string> lines = ReadLines(options.prompts);
+  if (files.size() != lines.size()) {
+    throw std::runtime_error(std::to_string(files.size()) + " pictures but " +
+                             std::to_string(lines.size()) + " prompts in " + options.prompts +
+                             ": give one line for each picture");
+  }
+  std::vector<Prompt> prompts;
+  for (const std::string& line : lines) prompts.push_back(ReadPrompt(line));
+  const Observer observer = GetObserver(options);
+  int color = 0, shape = 0, count = 0, objects = 0, relation = 0, related = 0, right = 0;
+  std::string json = "{\"pictures\":[";
+  for (size_t i = 0; i < files.size(); ++i) {
+    const std::vector<Sighting> seen = observer.Observe(ReadPng(files[i]));
+    const Verdict verdict = Judge(prompts[i], seen);
+    const bool asks = prompts[i].relation != fovea::scenes::Relation::kNone;
+    color += verdict.color;
+    shape += verdict.shape;
+    count += verdict.count;
+    objects += verdict.objects;
+    related += asks;
+    relation += asks && verdict.relation;
+    right += verdict.right;
+    const auto flag = [](bool b) { return b ? "true" : "false"; };
+    if (options.json) {
+      json += (i ? ",\n" : "\n") + std::string("{\"file\":") + Quoted(files[i]) +
+              ",\"prompt\":" + Quoted(lines[i]) + ",\"seen\":" + Seen(seen, true) +
+              ",\"count\":" + flag(verdict.count) + ",\"color\":" + flag(verdict.color) +
+              ",\"shape\":" + flag(verdict.shape) + ",\"objects\":" + flag(verdict.objects) +
+              ",\"relation\":" + (asks ? flag(verdict.relation) : "null") +
+              ",\"right\":" + flag(verdict.right) + "}";
+    } else {
+      std::printf("%s %s: %s; seen: %s\n", verdict.right ? "right" : "WRONG", files[i].c_str(),
+                  lines[i].c_str(), Seen(seen, false).c_str());
+    }
+  }
+  const int n = static_cast<int>(files.size());
+  std::printf(
+      options.json ? "%s\n],\"total\":%d,\"right\":%d,\"count\":%d,\"color\":%d,\"shape\":%d,"
+                     "\"objects\":%d,\"relation\":%d,\"related\":%d}\n"
+                   : "%s%d pictures: %d right, count %d, colour %d, shape %d, colour and shape %d, "
+                     "relation %d of %d\n",
+      options.json ? json.c_str() : "", n, right, count, color, shape, objects, relation, related);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 2 && (std::string(argv[1]) == "--help" || std::string(argv[1]) == "-h")) {
+    std::fputs(kUsage, stdout);
+    return 0;
+  }
+  try {
+    const Options options = ParseOptions(argc, argv);
+    if (options.self_test) {
+      const Observer observer = GetObserver(options);
+      const auto rates = SelfTest(observer, options.self_test, options.seed, options.threads);
+      std::fputs(Report(rates, options.json).c_str(), stdout);
+    } else {
+      JudgePictures(options);
+    }
+  } catch (const std::invalid_argument& error) {
+    std::fprintf(stderr, "fovea-evaluate: %s\n%s", error.what(), kUsage);
+    return 2;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "fovea-evaluate: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,56 @@
+// Says which objects a picture shows: colour, shape and place of each. Knows nothing of the models
+// that paint pictures; it learns to see from freshly rendered scenes.
+#pragma once
+
+#include <opencv2/core.hpp>
+#include <string>
+#include <vector>
+
+#include "tools/evaluate/layers.h"
+#include "tools/evaluate/segments.h"
+#include "tools/scenes/scene.h"
+
+namespace fovea::evaluate {
+
+inline constexpr int kNoShape = scenes::kShapes;  // several objects, or a part of one
+
+struct Sighting {
+  scenes::Color color;
+  scenes::Shape shape;
+  float confidence = 0;
+  cv::Rect box;  // in pixels of a picture of kPictureSize
+  float center_x = 0, center_y = 0;
+  int pixels = 0;
+};
+
+class Observer {
+ public:
+  Observer(Perceptron pixels, Perceptron borders, Perceptron shapes)
+      : pixels_(std::move(pixels)), borders_(std::move(borders)), shapes_(std::move(shapes)) {}
+
+  // Both throw std::runtime_error with the path and the reason.
+  void Save(const std::string& path) const;
+  static Observer Load(const std::string& path);
+
+  // `picture` is 8-bit RGB of any size. Biggest objects first.
+  std::vector<Sighting> Observe(const cv::Mat& picture) const;
+
+ private:
+  Perceptron pixels_, borders_, shapes_;
+};
+
+// Untrained classifiers of the right sizes.
+Perceptron PixelClassifier();
+Perceptron BorderClassifier();
+Perceptron ShapeClassifier();
+
+// The picture as kPictureSize square.
+cv::Mat Canonical(const cv::Mat& picture);
+
+// Union of the segments whose bits are set in `members`.
+cv::Mat Union(const std::vector<Segment>& segments, unsigned members);
+
+// Bits of the segments with that colour.
+unsigned OfColor(const std::vector<Segment>& segments, int color);
+
+}  // namespace fovea::evaluate

@@ -1,0 +1,16 @@
+// Reads PNG files as 8-bit RGB.
+#pragma once
+
+#include <opencv2/core.hpp>
+#include <string>
+#include <vector>
+
+namespace fovea::evaluate {
+
+// Throws std::runtime_error with the path and the reason.
+cv::Mat ReadPng(const std::string& path);
+
+// The files as they are, and the *.png of folders in the order of their names.
+std::vector<std::string> ListPictures(const std::vector<std::string>& paths);
+
+}  // namespace fovea::evaluate
