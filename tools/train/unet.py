@@ -158,7 +158,8 @@ def main():
             velocity, names = torch.stack(losses).mean(0).tolist()
             log.row(step=step, samples=samples, seconds=seconds(), loss=velocity,
                     naming=names, lr=common.rate(step, args), sets="+".join(args.sets))
-            print(f"{100 * args.batch * group.size / (time.monotonic() - since):.1f} samples a second", flush=True)
+            pace = 100 * args.batch * group.size / (time.monotonic() - since)
+            print(f"{pace:.1f} samples a second", flush=True)
             losses, since = [], time.monotonic()
         if part.due():
             keep()
