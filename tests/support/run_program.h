@@ -21,8 +21,8 @@ struct RunOptions {
   std::filesystem::path folder = {};            // to run in; empty: the test's own
   std::map<std::string, std::string> env = {};  // added to, or replacing, the test's own
   std::chrono::milliseconds timeout{60000};     // then it is killed and timed_out is set
-  std::string interrupt_after =
-      {};  // not empty: SIGINT is sent once, when standard error contains it
+  // Not empty: SIGINT is sent once, when standard error contains it.
+  std::string interrupt_after = {};
 };
 
 // The folder of the built programs: the environment variable FOVEA_BIN, else the test's own folder.
