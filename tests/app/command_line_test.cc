@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kUsage = 2, kUnsupported = 4, kDevice = 6;
 
-TEST_CASE("--version and --help print to standard output") {
+TEST_CASE("the flags --version and --help print to standard output") {
   const ProgramResult version = RunFovea({"--version"});
   CheckDone(version);
   CHECK_THAT(version.out, Catch::StartsWith("fovea 0."));

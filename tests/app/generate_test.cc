@@ -68,7 +68,7 @@ TEST_CASE("the bytes of picture i are those of seed s + i, whatever the batch") 
   CHECK(ReadBytes(tiny.temp / "one.png") != ReadBytes(tiny.temp / "two.png"));
 }
 
-TEST_CASE("--json is one object on standard output") {
+TEST_CASE("the flag --json is one object on standard output") {
   const Tiny tiny;
   const ProgramResult result = tiny.Generate(
       {"-p", "x", "-b", "2", "--steps", "2", "--sampler", "ddim", "--json", "-v", "-o", "o/"});
@@ -89,7 +89,7 @@ TEST_CASE("--json is one object on standard output") {
   CHECK_THAT(result.err, Catch::Contains("step 2/2"));
 }
 
-TEST_CASE("--from renders a picture again, and flags beside it win") {
+TEST_CASE("the flag --from renders a picture again, and flags beside it win") {
   const Tiny tiny;
   CheckDone(tiny.Generate({"-p",
                            "ein Würfel, \"rot\"",
@@ -142,7 +142,7 @@ TEST_CASE("a picture holds no paths and reads as A1111's, too") {
         std::string::npos);
 }
 
-TEST_CASE("--dump and --save-latents write what the loop saw") {
+TEST_CASE("the flags --dump and --save-latents write what the loop saw") {
   const Tiny tiny;
   CheckDone(tiny.Generate({"-p", "a", "-s", "3", "--steps", "3", "--sampler", "euler", "--dump",
                            "d", "--save-latents", "z.safetensors", "-o", "a.png"}));
@@ -162,7 +162,7 @@ TEST_CASE("--dump and --save-latents write what the loop saw") {
   CHECK(text.contains("negative_prompt_embeds"));
 }
 
-TEST_CASE("--init-latents replaces the first noise, strictly") {
+TEST_CASE("the flag --init-latents replaces the first noise, strictly") {
   const Tiny tiny;
   HostTensor noise({1, 4, 10, 10}, DType::kF32);
   for (int64_t i = 0; i < noise.NumElements(); ++i) noise.Data<float>()[i] = float(i % 7) - 3;
@@ -276,7 +276,7 @@ TEST_CASE("memory is foreseen: a run that cannot fit is refused with 5") {
 }
 #endif
 
-TEST_CASE("--trace writes a trace and the folder of a model may be a name") {
+TEST_CASE("the flag --trace writes a trace and the folder of a model may be a name") {
   const Tiny tiny;
   const ProgramResult result =
       RunFovea({"generate", "-m", "tiny", "--models", tiny.temp.Path().string(), "-p", "a",
