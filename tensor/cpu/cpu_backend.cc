@@ -23,7 +23,7 @@ class CpuBackend final : public Backend {
   DeviceKind Kind() const override { return DeviceKind::kCpu; }
   Buffer Allocate(size_t bytes) override {
     ++allocations_;
-    return AllocateHost(bytes);
+    return AllocateHost(bytes, Pages::kHuge);
   }
   int64_t Allocations() const override { return allocations_; }
   void Synchronize() override {}

@@ -33,7 +33,7 @@ Buffer MapAnonymous(size_t bytes, int protection, int flags) {
 
 }  // namespace
 
-Buffer AllocateHost(size_t bytes) {
+Buffer AllocateHost(size_t bytes, Pages pages) {
   if (bytes >= kHugePage) {
     // One huge page more than needed, so that the block can begin at a huge page; what is not
     // touched costs nothing.
@@ -44,7 +44,7 @@ Buffer AllocateHost(size_t bytes) {
     const auto address = reinterpret_cast<uintptr_t>(map);
     auto* begin = reinterpret_cast<std::byte*>((address + kHugePage - 1) / kHugePage * kHugePage);
     // Whole huge pages only: the tail stays in small pages, so memory in use is what was asked for.
-    madvise(begin, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+    if (pages == Pages::kHuge) madvise(begin, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
     Buffer buffer;
     buffer.size = bytes;
     buffer.bytes = {begin, [map, mapped](std::byte*) { munmap(map, mapped); }};

@@ -12,7 +12,9 @@ namespace {
 
 struct CpuPackedWeight final : PackedWeight {
   CpuPackedWeight(const onednn::Layout& layout_in, std::shared_ptr<std::atomic<size_t>> total_in)
-      : layout(layout_in), buffer(AllocateHost(layout.get_size())), total(std::move(total_in)) {
+      : layout(layout_in),
+        buffer(AllocateHost(layout.get_size(), Pages::kSmall)),
+        total(std::move(total_in)) {
     *total += buffer.size;
   }
   ~CpuPackedWeight() override { *total -= buffer.size; }

@@ -27,7 +27,7 @@ int64_t ResidentFilePages() {
 
 TEST_CASE("host memory is aligned and zero, small and large") {
   for (const size_t bytes : {size_t{0}, size_t{1}, size_t{100}, size_t{2} << 20, size_t{5000001}}) {
-    const Buffer buffer = AllocateHost(bytes);
+    const Buffer buffer = AllocateHost(bytes, bytes % 3 == 0 ? Pages::kSmall : Pages::kHuge);
     CHECK(buffer.size == bytes);
     REQUIRE(buffer.bytes != nullptr);
     CHECK(reinterpret_cast<uintptr_t>(buffer.bytes.get()) % 64 == 0);
@@ -40,7 +40,7 @@ TEST_CASE("host memory is aligned and zero, small and large") {
 
 TEST_CASE("memory that nobody has is refused with a message") {
   try {
-    AllocateHost(size_t{1} << 60);
+    AllocateHost(size_t{1} << 60, Pages::kHuge);
     FAIL("no error");
   } catch (const Error& error) {
     CHECK(error.code == ErrorCode::kOutOfMemory);
