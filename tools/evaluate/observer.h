@@ -15,8 +15,8 @@ namespace fovea::evaluate {
 inline constexpr int kNoShape = scenes::kShapes;  // several objects, or a part of one
 
 struct Sighting {
-  scenes::Color color;
-  scenes::Shape shape;
+  scenes::Color color = scenes::Color::kRed;
+  scenes::Shape shape = scenes::Shape::kSphere;
   float confidence = 0;
   cv::Rect box;  // in pixels of a picture of kPictureSize
   float center_x = 0, center_y = 0;
@@ -36,6 +36,10 @@ class Observer {
   std::vector<Sighting> Observe(const cv::Mat& picture) const;
 
  private:
+  // Sightings of the best grouping of one colour's segments, and how well it fits.
+  float Recognise(const Cut& cut, const LabelMap& map, const PixelFeatures& features,
+                  std::vector<Sighting>* sightings) const;
+
   Perceptron pixels_, borders_, shapes_;
 };
 
@@ -48,9 +52,6 @@ Perceptron ShapeClassifier();
 cv::Mat Canonical(const cv::Mat& picture);
 
 // Union of the segments whose bits are set in `members`.
-cv::Mat Union(const std::vector<Segment>& segments, unsigned members);
-
-// Bits of the segments with that colour.
-unsigned OfColor(const std::vector<Segment>& segments, int color);
+cv::Mat Union(const Cut& cut, unsigned members);
 
 }  // namespace fovea::evaluate

@@ -10,8 +10,11 @@ namespace fovea::evaluate {
 namespace {
 
 constexpr float kBorderCut = 0.35f;
-constexpr int kMinPixels = 28;  // a sixth of the smallest object of a scene of three
-constexpr size_t kMaxSegmentsAColor = 5;
+constexpr int kMinPixels = 28;      // a sixth of the smallest object of a scene of three
+constexpr size_t kMaxSegments = 5;  // a colour; two to that power groups are looked at
+constexpr int kMinSeed = 8;
+// How deep inside its region a seed of a segment must lie; below zero the border is ignored.
+constexpr float kDepths[] = {-1, 0, 1.5f, 2.5f, 3.5f, 5, 7, 9, 11, 13};
 
 // Gives the pixels of `region` that belong to no component yet to the nearest one.
 void GrowInto(const cv::Mat& region, cv::Mat* components) {
@@ -90,35 +93,42 @@ void FindBorders(const Perceptron& borders, const PixelFeatures& features, Label
   map->border = ToPixels(border);
 }
 
-std::vector<Segment> FindSegments(const LabelMap& map) {
-  std::vector<Segment> segments;
-  const cv::Mat inside = map.border < kBorderCut;
-  for (int label = 1; label < kPixelLabels; ++label) {
-    const cv::Mat region = map.labels == label;
-    if (cv::countNonZero(region) < kMinPixels) continue;
-    cv::Mat core = region & inside, components, statistics, centers;
-    const int count = cv::connectedComponentsWithStats(core, components, statistics, centers, 8);
-    for (int y = 0; y < components.rows; ++y) {
-      for (int x = 0; x < components.cols; ++x) {
-        int& id = components.at<int>(y, x);
-        if (id && statistics.at<int>(id, cv::CC_STAT_AREA) < kMinPixels) id = 0;
-      }
+std::vector<Cut> FindCuts(const LabelMap& map, int color) {
+  std::vector<Cut> cuts;
+  const cv::Mat region = map.labels == color + 1;
+  if (cv::countNonZero(region) < kMinPixels) return cuts;
+  const cv::Mat core = region & (map.border < kBorderCut);
+  // The frame is no border: pad so that it does not count as one.
+  cv::Mat padded, depth;
+  cv::copyMakeBorder(core, padded, 1, 1, 1, 1, cv::BORDER_REPLICATE);
+  cv::distanceTransform(padded, depth, cv::DIST_L2, 5);
+  depth = depth(cv::Rect(1, 1, kPictureSize, kPictureSize));
+  for (const float least : kDepths) {
+    const cv::Mat seeds = least < 0 ? region : core & (depth > least);
+    cv::Mat components, statistics, centers;
+    const int count = cv::connectedComponentsWithStats(seeds, components, statistics, centers, 8);
+    const int enough = least <= 0 ? kMinPixels : kMinSeed;
+    for (int& id : cv::Mat_<int>(components)) {
+      if (id && statistics.at<int>(id, cv::CC_STAT_AREA) < enough) id = 0;
     }
+    GrowInto(core, &components);
     GrowInto(region, &components);
-    std::vector<Segment> found;
+    Cut cut;
     for (int id = 1; id < count; ++id) {
       Segment segment;
       segment.mask = (components == id) & 1;
       segment.pixels = cv::countNonZero(segment.mask);
-      segment.color = label - 1;
-      if (segment.pixels >= kMinPixels) found.push_back(std::move(segment));
+      if (segment.pixels >= kMinPixels) cut.push_back(std::move(segment));
     }
-    std::sort(found.begin(), found.end(),
+    if (cut.empty()) continue;
+    std::sort(cut.begin(), cut.end(),
               [](const Segment& a, const Segment& b) { return a.pixels > b.pixels; });
-    if (found.size() > kMaxSegmentsAColor) found.resize(kMaxSegmentsAColor);
-    for (Segment& segment : found) segments.push_back(std::move(segment));
+    if (cut.size() > kMaxSegments) cut.resize(kMaxSegments);
+    const bool known = std::any_of(cuts.begin(), cuts.end(),
+                                   [&](const Cut& other) { return other.size() == cut.size(); });
+    if (!known) cuts.push_back(std::move(cut));
   }
-  return segments;
+  return cuts;
 }
 
 }  // namespace fovea::evaluate

@@ -13,8 +13,7 @@ namespace fovea::evaluate {
 inline constexpr int kPixelLabels = 9;
 
 struct Segment {
-  int color = 0;  // scenes::Color
-  cv::Mat mask;   // 8-bit, 0 or 1, kPictureSize square
+  cv::Mat mask;  // 8-bit, 0 or 1, kPictureSize square
   int pixels = 0;
 };
 
@@ -28,7 +27,9 @@ LabelMap LabelPixels(const Perceptron& pixels, const PixelFeatures& features);
 
 void FindBorders(const Perceptron& borders, const PixelFeatures& features, LabelMap* map);
 
-// Splits generously: an object may come as several segments, one segment hardly ever holds two.
-std::vector<Segment> FindSegments(const LabelMap& map);
+// Ways to cut the region of one colour (scenes::Color) into segments, from uncut to finely cut,
+// each with another number of segments. A border with gaps still cuts where the gaps are narrow.
+using Cut = std::vector<Segment>;
+std::vector<Cut> FindCuts(const LabelMap& map, int color);
 
 }  // namespace fovea::evaluate

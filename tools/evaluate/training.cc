@@ -23,6 +23,7 @@ using scenes::Scene;
 
 constexpr int kPixelsAScene = 220;
 constexpr int kBordersAScene = 40, kInsideAScene = 90;
+constexpr int kPartsAColor = 6, kViewsAnObject = 2;
 constexpr float kObjectShare = 0.5f;                        // of the pixels taken from a scene
 constexpr float kSameObject = 0.75f, kOtherObject = 0.55f;  // overlap over union
 
@@ -105,7 +106,10 @@ void TakePixels(const LessonPlan& plan, uint64_t index, Example* example) {
   for (int i = 0; i < kGrid * kGrid; ++i) {
     const int object = TrueObject(lesson, i % kGrid * kStride, i / kGrid * kStride);
     labels[i] = object ? 1 + static_cast<uint8_t>(lesson.scene.objects[object - 1].color) : 0;
-    (object ? objects : background).push_back(i);
+    if (object == 0) background.push_back(i);
+    // White ones are the hardest to tell from the background: twice as many.
+    const bool white = labels[i] == 1 + static_cast<int>(scenes::Color::kWhite);
+    if (object) objects.insert(objects.end(), white ? 2 : 1, i);
   }
   for (int i = 0; i < kPixelsAScene; ++i) {
     const int cell = Pick(lesson.rng.Chance(kObjectShare) ? objects : background, &lesson.rng);
@@ -136,36 +140,53 @@ void TakeBorders(const LessonPlan& plan, const Perceptron& pixels, uint64_t inde
   take(inside, kInsideAScene, 0);
 }
 
+// The shape of the object that the mask shows, kNoShape if it shows none whole, -1 if neither is
+// clear or the object had its share already; `taken` counts per object.
+int TrueShape(const Lesson& lesson, const cv::Mat& mask, std::vector<int>* taken) {
+  const cv::Mat truth(kPictureSize, kPictureSize, CV_8U,
+                      const_cast<uint8_t*>(lesson.truth.mask.data()));
+  float best = 0;
+  size_t object = 0;
+  for (size_t k = 0; k < lesson.scene.objects.size(); ++k) {
+    const cv::Mat own = (truth == static_cast<int>(k + 1)) & 1;
+    const float overlap =
+        static_cast<float>(cv::countNonZero(own & mask)) / cv::countNonZero(own | mask);
+    if (overlap > best) best = overlap, object = k;
+  }
+  if (best <= kOtherObject) return kNoShape;
+  if (best < kSameObject || ++(*taken)[object] > kViewsAnObject) return -1;
+  return static_cast<int>(lesson.scene.objects[object].shape);
+}
+
 void TakeShapes(const LessonPlan& plan, const Perceptron& pixels, const Perceptron& borders,
                 uint64_t index, Example* example) {
-  const Lesson lesson = MakeLesson(plan, index);
+  Lesson lesson = MakeLesson(plan, index);
   const PixelFeatures features(lesson.picture);
   LabelMap map = LabelPixels(pixels, features);
   FindBorders(borders, features, &map);
-  const std::vector<Segment> segments = FindSegments(map);
-  const cv::Mat truth(kPictureSize, kPictureSize, CV_8U,
-                      const_cast<uint8_t*>(lesson.truth.mask.data()));
   for (int color = 0; color < scenes::kColors; ++color) {
-    const unsigned all = OfColor(segments, color);
-    for (unsigned subset = all; subset; subset = (subset - 1) & all) {
-      const cv::Mat mask = Union(segments, subset);
-      float best = 0;
-      int label = kNoShape;
-      for (size_t k = 0; k < lesson.scene.objects.size(); ++k) {
-        const cv::Mat object = (truth == static_cast<int>(k + 1)) & 1;
-        const float overlap =
-            static_cast<float>(cv::countNonZero(object & mask)) / cv::countNonZero(object | mask);
-        if (overlap <= best) continue;
-        best = overlap;
-        label = static_cast<int>(lesson.scene.objects[k].shape);
+    std::vector<cv::Mat> masks;
+    for (const Cut& cut : FindCuts(map, color)) {
+      const unsigned all = (1u << cut.size()) - 1;
+      for (unsigned subset = all; subset; subset = (subset - 1) & all) {
+        masks.push_back(Union(cut, subset));
       }
-      if (best > kOtherObject && best < kSameObject) continue;
-      if (best <= kOtherObject) label = kNoShape;
+    }
+    // Fine cuts yield many groups; a few of each picture suffice.
+    for (size_t i = masks.size(); i > 1; --i) {
+      std::swap(masks[i - 1], masks[lesson.rng.Below(static_cast<int>(i))]);
+    }
+    int parts = 0;
+    std::vector<int> taken(lesson.scene.objects.size());
+    for (const cv::Mat& mask : masks) {
+      const int label = TrueShape(lesson, mask, &taken);
+      if (label < 0 || (label == kNoShape && ++parts > kPartsAColor)) continue;
       const std::vector<float> row = ObjectFeatures(mask, map.labels, features.Lab());
       const std::vector<float> mirrored = Mirrored(row);
-      example->features.insert(example->features.end(), row.begin(), row.end());
-      example->features.insert(example->features.end(), mirrored.begin(), mirrored.end());
-      example->labels.insert(example->labels.end(), 2, static_cast<uint8_t>(label));
+      for (const std::vector<float>* side : {&row, &mirrored}) {
+        std::copy(side->begin(), side->end(),
+                  example->Add(ObjectFeatureCount(), static_cast<uint8_t>(label)));
+      }
     }
   }
 }

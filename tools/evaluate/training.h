@@ -8,7 +8,7 @@
 namespace fovea::evaluate {
 
 struct LessonPlan {
-  int pixel_scenes = 500;
+  int pixel_scenes = 1000;
   int border_scenes = 600;
   int shape_scenes = 1800;
   uint64_t seed = 0x6F62736572766572ull;  // unlike any seed of training or test data
