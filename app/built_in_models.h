@@ -1,4 +1,4 @@
-// Where the models that come with the program are.
+// Where the models and the attention plans that come with the program are.
 #pragma once
 
 #include <filesystem>
@@ -8,5 +8,7 @@ namespace fovea {
 // The folder "models" under, in this order: the environment variable FOVEA_ASSETS, ../share/fovea
 // beside the program, the source tree that it was built from. The last one if none exists.
 std::filesystem::path BuiltInModelsFolder();
+// The folder "plans" at the same places: presets, NAME.plan each.
+std::filesystem::path BuiltInPlansFolder();
 
 }  // namespace fovea

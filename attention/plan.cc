@@ -203,8 +203,8 @@ AttentionPlan AttentionPlan::Parse(std::string_view text) {
   if (text.size() > 65536) Bad("a plan is at most 65536 characters", text);
   AttentionPlan plan;
   if (text.empty()) return plan;
-  const std::string from_json = text.front() == '{' ? PlanFromJson(text) : std::string();
-  for (std::string_view rule : Split(text.front() == '{' ? from_json : text, ';')) {
+  const std::string from_json = IsPlanJson(text) ? PlanFromJson(text) : std::string();
+  for (std::string_view rule : Split(IsPlanJson(text) ? from_json : text, ';')) {
     if (rule.empty()) continue;  // a trailing semicolon
     plan.rules_.push_back(ParseRule(rule));
   }

@@ -59,7 +59,7 @@ struct PlanRule {
 class AttentionPlan {
  public:
   AttentionPlan() = default;  // dense everywhere
-  // The grammar, or JSON if the text begins with "{". Pure; fuzzed. Throws kUsage.
+  // The grammar, or JSON if the text begins with "{" and a quote. Pure; fuzzed. Throws kUsage.
   static AttentionPlan Parse(std::string_view text);
 
   const std::vector<PlanRule>& Rules() const { return rules_; }

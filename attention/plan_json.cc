@@ -81,6 +81,14 @@ std::string Rule(const json& rule) {
 
 }  // namespace
 
+bool IsPlanJson(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const size_t brace = text.find_first_not_of(kBlanks);
+  if (brace == std::string_view::npos || text[brace] != '{') return false;
+  const size_t next = text.find_first_not_of(kBlanks, brace + 1);
+  return next != std::string_view::npos && text[next] == '"';
+}
+
 std::string PlanFromJson(std::string_view text) {
   const auto shallow = [](int depth, json::parse_event_t, json&) {
     if (depth > kDepth) Bad("JSON nested too deeply");
