@@ -31,6 +31,7 @@ struct Epilogue {
 struct Conv2dParams {
   int stride = 1;
   int pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;  // zeros
+  int dilation = 1;  // pixels from one row or column of the filter to the next
 };
 
 // y = act((norm(x + add) * gamma + beta) * (1 + scale) + shift), statistics per sample and group.
@@ -81,6 +82,10 @@ class Backend {
   virtual void Add(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& out) = 0;  // out may be a or b
   // (n,h,w,c) -> (n,H,W,c): row i reads row floor(i * h / H), as PyTorch's "nearest"
   virtual void UpsampleNearest(Context& ctx, const Tensor& x, const Tensor& out) = 0;
+  // (n,h,w,c) -> (n,H,W,c): cubic convolution, a = -0.75, half-pixel centres, clamped borders
+  virtual void ResizeBicubic(Context& ctx, const Tensor& x, const Tensor& out) = 0;
+  // (n,h,w,c) -> (n,ceil(h/2),ceil(w/2),c): means of 2x2 pixels, of what there is at the borders
+  virtual void AveragePool2x2(Context& ctx, const Tensor& x, const Tensor& out) = 0;
   // ids (b,t) i32 on the host, table (vocabulary, c) in the file's dtype -> (b,t,c)
   virtual void Embed(Context& ctx, const Tensor& ids, const Tensor& table, const Tensor& out) = 0;
 

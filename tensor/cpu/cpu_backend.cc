@@ -58,6 +58,12 @@ class CpuBackend final : public Backend {
   void UpsampleNearest(Context&, const Tensor& x, const Tensor& out) override {
     UpsampleNearestCpu(x, out);
   }
+  void ResizeBicubic(Context&, const Tensor& x, const Tensor& out) override {
+    ResizeBicubicCpu(x, out);
+  }
+  void AveragePool2x2(Context&, const Tensor& x, const Tensor& out) override {
+    AveragePool2x2Cpu(x, out);
+  }
   void Embed(Context&, const Tensor& ids, const Tensor& table, const Tensor& out) override {
     EmbedCpu(ids, table, out);
   }
@@ -112,6 +118,8 @@ class CpuPlanningBackend final : public PlanningBackend {
   void GatedAct(Context&, const Tensor&, Act, const Tensor&) override { ++cost_.calls; }
   void Add(Context&, const Tensor&, const Tensor&, const Tensor&) override { ++cost_.calls; }
   void UpsampleNearest(Context&, const Tensor&, const Tensor&) override { ++cost_.calls; }
+  void ResizeBicubic(Context&, const Tensor&, const Tensor&) override { ++cost_.calls; }
+  void AveragePool2x2(Context&, const Tensor&, const Tensor&) override { ++cost_.calls; }
   void Embed(Context&, const Tensor&, const Tensor&, const Tensor&) override { ++cost_.calls; }
 
  private:

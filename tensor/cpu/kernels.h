@@ -16,6 +16,8 @@ void AddCpu(const Tensor& a, const Tensor& b, const Tensor& out);
 void ActivateCpu(const Tensor& x, Act act, const Tensor& out);
 void GatedActCpu(const Tensor& x, Act act, const Tensor& out);
 void UpsampleNearestCpu(const Tensor& x, const Tensor& out);
+void ResizeBicubicCpu(const Tensor& x, const Tensor& out);
+void AveragePool2x2Cpu(const Tensor& x, const Tensor& out);
 void EmbedCpu(const Tensor& ids, const Tensor& table, const Tensor& out);
 void LayerNormCpu(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps,
                   const Tensor& out);

@@ -207,7 +207,8 @@ std::shared_ptr<Primitive> Library::Conv2d(const ConvSpec& spec, const Layout* w
                 p.pad_top,
                 p.pad_left,
                 p.pad_bottom,
-                p.pad_right};
+                p.pad_right,
+                p.dilation};
   return Cached(key, [&] {
     using Tag = memory::format_tag;
     const memory::data_type type = TypeOf(spec.dtype);
@@ -219,11 +220,12 @@ std::shared_ptr<Primitive> Library::Conv2d(const ConvSpec& spec, const Layout* w
     constexpr auto kKind = dnnl::prop_kind::forward_inference;
     constexpr auto kDirect = dnnl::algorithm::convolution_direct;
     const memory::dims stride{p.stride, p.stride};
+    const memory::dims skipped{p.dilation - 1, p.dilation - 1};
     const memory::dims before{p.pad_top, p.pad_left};
     const memory::dims after{p.pad_bottom, p.pad_right};
     using Conv = dnnl::convolution_forward;
-    const auto op = spec.post.bias ? Conv::desc(kKind, kDirect, x, w, b, out, stride, before, after)
-                                   : Conv::desc(kKind, kDirect, x, w, out, stride, before, after);
+    const auto op = spec.post.bias ? Conv::desc(kKind, kDirect, x, w, b, out, stride, skipped, before, after)
+                                   : Conv::desc(kKind, kDirect, x, w, out, stride, skipped, before, after);
     const Conv::primitive_desc pd(op, Attributes(spec.post), engine_);
     return std::make_shared<Primitive>(Conv(pd), engine_, x, pd.weights_desc(), b, out,
                                        pd.scratchpad_desc(), pd.impl_info_str());

@@ -12,9 +12,10 @@ void Conv2d(Context& ctx, const Tensor& x, const Weight& weight, const Conv2dPar
   const Shape& w = weight.w.shape;
   ENSURE(x.shape.rank == 4 && out.shape.rank == 4 && w.rank == 4 && weight.w.IsContiguous(),
          x.shape.ToString() + " by " + w.ToString());
-  const int64_t height = x.shape[1] + params.pad_top + params.pad_bottom - w[2];
-  const int64_t width = x.shape[2] + params.pad_left + params.pad_right - w[3];
-  ENSURE(params.stride > 0 && height >= 0 && width >= 0 && x.shape[3] == w[1] &&
+  const int64_t d = params.dilation;
+  const int64_t height = x.shape[1] + params.pad_top + params.pad_bottom - d * (w[2] - 1) - 1;
+  const int64_t width = x.shape[2] + params.pad_left + params.pad_right - d * (w[3] - 1) - 1;
+  ENSURE(params.stride > 0 && d > 0 && height >= 0 && width >= 0 && x.shape[3] == w[1] &&
              out.shape ==
                  Shape({x.shape[0], height / params.stride + 1, width / params.stride + 1, w[0]}),
          x.shape.ToString() + " by " + w.ToString() + " to " + out.shape.ToString());

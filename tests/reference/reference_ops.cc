@@ -103,8 +103,9 @@ Reference ReferenceConv2d(const Tensor& x, const Weight& weight, const Conv2dPar
   const Reference w = Reference::Of(weight.w);
   const int64_t height = x.shape[1], width = x.shape[2], in = x.shape[3];
   const int64_t kh = weight.w.shape[2], kw = weight.w.shape[3], out = weight.Out();
-  const int64_t out_h = (height + params.pad_top + params.pad_bottom - kh) / params.stride + 1;
-  const int64_t out_w = (width + params.pad_left + params.pad_right - kw) / params.stride + 1;
+  const int64_t d = params.dilation, reach_h = d * (kh - 1) + 1, reach_w = d * (kw - 1) + 1;
+  const int64_t out_h = (height + params.pad_top + params.pad_bottom - reach_h) / params.stride + 1;
+  const int64_t out_w = (width + params.pad_left + params.pad_right - reach_w) / params.stride + 1;
   Reference y({x.shape[0], out_h, out_w, out});
   size_t next = 0;
   for (int64_t n = 0; n < x.shape[0]; ++n)
@@ -114,8 +115,8 @@ Reference ReferenceConv2d(const Tensor& x, const Weight& weight, const Conv2dPar
           double sum = 0;
           for (int64_t ky = 0; ky < kh; ++ky)
             for (int64_t kx = 0; kx < kw; ++kx) {
-              const int64_t iy = oh * params.stride + ky - params.pad_top;
-              const int64_t ix = ow * params.stride + kx - params.pad_left;
+              const int64_t iy = oh * params.stride + d * ky - params.pad_top;
+              const int64_t ix = ow * params.stride + d * kx - params.pad_left;
               if (iy < 0 || iy >= height || ix < 0 || ix >= width) continue;
               for (int64_t i = 0; i < in; ++i) {
                 sum += a.v[((n * height + iy) * width + ix) * in + i] *
@@ -221,6 +222,56 @@ Reference ReferenceUpsampleNearest(const Tensor& x, int64_t height, int64_t widt
       for (int64_t j = 0; j < width; ++j)
         for (int64_t ch = 0; ch < c; ++ch) {
           y.v[next++] = a.v[((n * h + source(i, h, height)) * w + source(j, w, width)) * c + ch];
+        }
+  return y;
+}
+
+Reference ReferenceResizeBicubic(const Tensor& x, int64_t height, int64_t width) {
+  const Reference a = Reference::Of(x);
+  const int64_t h = x.shape[1], w = x.shape[2], c = x.shape[3];
+  Reference y({x.shape[0], height, width, c});
+  const auto kernel = [](double t) {
+    constexpr double kA = -0.75;
+    t = std::fabs(t);
+    if (t <= 1) return (kA + 2) * t * t * t - (kA + 3) * t * t + 1;
+    return t < 2 ? kA * t * t * t - 5 * kA * t * t + 8 * kA * t - 4 * kA : 0.0;
+  };
+  size_t next = 0;
+  for (int64_t n = 0; n < x.shape[0]; ++n)
+    for (int64_t i = 0; i < height; ++i)
+      for (int64_t j = 0; j < width; ++j)
+        for (int64_t ch = 0; ch < c; ++ch) {
+          const double at_i = (double(i) + 0.5) * double(h) / double(height) - 0.5;
+          const double at_j = (double(j) + 0.5) * double(w) / double(width) - 0.5;
+          double sum = 0;
+          for (int64_t p = int64_t(std::floor(at_i)) - 1; p <= std::floor(at_i) + 2; ++p)
+            for (int64_t q = int64_t(std::floor(at_j)) - 1; q <= std::floor(at_j) + 2; ++q) {
+              const int64_t row = std::clamp<int64_t>(p, 0, h - 1);
+              const int64_t column = std::clamp<int64_t>(q, 0, w - 1);
+              sum += kernel(at_i - double(p)) * kernel(at_j - double(q)) *
+                     a.v[((n * h + row) * w + column) * c + ch];
+            }
+          y.v[next++] = sum;
+        }
+  return y;
+}
+
+Reference ReferenceAveragePool2x2(const Tensor& x) {
+  const Reference a = Reference::Of(x);
+  const int64_t h = x.shape[1], w = x.shape[2], c = x.shape[3];
+  Reference y({x.shape[0], (h + 1) / 2, (w + 1) / 2, c});
+  size_t next = 0;
+  for (int64_t n = 0; n < x.shape[0]; ++n)
+    for (int64_t i = 0; i < h; i += 2)
+      for (int64_t j = 0; j < w; j += 2)
+        for (int64_t ch = 0; ch < c; ++ch) {
+          double sum = 0;
+          int count = 0;
+          for (int64_t p = i; p < std::min(i + 2, h); ++p)
+            for (int64_t q = j; q < std::min(j + 2, w); ++q, ++count) {
+              sum += a.v[((n * h + p) * w + q) * c + ch];
+            }
+          y.v[next++] = sum / count;
         }
   return y;
 }

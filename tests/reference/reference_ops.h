@@ -28,5 +28,7 @@ Reference ReferenceActivate(const Tensor& x, Act act);
 Reference ReferenceGatedAct(const Tensor& x, Act act);
 Reference ReferenceAdd(const Tensor& a, const Tensor& b);
 Reference ReferenceUpsampleNearest(const Tensor& x, int64_t height, int64_t width);
+Reference ReferenceResizeBicubic(const Tensor& x, int64_t height, int64_t width);
+Reference ReferenceAveragePool2x2(const Tensor& x);
 
 }  // namespace fovea

@@ -73,6 +73,12 @@ class StoppingBackend final : public Backend {
   void UpsampleNearest(Context& ctx, const Tensor& x, const Tensor& out) override {
     Count().UpsampleNearest(ctx, x, out);
   }
+  void ResizeBicubic(Context& ctx, const Tensor& x, const Tensor& out) override {
+    Count().ResizeBicubic(ctx, x, out);
+  }
+  void AveragePool2x2(Context& ctx, const Tensor& x, const Tensor& out) override {
+    Count().AveragePool2x2(ctx, x, out);
+  }
   void Embed(Context& ctx, const Tensor& ids, const Tensor& table, const Tensor& out) override {
     Count().Embed(ctx, ids, table, out);
   }

@@ -26,12 +26,16 @@ const Case kCases[] = {
     {{1, 10, 11, 24}, 40, 1, {2, 0, 0, 0, 0}},
     {{1, 32, 32, 3}, 48, 8, {8, 0, 0, 0, 0}},  // patches
     {{1, 6, 6, 160}, 96, 3, {1, 1, 1, 1, 1}},
+    {{1, 13, 10, 48}, 48, 3, {4, 2, 2, 2, 2, 2}},  // the re-dilated convolution of RAU-Net
+    {{2, 5, 1, 33}, 17, 3, {4, 2, 2, 2, 2, 2}},
+    {{1, 9, 8, 20}, 12, 3, {1, 3, 3, 3, 3, 3}},
 };
 
 Shape OutShape(const Case& c) {
   const auto& p = c.params;
-  return {c.x[0], (c.x[1] + p.pad_top + p.pad_bottom - c.kernel) / p.stride + 1,
-          (c.x[2] + p.pad_left + p.pad_right - c.kernel) / p.stride + 1, c.out};
+  const int64_t reach = p.dilation * (c.kernel - 1) + 1;
+  return {c.x[0], (c.x[1] + p.pad_top + p.pad_bottom - reach) / p.stride + 1,
+          (c.x[2] + p.pad_left + p.pad_right - reach) / p.stride + 1, c.out};
 }
 
 HostTensor Filters(const Case& c, DType dtype) {
@@ -126,6 +130,26 @@ TEST_CASE("one weight serves images of different sizes and dtypes in turn") {
     HostTensor y = Poisoned({1, 5, 6, 96}, other);
     ops::Conv2d(test.ctx, x.View(), weight, params, y.View());
     REQUIRE_CLOSE(y.View(), ReferenceConv2d(x.View(), weight, params, {}));
+  }
+}
+
+// RAU-Net runs a downsampler re-dilated for some steps, then as it was.
+TEST_CASE("one weight serves different strides and dilations in turn, packed once") {
+  OpTest test;
+  const HostTensor w = Random({64, 64, 3, 3}, DType::kF16, 2, 0.05f);
+  const Weight weight{w.View(), {}};
+  size_t packed = 0;
+  for (int round = 0; round < 2; ++round) {
+    for (const Conv2dParams& params :
+         {Conv2dParams{4, 2, 2, 2, 2, 2}, Conv2dParams{2, 1, 1, 1, 1, 1}}) {
+      const Case c{{2, 17, 15, 64}, 64, 3, params};
+      const HostTensor x = Random(c.x, DType::kF32, 1);
+      HostTensor y = Poisoned(OutShape(c), DType::kF32);
+      ops::Conv2d(test.ctx, x.View(), weight, params, y.View());
+      REQUIRE_CLOSE(y.View(), ReferenceConv2d(x.View(), weight, params, {}));
+      if (packed == 0) packed = test.backend->PackedBytes();
+      CHECK(test.backend->PackedBytes() == packed);
+    }
   }
 }
 
