@@ -5,6 +5,7 @@
 #include <string>
 
 #include "attention/attention_runtime.h"
+#include "models/unet/raunet.h"
 #include "tensor/context.h"
 
 namespace fovea {
@@ -15,6 +16,10 @@ struct DenoiserTraits {
   int sample_height = 64, sample_width = 64;  // the trained latent size
   int context_dim = 768;                      // channels of the text states
   int timestep_cond_dim = 0;                  // channels of timestep_cond; 0: not accepted
+  // SDXL's: text_embeds and all time_ids' sinusoids, addition_time_dim wide each, have addition_dim
+  // channels together; 0: not accepted.
+  int addition_dim = 0, addition_time_dim = 0;
+  RaunetFit raunet = {};
 };
 
 struct DenoiserInput {
@@ -22,6 +27,10 @@ struct DenoiserInput {
   std::span<const float> timestep;  // on the host: 1 or n values
   Tensor context;                   // (n,t,context_dim) f32 or activations' dtype
   Tensor timestep_cond = {};        // (n,timestep_cond_dim) f32 or activations' dtype, or empty
+  Tensor text_embeds = {};          // (n,c) f32 or activations' dtype, where the model has them
+  std::span<const float> time_ids =
+      {};                   // on the host: n times (addition_dim - c) / addition_time_dim
+  RaunetStage raunet = {};  // off, except for U-Nets that fit
 };
 
 class Denoiser {

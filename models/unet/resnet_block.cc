@@ -95,6 +95,12 @@ void Downsample2D::Forward(Context& ctx, const Tensor& x, const Tensor& out) con
   ops::Conv2d(ctx, x, conv, params, out);
 }
 
+void Downsample2D::ForwardDilated(Context& ctx, const Tensor& x, const Tensor& out) const {
+  const Conv2dParams params{
+      .stride = 4, .pad_top = 2, .pad_left = 2, .pad_bottom = 2, .pad_right = 2, .dilation = 2};
+  ops::Conv2d(ctx, x, conv, params, out);
+}
+
 int64_t DownsampledSide(int64_t side, int padding) {
   const int64_t padded = side + (padding == 0 ? 1 : 2 * padding);
   return padded < 3 ? 0 : (padded - 3) / 2 + 1;

@@ -43,6 +43,8 @@ struct Downsample2D {
 
   static Downsample2D Load(const WeightScope& scope, int64_t channels, int padding);
   void Forward(Context& ctx, const Tensor& x, const Tensor& out) const;
+  // As RAU-Net has it: stride 4, padding 2, dilation 2; a side becomes a quarter, rounded up.
+  void ForwardDilated(Context& ctx, const Tensor& x, const Tensor& out) const;
 };
 // The side that Downsample2D makes of a side; 0 when it is too small.
 int64_t DownsampledSide(int64_t side, int padding);

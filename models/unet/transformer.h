@@ -8,6 +8,7 @@
 
 #include "attention/attention_runtime.h"
 #include "models/layers.h"
+#include "models/unet/raunet.h"
 
 namespace fovea {
 
@@ -17,6 +18,8 @@ struct UNetPass {
   AttentionRuntime& attention;
   Tensor temb;     // (n, temb) activated
   Tensor context;  // (n, t, context)
+  RaunetStage raunet = {};
+  int64_t pooled_height = 0, pooled_width = 0;  // before RAU-Net's pooling, set by the down block
 };
 
 struct TransformerOptions {

@@ -16,6 +16,7 @@ struct UNetModules {
   std::optional<ChannelAffine> center;  // 2x - 1 on the input
   Weight conv_in;
   TimestepEmbedding time_embedding;
+  std::optional<TimestepEmbedding> add_embedding;
   std::vector<UNetDownBlock> down_blocks;
   std::optional<UNetMidBlock> mid_block;
   std::vector<UNetUpBlock> up_blocks;
@@ -80,6 +81,27 @@ TimestepEmbedding LoadTimeEmbedding(const WeightScope& root, const UNetConfig& c
   return embedding;
 }
 
+// add_embedding(text_embeds, sinusoids of time_ids), one row a sample: (n, time_embedding_dim).
+void EmbedAddition(Context& ctx, const UNetModules& modules, const DenoiserInput& input,
+                   const Tensor& out) {
+  ArenaScope scope(ctx.arena);
+  const UNetConfig& config = modules.config;
+  const Tensor& text = input.text_embeds;
+  const int64_t n = out.shape[0], times = static_cast<int64_t>(input.time_ids.size());
+  const int64_t per_sample = times / n * config.addition_time_dim;
+  ENSURE(text.shape.rank == 2 && text.shape[0] == n && times % n == 0 &&
+             text.shape[1] + per_sample == config.addition_dim,
+         text.shape.ToString() + " and " + std::to_string(times) + " time_ids");
+  std::vector<float> values(static_cast<size_t>(times * config.addition_time_dim));
+  SinusoidalEmbedding(input.time_ids, config.addition_time_dim, config.flip_sin_to_cos,
+                      config.freq_shift, values);
+  const Tensor both = ctx.New({n, config.addition_dim});  // (n, text + times)
+  ops::Copy(ctx, text, both.Slice(1, 0, text.shape[1]));
+  ops::Copy(ctx, Tensor::Contiguous(values.data(), {n, per_sample}, DType::kF32),
+            both.Slice(1, text.shape[1], per_sample));
+  modules.add_embedding->Forward(ctx, both, {}, out);
+}
+
 // The activated time embedding, one row a sample: (n, time_embedding_dim).
 void EmbedTime(Context& ctx, const UNetModules& modules, const DenoiserInput& input,
                const Tensor& temb) {
@@ -95,6 +117,11 @@ void EmbedTime(Context& ctx, const UNetModules& modules, const DenoiserInput& in
   const Tensor condition =
       input.timestep_cond.Empty() ? Tensor{} : AsActivations(ctx, input.timestep_cond);
   modules.time_embedding.Forward(ctx, sines, condition, temb);
+  if (modules.add_embedding) {
+    const Tensor addition = ctx.New(temb.shape);
+    EmbedAddition(ctx, modules, input, addition);
+    ops::Add(ctx, temb, addition, temb);
+  }
   if (config.time_embedding_act != Act::kNone) {
     ops::Activate(ctx, temb, config.time_embedding_act, temb);
   }
@@ -130,7 +157,10 @@ std::unique_ptr<UNet2DConditionModel> UNet2DConditionModel::Load(
                     unet.sample_height,
                     unet.sample_width,
                     static_cast<int>(unet.cross_attention_dim),
-                    static_cast<int>(unet.time_cond_proj_dim)};
+                    static_cast<int>(unet.time_cond_proj_dim),
+                    static_cast<int>(unet.addition_dim),
+                    static_cast<int>(unet.addition_time_dim),
+                    FitRaunet(unet)};
 
   const WeightScope root(*weights);
   const int levels = static_cast<int>(unet.levels.size());
@@ -143,6 +173,14 @@ std::unique_ptr<UNet2DConditionModel> UNet2DConditionModel::Load(
   if (unet.center_input_sample) modules.center.emplace(unet.in_channels, 2, -1);
   modules.conv_in = root.Conv2d("conv_in", unet.in_channels, first, unet.conv_in_kernel);
   modules.time_embedding = LoadTimeEmbedding(root, unet);
+  if (unet.addition_dim > 0) {
+    const WeightScope scope = root.Sub("add_embedding");
+    modules.add_embedding.emplace();
+    modules.add_embedding->linear_1 =
+        scope.Linear("linear_1", unet.addition_dim, unet.time_embedding_dim);
+    modules.add_embedding->linear_2 =
+        scope.Linear("linear_2", unet.time_embedding_dim, unet.time_embedding_dim);
+  }
   for (int i = 0; i < levels; ++i) {
     const auto [height, width] = side(i);
     modules.down_blocks.push_back(
@@ -177,14 +215,16 @@ void UNet2DConditionModel::Forward(Context& ctx, AttentionRuntime& attention,
   ENSURE(input.timestep.size() == 1 || static_cast<int64_t>(input.timestep.size()) == n);
   ENSURE(input.context.shape.rank == 3 && input.context.shape[0] == n &&
          input.context.shape[2] == config.cross_attention_dim);
+  ENSURE(!input.raunet.Active() || traits_.raunet.schedule, "RAU-Net: " + traits_.raunet.reason);
   const std::vector<Side> sides = LevelSides(config, in[1], in[2]);
   CheckSides(config, sides);
 
   ArenaScope scope(ctx.arena);
   UNetPass pass{ctx, attention, ctx.New({n, config.time_embedding_dim}),
-                AsActivations(ctx, input.context)};
+                AsActivations(ctx, input.context), input.raunet};
   EmbedTime(ctx, modules, input, pass.temb);
   // The mid and up results take turns here, below the skips, which are a stack of their own.
+  // RAU-Net only makes maps smaller.
   const Tensor buffer = ctx.New({LargestUpResult(config, sides, n)});
 
   std::vector<Tensor> skips{ctx.New({n, in[1], in[2], modules.conv_in.Out()})};  // (n,h,w,c0)
@@ -198,7 +238,9 @@ void UNet2DConditionModel::Forward(Context& ctx, AttentionRuntime& attention,
     }
     SameConv2d(ctx, latent, modules.conv_in, skips.back());
   }
-  for (const UNetDownBlock& block : modules.down_blocks) block.Forward(pass, skips);
+  for (size_t i = 0; i < modules.down_blocks.size(); ++i) {
+    modules.down_blocks[i].Forward(pass, static_cast<int>(i), skips);
+  }
   if (ctx.Cancelled()) return;
   Tensor hidden = skips.back();  // (n,h,w,c)
   if (modules.mid_block) {
@@ -207,9 +249,7 @@ void UNet2DConditionModel::Forward(Context& ctx, AttentionRuntime& attention,
   }
   for (size_t i = 0; i < modules.up_blocks.size(); ++i) {
     if (ctx.Cancelled()) return;
-    const size_t level = modules.up_blocks.size() - 1 - i;
-    const Side up = level == 0 ? sides[0] : UpsampledSide(sides, level - 1);
-    hidden = modules.up_blocks[i].Forward(pass, hidden, skips, up.height, up.width, buffer);
+    hidden = modules.up_blocks[i].Forward(pass, static_cast<int>(i), hidden, skips, buffer);
   }
   if (ctx.Cancelled()) return;
   modules.conv_norm_out.Forward(ctx, hidden, hidden, config.act);

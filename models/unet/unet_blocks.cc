@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "tensor/ops/average_pool.h"
 #include "tensor/ops/elementwise.h"
+#include "tensor/ops/resize_bicubic.h"
 #include "tensor/trace.h"
 
 namespace fovea {
@@ -78,17 +80,34 @@ UNetDownBlock UNetDownBlock::Load(const WeightScope& scope, const UNetConfig& co
   return block;
 }
 
-void UNetDownBlock::Forward(UNetPass& pass, std::vector<Tensor>& skips) const {
+void UNetDownBlock::Forward(UNetPass& pass, int index, std::vector<Tensor>& skips) const {
   TRACE_ZONE("unet.down_block");
   Context& ctx = pass.ctx;
   for (size_t i = 0; i < resnets.size(); ++i) {
     if (ctx.Cancelled()) return;
+    const Transformer2DModel* attention = attentions.empty() ? nullptr : &attentions[i];
     const Tensor x = skips.back();
-    skips.push_back(ctx.New(WithChannels(x, resnets[i].conv2.Out())));
-    ForwardPair(pass, resnets[i], attentions.empty() ? nullptr : &attentions[i], x, skips.back());
+    const Shape whole = WithChannels(x, resnets[i].conv2.Out());
+    if (i > 0 || pass.raunet.pool_down != index) {
+      skips.push_back(ctx.New(whole));
+      ForwardPair(pass, resnets[i], attention, x, skips.back());
+      continue;
+    }
+    pass.pooled_height = whole[1];
+    pass.pooled_width = whole[2];
+    skips.push_back(ctx.New({whole[0], (whole[1] + 1) / 2, (whole[2] + 1) / 2, whole[3]}));
+    ArenaScope scope(ctx.arena);
+    const Tensor hidden = ctx.New(whole);  // (n,h,w,c)
+    ForwardPair(pass, resnets[i], attention, x, hidden);
+    if (!ctx.Cancelled()) ops::AveragePool2x2(ctx, hidden, skips.back());
   }
   if (!downsampler || ctx.Cancelled()) return;
   const Tensor x = skips.back();
+  if (pass.raunet.conv_down == index) {
+    skips.push_back(ctx.New({x.shape[0], (x.shape[1] + 3) / 4, (x.shape[2] + 3) / 4, x.shape[3]}));
+    downsampler->ForwardDilated(ctx, x, skips.back());
+    return;
+  }
   skips.push_back(ctx.New({x.shape[0], DownsampledSide(x.shape[1], downsampler->padding),
                            DownsampledSide(x.shape[2], downsampler->padding), x.shape[3]}));
   downsampler->Forward(ctx, x, skips.back());
@@ -145,8 +164,8 @@ UNetUpBlock UNetUpBlock::Load(const WeightScope& scope, const UNetConfig& config
   return block;
 }
 
-Tensor UNetUpBlock::Forward(UNetPass& pass, const Tensor& x, std::vector<Tensor>& skips,
-                            int64_t height, int64_t width, const Tensor& buffer) const {
+Tensor UNetUpBlock::Forward(UNetPass& pass, int index, const Tensor& x, std::vector<Tensor>& skips,
+                            const Tensor& buffer) const {
   TRACE_ZONE("unet.up_block");
   Context& ctx = pass.ctx;
   Tensor hidden = x;  // (n,h,w,c)
@@ -157,11 +176,21 @@ Tensor UNetUpBlock::Forward(UNetPass& pass, const Tensor& x, std::vector<Tensor>
     ArenaScope scope(ctx.arena);
     const Tensor both = ctx.New(WithChannels(hidden, hidden.shape[3] + skip.shape[3]));
     Concatenate(ctx, hidden, skip, both);
-    hidden = ViewOf(buffer, WithChannels(both, Channels()));
-    ForwardPair(pass, resnets[i], attentions.empty() ? nullptr : &attentions[i], both, hidden);
+    const Transformer2DModel* attention = attentions.empty() ? nullptr : &attentions[i];
+    const Shape shape = WithChannels(both, Channels());
+    if (i != 1 || pass.raunet.pool_up != index) {
+      hidden = ViewOf(buffer, shape);
+      ForwardPair(pass, resnets[i], attention, both, hidden);
+      continue;
+    }
+    const Tensor pooled = ctx.New(shape);  // (n,h,w,c)
+    ForwardPair(pass, resnets[i], attention, both, pooled);
+    hidden = ViewOf(buffer, {shape[0], pass.pooled_height, pass.pooled_width, shape[3]});
+    if (!ctx.Cancelled()) ops::ResizeBicubic(ctx, pooled, hidden);
   }
   if (!upsampler || ctx.Cancelled()) return hidden;
-  const Tensor out = ViewOf(buffer, {hidden.shape[0], height, width, Channels()});
+  const Shape& above = skips.back().shape;
+  const Tensor out = ViewOf(buffer, {above[0], above[1], above[2], Channels()});
   upsampler->Forward(ctx, hidden, out);
   return out;
 }

@@ -22,8 +22,8 @@ struct UNetDownBlock {
   static UNetDownBlock Load(const WeightScope& scope, const UNetConfig& config, int level,
                             int height, int width, std::vector<AttentionSite>& sites);
   // skips.back() (n,h,w,in) is the input; appends every resnet's and the downsampler's output, new
-  // in the arena.
-  void Forward(UNetPass& pass, std::vector<Tensor>& skips) const;
+  // in the arena. `index` counts down blocks, for RAU-Net.
+  void Forward(UNetPass& pass, int index, std::vector<Tensor>& skips) const;
 };
 
 struct UNetMidBlock {
@@ -46,9 +46,10 @@ struct UNetUpBlock {
                           int width, std::vector<AttentionSite>& sites);
   int64_t Channels() const { return resnets.front().conv2.Out(); }
   // Consumes the last skips, one a resnet. The result lies at the beginning of `buffer`, where x
-  // may lie too; with an upsampler its sides become `height` x `width`. Returns the view.
-  Tensor Forward(UNetPass& pass, const Tensor& x, std::vector<Tensor>& skips, int64_t height,
-                 int64_t width, const Tensor& buffer) const;
+  // may lie too; an upsampler gives it the sides of the skip that is then last. Returns the view.
+  // `index` counts up blocks, for RAU-Net.
+  Tensor Forward(UNetPass& pass, int index, const Tensor& x, std::vector<Tensor>& skips,
+                 const Tensor& buffer) const;
 };
 
 }  // namespace fovea

@@ -215,10 +215,30 @@ void ReadTime(const Config& config, UNetConfig& unet) {
   }
 }
 
+// SDXL's pooled text and picture sizes.
+void ReadAddition(const Config& config, UNetConfig& unet) {
+  const std::string type = config.String("addition_embed_type", "");
+  const char* in = "projection_class_embeddings_input_dim";
+  const char* time = "addition_time_embed_dim";
+  if (type.empty()) {
+    config.Ignore({in, time});  // read by diffusers only for embeddings that are refused
+    return;
+  }
+  if (type != "text_time") {
+    ThrowUnsupportedField(config, "addition_embed_type",
+                          "\"" + type + "\" is not one that we have: text_time");
+  }
+  unet.addition_dim = config.Int(in, 1, 1 << 20);
+  unet.addition_time_dim = config.Int(time, 1, kMaxChannels);
+  if (unet.freq_shift == static_cast<double>(unet.addition_time_dim / 2)) {
+    ThrowBadField(config, "freq_shift", "must differ from half of addition_time_embed_dim");
+  }
+}
+
 // What other block types and conditionings would need.
 void RefuseTheRest(const Config& config) {
-  for (const char* field : {"class_embed_type", "num_class_embeds", "addition_embed_type",
-                            "encoder_hid_dim", "encoder_hid_dim_type"}) {
+  for (const char* field :
+       {"class_embed_type", "num_class_embeds", "encoder_hid_dim", "encoder_hid_dim_type"}) {
     config.OnlyNull(field);
   }
   config.Only("dual_cross_attention", false);
@@ -231,8 +251,7 @@ void RefuseTheRest(const Config& config) {
   config.Bool("use_linear_projection", false);
   // Read by diffusers only for block types and embeddings that are refused above.
   config.Ignore({"resnet_skip_time_act", "resnet_out_scale_factor", "cross_attention_norm",
-                 "mid_block_only_cross_attention", "projection_class_embeddings_input_dim",
-                 "addition_time_embed_dim", "addition_embed_type_num_heads"});
+                 "mid_block_only_cross_attention", "addition_embed_type_num_heads"});
 }
 
 }  // namespace
@@ -257,6 +276,7 @@ UNetConfig ReadUNetConfig(const Config& config) {
   unet.norm_eps = config.Number("norm_eps", 1e-5);
   if (unet.norm_eps < 0) ThrowBadField(config, "norm_eps", "must not be negative");
   ReadTime(config, unet);
+  ReadAddition(config, unet);
   unet.conv_in_kernel = OddKernel(config, "conv_in_kernel");
   unet.conv_out_kernel = OddKernel(config, "conv_out_kernel");
   RefuseTheRest(config);

@@ -39,6 +39,9 @@ struct UNetConfig {
   int64_t time_embedding_dim = 1280;
   Act time_embedding_act = Act::kNone, timestep_post_act = Act::kNone;
   int64_t time_cond_proj_dim = 0;  // 0: none
+  // Of addition_embed_type "text_time": inputs of add_embedding, and sinusoids of one number among
+  // them; 0: none.
+  int64_t addition_dim = 0, addition_time_dim = 0;
   int conv_in_kernel = 3, conv_out_kernel = 3;
 };
 

@@ -11,9 +11,8 @@ std::vector<CubicTap> CubicTaps(int64_t from, int64_t to) {
   const auto far = [](double x) { return ((kA * x - 5 * kA) * x + 8 * kA) * x - 4 * kA; };
   std::vector<CubicTap> taps(static_cast<size_t>(to));
   for (int64_t i = 0; i < to; ++i) {
-    const double at = (static_cast<double>(i) + 0.5) * static_cast<double>(from) /
-                          static_cast<double>(to) -
-                      0.5;
+    const double at =
+        (static_cast<double>(i) + 0.5) * static_cast<double>(from) / static_cast<double>(to) - 0.5;
     const double floor = std::floor(at), t = at - floor;
     CubicTap& tap = taps[static_cast<size_t>(i)];
     for (int k = 0; k < 4; ++k) {

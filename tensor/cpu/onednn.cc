@@ -224,8 +224,9 @@ std::shared_ptr<Primitive> Library::Conv2d(const ConvSpec& spec, const Layout* w
     const memory::dims before{p.pad_top, p.pad_left};
     const memory::dims after{p.pad_bottom, p.pad_right};
     using Conv = dnnl::convolution_forward;
-    const auto op = spec.post.bias ? Conv::desc(kKind, kDirect, x, w, b, out, stride, skipped, before, after)
-                                   : Conv::desc(kKind, kDirect, x, w, out, stride, skipped, before, after);
+    const auto op = spec.post.bias
+                        ? Conv::desc(kKind, kDirect, x, w, b, out, stride, skipped, before, after)
+                        : Conv::desc(kKind, kDirect, x, w, out, stride, skipped, before, after);
     const Conv::primitive_desc pd(op, Attributes(spec.post), engine_);
     return std::make_shared<Primitive>(Conv(pd), engine_, x, pd.weights_desc(), b, out,
                                        pd.scratchpad_desc(), pd.impl_info_str());

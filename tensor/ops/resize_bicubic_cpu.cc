@@ -32,14 +32,16 @@ void MixFour(const std::array<const From*, 4>& from, const std::array<float, 4>&
   };
   int64_t k = 0;
   for (; k + lanes <= c; k += lanes) {
-    StoreF32(d, mix(LoadF32(d, from[0] + k), LoadF32(d, from[1] + k), LoadF32(d, from[2] + k),
-                    LoadF32(d, from[3] + k)),
+    StoreF32(d,
+             mix(LoadF32(d, from[0] + k), LoadF32(d, from[1] + k), LoadF32(d, from[2] + k),
+                 LoadF32(d, from[3] + k)),
              to + k);
   }
   if (k < c) {
     const size_t rest = static_cast<size_t>(c - k);
-    StorePart(d, mix(LoadPart(d, from[0] + k, rest), LoadPart(d, from[1] + k, rest),
-                     LoadPart(d, from[2] + k, rest), LoadPart(d, from[3] + k, rest)),
+    StorePart(d,
+              mix(LoadPart(d, from[0] + k, rest), LoadPart(d, from[1] + k, rest),
+                  LoadPart(d, from[2] + k, rest), LoadPart(d, from[3] + k, rest)),
               to + k, rest);
   }
 }
@@ -58,8 +60,8 @@ void ResizeBicubic(const Tensor& x, const Tensor& out) {
         for (int64_t column = 0; column < width; ++column) {
           std::array<const T*, 4> from;
           for (size_t k = 0; k < 4; ++k) {
-            from[k] = x.Data<T>() + n * x.stride[0] + row.index[k] * x.stride[1] +
-                      column * x.stride[2];
+            from[k] =
+                x.Data<T>() + n * x.stride[0] + row.index[k] * x.stride[1] + column * x.stride[2];
           }
           MixFour(from, row.weight, c, line.data() + column * c);
         }

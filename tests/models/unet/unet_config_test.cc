@@ -43,6 +43,17 @@ TEST_CASE("a U-Net config without fields is diffusers' default") {
   CHECK(unet.levels[2].up_transformers == std::vector<int>{1, 1, 1});
 }
 
+TEST_CASE("pooled text and picture sizes join the time embedding of SDXL") {
+  const json xl = {{"addition_embed_type", "text_time"},
+                   {"addition_time_embed_dim", 256},
+                   {"projection_class_embeddings_input_dim", 2816}};
+  CHECK(Read(xl).addition_dim == 2816);
+  CHECK(Read(xl).addition_time_dim == 256);
+  CHECK(Read(json::object()).addition_dim == 0);
+  CHECK(Refusal({{"addition_embed_type", "text_time"}}).second.find(
+            "projection_class_embeddings_input_dim") != std::string::npos);
+}
+
 TEST_CASE("per-block lists of a U-Net are mirrored in its up blocks") {
   const UNetConfig unet = Read({{"block_out_channels", {8, 16}},
                                 {"down_block_types", {"DownBlock2D", "CrossAttnDownBlock2D"}},
@@ -84,7 +95,7 @@ TEST_CASE("U-Net fields that we lack are refused by name") {
   const std::vector<std::pair<std::string, json>> fields = {
       {"class_embed_type", "timestep"},
       {"num_class_embeds", 10},
-      {"addition_embed_type", "text_time"},
+      {"addition_embed_type", "text"},
       {"encoder_hid_dim", 64},
       {"encoder_hid_dim_type", "text_proj"},
       {"num_attention_heads", 8},
