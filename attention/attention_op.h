@@ -49,6 +49,8 @@ struct RunPoint {
 struct AttentionIo {
   Tensor q, k, v, out, lse{};
   Tensor extra_k{}, extra_v{};     // (b,n,heads,d) more keys, made by the operator; or empty
+  // (b,t,c) what the block was given, before its norm: token merging compares it; or empty.
+  Tensor hidden{};
   std::span<const HeadMix> mix{};  // batch * heads, self-attention only; empty: plain
   const std::map<std::string, Tensor>* weights =
       nullptr;  // an operator's own tensors, f32, by name
@@ -75,6 +77,9 @@ class AttentionOp {
   virtual std::span<const OpArg> Args() const { return {}; }
   // Whether it is a softmax over a set of keys in a supported case, and so can give io.lse.
   virtual bool HasLse(const AttentionSpec&, const OpParams&) const { return true; }
+  // Whether RunPoint::seed changes what it does: pictures of a batch are then attended one by one,
+  // each with its own seed.
+  virtual bool UsesSeed(const OpParams&) const { return false; }
   // Throws kUsage for arguments that do not parse; what is well-formed but cannot run is refused.
   virtual Support Supports(const AttentionSpec& spec, const OpParams& params) const = 0;
   virtual std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec,

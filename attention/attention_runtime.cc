@@ -77,8 +77,9 @@ struct AttentionRuntime::Choice {
 };
 
 AttentionRuntime::AttentionRuntime(AttentionPlan plan, std::span<const AttentionSite> sites,
-                                   int steps, uint64_t seed)
-    : plan_(std::move(plan)), sites_(sites), steps_(steps), seed_(seed) {
+                                   int steps, std::vector<uint64_t> seeds)
+    : plan_(std::move(plan)), sites_(sites), steps_(steps), seeds_(std::move(seeds)) {
+  ENSURE(!seeds_.empty());
   CheckRules();
 }
 
@@ -190,9 +191,36 @@ void AttentionRuntime::Attend(Context& ctx, const AttentionSite& site, const Att
 
 void AttentionRuntime::Run(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
                            const AttentionIo& io, const Choice& choice) {
+  const size_t pictures = seeds_.size();
   AttentionIo part = io;
-  part.at = {step_, steps_, seed_, site.index, draw_};
+  part.at = {step_, steps_, seeds_[0], site.index, draw_};
   if (DrawsUpstream(choice.op)) ++draw_;
+  if (pictures == 1 || !FindAttentionOp(choice.op.name).UsesSeed(choice.op.params)) {
+    return RunHeads(ctx, site, spec, part, choice);
+  }
+  ENSURE(static_cast<size_t>(spec.batch) % pictures == 0, site.path);
+  AttentionSpec one = spec;
+  one.batch = 1;
+  for (int b = 0; b < spec.batch; ++b) {
+    part.q = io.q.Slice(0, b, 1);
+    part.k = io.k.Slice(0, b, 1);
+    part.v = io.v.Slice(0, b, 1);
+    part.out = io.out.Slice(0, b, 1);
+    if (!io.lse.Empty()) part.lse = io.lse.Slice(0, b, 1);
+    if (!io.hidden.Empty()) part.hidden = io.hidden.Slice(0, b, 1);
+    if (!io.mix.empty()) {
+      part.mix =
+          io.mix.subspan(static_cast<size_t>(b * spec.heads), static_cast<size_t>(spec.heads));
+    }
+    part.at.seed = seeds_[static_cast<size_t>(b) % pictures];
+    RunHeads(ctx, site, one, part, choice);
+  }
+}
+
+void AttentionRuntime::RunHeads(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
+                                const AttentionIo& io, const Choice& choice) {
+  AttentionIo part = io;
+  std::vector<HeadMix> mix;
   for (int first = 0; first < spec.heads;) {
     if (!choice.heads[static_cast<size_t>(first)]) {
       ++first;
@@ -211,6 +239,15 @@ void AttentionRuntime::Run(Context& ctx, const AttentionSite& site, const Attent
     part.v = io.v.Slice(2, first, some.heads);
     part.out = io.out.Slice(2, first, some.heads);
     if (!io.lse.Empty()) part.lse = io.lse.Slice(1, first, some.heads);
+    if (!io.mix.empty() && some.heads != spec.heads) {
+      mix.clear();
+      for (int b = 0; b < spec.batch; ++b) {
+        const auto own = io.mix.subspan(static_cast<size_t>(b * spec.heads + first),
+                                        static_cast<size_t>(some.heads));
+        mix.insert(mix.end(), own.begin(), own.end());
+      }
+      part.mix = mix;
+    }
     prepared->Run(ctx, part);
     Remember(site, choice, *prepared);
     first = end;
@@ -219,15 +256,18 @@ void AttentionRuntime::Run(Context& ctx, const AttentionSite& site, const Attent
 
 void AttentionRuntime::Remember(const AttentionSite& site, const Choice& choice,
                                 const PreparedAttention& prepared) {
-  if (plan_.Empty()) return;
+  if (plan_.Empty() || (site.kind == SiteKind::kCross && choice.op.name == "dense")) return;
   const std::string op = choice.op.Text(), heads = HeadsText(choice.heads);
   for (AttentionUse& use : uses_) {
     if (use.path != site.path || use.op != op || use.heads != heads) continue;
-    use.first_step = std::min(use.first_step, step_);
-    use.last_step = std::max(use.last_step, step_);
+    auto& [first, last] = use.steps.back();
+    if (step_ == last + 1)
+      last = step_;
+    else if (step_ < first || step_ > last)
+      use.steps.emplace_back(step_, step_);
     return;
   }
-  AttentionUse use{site.path, op, heads, step_, step_, 1, 1, choice.refusal};
+  AttentionUse use{site.path, op, heads, {{step_, step_}}, 1, 1, choice.refusal};
   if (const TileMap* map = prepared.Map(); map != nullptr) {
     use.density = map->Density();
     use.visited = map->VisitedShare();

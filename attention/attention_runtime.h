@@ -21,7 +21,7 @@ struct AttentionUse {
   std::string path;   // of the site
   std::string op;     // "clear(r=16)"
   std::string heads;  // "0-3,5"; empty: all
-  int first_step = 0, last_step = 0;
+  std::vector<std::pair<int, int>> steps;  // inclusive ranges
   double density = 1;   // share of query-key pairs that are seen
   double visited = 1;   // share that is computed
   std::string refusal;  // why a rule without a selector left this site dense; usually empty
@@ -29,11 +29,12 @@ struct AttentionUse {
 
 class AttentionRuntime {
  public:
-  AttentionRuntime() : AttentionRuntime(AttentionPlan(), {}, 1, 0) {}
-  // `sites` are the model's; they must outlive the runtime. Throws kUsage for an unknown operator
-  // or argument, kUnsupported for a rule that matches no site, head or step of the run.
+  AttentionRuntime() : AttentionRuntime(AttentionPlan(), {}, 1, {0}) {}
+  // `sites` are the model's; they must outlive the runtime. `seeds`: one of each picture of the
+  // batch, or one for all; a guided batch holds the pictures twice. Throws kUsage for an unknown
+  // operator or argument, kUnsupported for a rule that matches no site, head or step of the run.
   AttentionRuntime(AttentionPlan plan, std::span<const AttentionSite> sites, int steps,
-                   uint64_t seed);
+                   std::vector<uint64_t> seeds);
   ~AttentionRuntime();
   AttentionRuntime(const AttentionRuntime&) = delete;
   AttentionRuntime& operator=(const AttentionRuntime&) = delete;
@@ -43,8 +44,9 @@ class AttentionRuntime {
   void Attend(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
               const AttentionIo& io);
   const AttentionPlan& Plan() const { return plan_; }
-  // What ran where so far, in order of execution.
-  std::vector<AttentionUse> Report() const { return uses_; }
+  // What ran where so far, in order of execution; cross-attention only where it was swapped.
+  // Empty without a plan.
+  const std::vector<AttentionUse>& Report() const { return uses_; }
 
  private:
   struct Choice;
@@ -52,6 +54,8 @@ class AttentionRuntime {
   std::vector<Choice> Resolve(const AttentionSite& site, const AttentionSpec& spec) const;
   void Run(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
            const AttentionIo& io, const Choice& choice);
+  void RunHeads(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
+                const AttentionIo& io, const Choice& choice);
   void CheckRules() const;
   int64_t DrawsBefore(int step) const;
   void Remember(const AttentionSite& site, const Choice& choice, const PreparedAttention& prepared);
@@ -59,7 +63,7 @@ class AttentionRuntime {
   AttentionPlan plan_;
   std::span<const AttentionSite> sites_;
   int step_ = 0, steps_ = 1;
-  uint64_t seed_ = 0;
+  std::vector<uint64_t> seeds_;
   int64_t draw_ = 0;  // of the next call that draws
   std::map<std::string, std::unique_ptr<PreparedAttention>> prepared_;  // by operator and geometry
   std::vector<AttentionUse> uses_;

@@ -40,12 +40,12 @@ Tensor HostView(std::span<float> values, const Shape& shape) {
 }  // namespace
 
 void DenoiseLoop::RunOnce(Context& ctx, AttentionRuntime& attention,
-                          const Conditioning& conditioning) {
+                          const Conditioning& conditioning, int step) {
   ArenaScope scope(ctx.arena);
   const ModelCall call(ctx, shape, Halves(guidance));
-  attention.BeginStep(0, static_cast<int>(scheduler.Timesteps().size()));
+  attention.BeginStep(step, static_cast<int>(scheduler.Timesteps().size()));
   call.Forward(ctx, attention, denoiser, conditioning,
-               static_cast<float>(scheduler.Timesteps()[0]));
+               static_cast<float>(scheduler.Timesteps()[static_cast<size_t>(step)]));
 }
 
 bool DenoiseLoop::Run(Context& ctx, AttentionRuntime& attention, const Conditioning& conditioning,

@@ -40,8 +40,9 @@ struct DenoiseLoop {
   // Claims no memory of the backend but from the arena. False: cancelled, latents undefined.
   bool Run(Context& ctx, AttentionRuntime& attention, const Conditioning& conditioning,
            std::span<float> latents);
-  // One call of the model: what every step takes of the arena and of time. For dry runs.
-  void RunOnce(Context& ctx, AttentionRuntime& attention, const Conditioning& conditioning);
+  // One call of the model: what this step takes of the arena and of time. For dry runs.
+  void RunOnce(Context& ctx, AttentionRuntime& attention, const Conditioning& conditioning,
+               int step);
 };
 
 }  // namespace fovea

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "attention/attention_site.h"
+#include "attention/attention_runtime.h"
 #include "models/model_folder.h"
 #include "tensor/host_tensor.h"
 #include "tensor/planning_backend.h"
@@ -18,7 +18,9 @@ namespace fovea {
 struct ForwardOptions {
   DType dtype = DType::kF32;
   bool hidden_states = false;
-  int step = 0, steps = 1;
+  AttentionPlan attention;
+  int step = 0, steps = 1;  // where in a run the pass stands, for what changes with it
+  uint64_t seed = 0;        // for operators that draw
   std::stop_token stop;
 };
 
@@ -27,6 +29,7 @@ struct ForwardResult {
   double seconds = 0;         // of the pass, packing of weights excluded when it ran before
   Cost cost;
   size_t arena_bytes = 0;
+  std::vector<AttentionUse> attention;  // what ran where; empty without a plan
 };
 
 class Component {

@@ -43,8 +43,8 @@ std::string ParametersText(const GenerateSettings& s, const Provenance& provenan
   std::string text = s.prompt + "\n";
   text += "Negative prompt: " + s.negative + "\n";  // ComfyUI's importer needs it, even empty
   text += "Steps: " + std::to_string(s.steps);
-  text += ", Sampler: " +
-          std::string(A1111Sampler(s.sampler.empty() ? provenance.sampler : s.sampler));
+  text +=
+      ", Sampler: " + std::string(A1111Sampler(s.sampler.empty() ? provenance.sampler : s.sampler));
   if (!provenance.schedule.empty()) text += ", Schedule type: " + provenance.schedule;
   text += ", CFG scale: " + Number(s.cfg);
   text += ", Seed: " + std::to_string(s.seed.value_or(0));
@@ -53,6 +53,7 @@ std::string ParametersText(const GenerateSettings& s, const Provenance& provenan
   if (s.eta != 0) text += ", Eta DDIM: " + Number(s.eta);
   // A1111 counts from 1: its 1 is the last layer.
   if (s.clip_skip > 0) text += ", Clip skip: " + std::to_string(s.clip_skip + 1);
+  if (!s.attention.empty()) text += ", Attention: " + Quoted(s.attention);
   text += ", RNG: " + std::string(s.rng == "torch" ? "CPU" : "NV");
   text += ", Version: fovea " + provenance.version;
   return text;
@@ -145,6 +146,7 @@ PngText PictureText(const GenerateSettings& settings, const Provenance& provenan
   json["device"] = {{"kind", provenance.device},
                     {"instruction_set", provenance.instruction_set},
                     {"threads", provenance.threads}};
+  if (!provenance.attention.empty()) json["attention"] = ToJson(provenance.attention);
   json["init_latents"] = provenance.init_latents;
   // A path may hold bytes that are no UTF-8; prompts were checked when they were read.
   return {{"parameters", ParametersText(own, provenance)},
@@ -173,6 +175,9 @@ PictureSettings ReadPictureSettings(const PngText& text, const std::string& wher
   top("version", result.provenance.version);
   top("sampler", result.provenance.sampler);
   top("init_latents", result.provenance.init_latents);
+  if (const auto ran = json.find("attention"); ran != json.end()) {
+    result.provenance.attention = GroupsFromJson(*ran, where);
+  }
   const FieldReader device(Member(json, "device", where), where);
   device("kind", result.provenance.device);
   device("instruction_set", result.provenance.instruction_set);

@@ -8,6 +8,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "pipelines/attention_report.h"
 #include "pipelines/png_file.h"
 #include "pipelines/settings.h"
 
@@ -19,8 +20,9 @@ struct Provenance {
   std::string device = "cpu";
   std::string instruction_set;  // "avx512_bf16"; as the CPU backend names it
   int threads = 1;
-  std::string sampler;           // that ran, by its name
-  std::string schedule;          // as Scheduler::ScheduleType
+  std::string sampler;                    // that ran, by its name
+  std::string schedule;                   // as Scheduler::ScheduleType
+  std::vector<AttentionGroup> attention;  // what ran where; empty without a plan
   bool init_latents = false;  // the noise came from a file, which the settings do not hold
 };
 

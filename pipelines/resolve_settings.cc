@@ -3,6 +3,7 @@
 #include <cmath>
 #include <random>
 
+#include "attention/plan.h"
 #include "pipelines/noise.h"
 #include "tensor/error.h"
 
@@ -69,6 +70,7 @@ GenerateSettings ResolveSettings(const GenerateSettings& asked, const SettingLim
         " is not between 0 and the text encoder's " + std::to_string(limits.text_layers) +
         " layers");
   }
+  settings.attention = AttentionPlan::Parse(asked.attention).Text();
   CheckOneOf("rng", asked.rng, {"torch", "philox"});
   CheckOneOf("vae-tiling", asked.vae_tiling, {"auto", "on", "off"});
   if (asked.dtype == "f16") {

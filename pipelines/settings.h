@@ -18,6 +18,7 @@ struct GenerateSettings {
   double cfg_rescale = -1;  // < 0: the model's default
   std::string sampler;      // empty: the model's scheduler_config.json
   double eta = 0;
+  std::string attention;  // text of an AttentionPlan; empty: dense
   int clip_skip = 0;           // as diffusers': 0 is the last layer
   std::string rng = "philox";  // or "torch"
   std::string vae_tiling = "auto";
@@ -38,6 +39,7 @@ struct GenerateSettings {
     v("cfg-rescale", cfg_rescale, "rescale of guidance (Lin et al. 2023), 0 to 1");
     v("sampler", sampler, "sampler; a named one takes the model's scheduler_config.json over");
     v("eta", eta, "DDIM's eta");
+    v("attention", attention, "attention plan: [LAYERS:]OPERATOR;..., @FILE or preset:NAME");
     v("clip-skip", clip_skip, "text encoder layers to skip, as in diffusers");
     v("rng", rng, "noise: PyTorch's CPU or its CUDA generator");
     v("vae-tiling", vae_tiling, "decode in tiles, in bounded memory");

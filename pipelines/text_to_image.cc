@@ -7,6 +7,7 @@
 #include "models/clip/clip_tokenizer.h"
 #include "models/unet/unet.h"
 #include "models/vae/autoencoder_kl.h"
+#include "pipelines/attention_report.h"
 #include "pipelines/conditioning.h"
 #include "pipelines/model_defaults.h"
 #include "pipelines/noise.h"
@@ -55,16 +56,17 @@ class StableDiffusion final : public TextToImage {
   Guidance GuidanceOf(const GenerateSettings& settings) const;
   Shape LatentShape(const GenerateSettings& settings) const;
   Prompts Tokenize(const GenerateSettings& settings, const GenerateHooks& hooks) const;
+  // Of the denoiser, whose sites alone an attention plan is about.
+  AttentionRuntime AttentionOf(const GenerateSettings& settings, const Scheduler& scheduler) const;
+  Prediction Plan(const GenerateSettings& settings);  // resolved ones
   DenoiseLoop LoopOf(const GenerateSettings& settings, Scheduler& scheduler) const;
   HostTensor FirstLatents(const GenerateSettings& settings, const Scheduler& scheduler,
                           const HostTensor* init_latents, Draws& draws) const;
 
   // The stages, on the real backend and in dry runs alike.
-  Conditioning Condition(Context& ctx, AttentionRuntime& attention,
-                         const GenerateSettings& settings, const Prompts& prompts,
+  Conditioning Condition(Context& ctx, const GenerateSettings& settings, const Prompts& prompts,
                          const GenerateHooks& hooks) const;
-  Tensor Decode(Context& ctx, AttentionRuntime& attention, const GenerateSettings& settings,
-                const Tensor& latents) const;
+  Tensor Decode(Context& ctx, const GenerateSettings& settings, const Tensor& latents) const;
 
   Backend& backend_;
   SettingLimits limits_;
@@ -179,7 +181,7 @@ Shape StableDiffusion::LatentShape(const GenerateSettings& settings) const {
 
 GenerateSettings StableDiffusion::Resolve(const GenerateSettings& settings) const {
   GenerateSettings resolved = ResolveSettings(settings, limits_);
-  MakeSampler(resolved, {});
+  AttentionOf(resolved, *MakeSampler(resolved, {}));
   return resolved;
 }
 
@@ -191,14 +193,24 @@ StableDiffusion::Prompts StableDiffusion::Tokenize(const GenerateSettings& setti
                          GuidanceOf(settings).Active() ? hooks.warn : nullptr)};
 }
 
+AttentionRuntime StableDiffusion::AttentionOf(const GenerateSettings& settings,
+                                              const Scheduler& scheduler) const {
+  std::vector<uint64_t> seeds;
+  for (int i = 0; i < settings.batch; ++i) {
+    seeds.push_back(*settings.seed + static_cast<uint64_t>(i));
+  }
+  return {AttentionPlan::Parse(settings.attention), unet_->AttentionSites(),
+          static_cast<int>(scheduler.Timesteps().size()), std::move(seeds)};
+}
+
 DenoiseLoop StableDiffusion::LoopOf(const GenerateSettings& settings, Scheduler& scheduler) const {
   return {*unet_, scheduler, GuidanceOf(settings), LatentShape(settings), {}, {}};
 }
 
-Conditioning StableDiffusion::Condition(Context& ctx, AttentionRuntime& attention,
-                                        const GenerateSettings& settings, const Prompts& prompts,
-                                        const GenerateHooks& hooks) const {
+Conditioning StableDiffusion::Condition(Context& ctx, const GenerateSettings& settings,
+                                        const Prompts& prompts, const GenerateHooks& hooks) const {
   TRACE_ZONE("text");
+  AttentionRuntime attention;
   const Guidance guidance = GuidanceOf(settings);
   const int64_t n = settings.batch, halves = guidance.Active() ? 2 : 1;
   const int64_t t = prompts.positive.shape()[1], hidden = text_->Traits().hidden;
@@ -232,9 +244,10 @@ Conditioning StableDiffusion::Condition(Context& ctx, AttentionRuntime& attentio
 }
 
 // latents (1,c,h,w) f32 on the host -> (H,W,3) f32 in the arena.
-Tensor StableDiffusion::Decode(Context& ctx, AttentionRuntime& attention,
-                               const GenerateSettings& settings, const Tensor& latents) const {
+Tensor StableDiffusion::Decode(Context& ctx, const GenerateSettings& settings,
+                               const Tensor& latents) const {
   TRACE_ZONE("decode");
+  AttentionRuntime attention;
   const int64_t h = latents.shape[2], w = latents.shape[3];
   const Tensor z = ctx.arena.New({1, h, w, latents.shape[1]}, DType::kF32);
   ops::Copy(ctx, latents.Permute({0, 2, 3, 1}), z);
@@ -252,11 +265,20 @@ Tensor StableDiffusion::Decode(Context& ctx, AttentionRuntime& attention,
 }
 
 Prediction StableDiffusion::DryRun(const GenerateSettings& asked) {
-  const GenerateSettings settings = Resolve(asked);
+  GenerateSettings settings = Resolve(asked);
+  Prediction prediction = Plan(settings);
+  prediction.dense_flops = prediction.flops;
+  if (!settings.attention.empty()) {
+    settings.attention.clear();
+    prediction.dense_flops = Plan(settings).flops;
+  }
+  return prediction;
+}
+
+Prediction StableDiffusion::Plan(const GenerateSettings& settings) {
   const std::unique_ptr<PlanningBackend> planner = MakePlanningBackend(backend_);
   Arena arena(*planner, kPlanningArenaBytes);
   Context ctx{*planner, arena, {}, *ParseDType(settings.dtype)};
-  AttentionRuntime attention;
   Prediction prediction;
   auto stage = [&, before = 0.0](double times) mutable {
     const double now = planner->TotalCost().flops;
@@ -265,12 +287,17 @@ Prediction StableDiffusion::DryRun(const GenerateSettings& asked) {
   };
   {
     ArenaScope scope(arena);
-    const Conditioning conditioning =
-        Condition(ctx, attention, settings, Tokenize(settings, {}), {});
+    const Conditioning conditioning = Condition(ctx, settings, Tokenize(settings, {}), {});
     stage(1);
     const auto scheduler = MakeSampler(settings, {});
-    LoopOf(settings, *scheduler).RunOnce(ctx, attention, conditioning);
-    stage(static_cast<double>(scheduler->Timesteps().size()));
+    AttentionRuntime attention = AttentionOf(settings, *scheduler);
+    const auto steps = static_cast<int>(scheduler->Timesteps().size());
+    const std::vector<int> changes = attention.Plan().StepsOfChange(steps);
+    for (size_t i = 0; i < changes.size(); ++i) {
+      LoopOf(settings, *scheduler).RunOnce(ctx, attention, conditioning, changes[i]);
+      stage((i + 1 < changes.size() ? changes[i + 1] : steps) - changes[i]);
+    }
+    prediction.attention = UntilNextChange(attention.Report(), changes, steps);
   }
   {
     ArenaScope scope(arena);
@@ -278,7 +305,7 @@ Prediction StableDiffusion::DryRun(const GenerateSettings& asked) {
     one[0] = 1;
     // Stands in for host memory, which a dry run must not claim for a picture of any size.
     Arena host(*planner, static_cast<size_t>(one.NumElements()) * sizeof(float) + 64);
-    Decode(ctx, attention, settings, host.New(one, DType::kF32));
+    Decode(ctx, settings, host.New(one, DType::kF32));
     stage(settings.batch);
   }
   prediction.arena_bytes = arena.PeakBytes();
@@ -329,7 +356,7 @@ Generated StableDiffusion::Run(const GenerateSettings& asked, const HostTensor* 
   result.latents = FirstLatents(settings, *scheduler, init_latents, draws);
   const Prompts prompts = Tokenize(settings, hooks);
 
-  const size_t needed = DryRun(settings).arena_bytes;
+  const size_t needed = Plan(settings).arena_bytes;
   if (arena_ == nullptr || arena_bytes_ != needed) {
     arena_.reset();
     arena_ = std::make_unique<Arena>(backend_, needed);
@@ -337,7 +364,7 @@ Generated StableDiffusion::Run(const GenerateSettings& asked, const HostTensor* 
   }
   ArenaScope run(*arena_);
   Context ctx{backend_, *arena_, hooks.stop, *ParseDType(settings.dtype)};
-  AttentionRuntime attention;
+  AttentionRuntime attention = AttentionOf(settings, *scheduler);
   const auto cancelled = [&result] {
     result.cancelled = true;
     result.images.clear();
@@ -347,7 +374,7 @@ Generated StableDiffusion::Run(const GenerateSettings& asked, const HostTensor* 
   auto begin = std::chrono::steady_clock::now();
   {
     ArenaScope scope(*arena_);
-    const Conditioning conditioning = Condition(ctx, attention, settings, prompts, hooks);
+    const Conditioning conditioning = Condition(ctx, settings, prompts, hooks);
     if (ctx.Cancelled()) return cancelled();
     result.timings.text = Since(begin);
 
@@ -372,13 +399,14 @@ Generated StableDiffusion::Run(const GenerateSettings& asked, const HostTensor* 
   }
   for (int64_t i = 0; i < settings.batch; ++i) {
     ArenaScope scope(*arena_);
-    const Tensor picture = Decode(ctx, attention, settings, scaled.View().Slice(0, i, 1));
+    const Tensor picture = Decode(ctx, settings, scaled.View().Slice(0, i, 1));
     if (ctx.Cancelled()) return cancelled();
     HostTensor host(picture.shape, DType::kF32);
     ops::Copy(ctx, picture, host.View());
     result.images.push_back(ToImage(host.View()));
   }
   result.timings.decode = Since(begin);
+  result.attention = attention.Report();
   result.arena_bytes = arena_->PeakBytes();
   result.packed_bytes = backend_.PackedBytes();
   return result;

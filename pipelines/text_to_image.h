@@ -27,7 +27,9 @@ struct Prediction {  // of a dry run
   size_t arena_bytes = 0, packed_bytes = 0;
   size_t weight_bytes = 0;  // converted copies, and weights that are read in the mapped file
   double flops = 0;
-  size_t PeakBytes() const;  // of the process
+  double dense_flops = 0;               // without the attention plan
+  std::vector<AttentionUse> attention;  // what would run where; empty without a plan
+  size_t PeakBytes() const;             // of the process
 };
 
 struct Timings {
@@ -39,8 +41,9 @@ struct Generated {
   GenerateSettings settings;  // resolved: no defaults left
   std::vector<Image> images;
   std::string sampler, schedule;  // the name of the sampler that ran
-  HostTensor latents;   // (n,c,h,w) f32, final, before the VAE and its scaling factor
+  HostTensor latents;             // (n,c,h,w) f32, final, before the VAE and its scaling factor
   Timings timings;
+  std::vector<AttentionUse> attention;       // what ran where; empty without a plan
   size_t arena_bytes = 0, packed_bytes = 0;  // as they came out; the prediction says the same
 };
 

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/built_in_models.h"
 #include "app/cli_commands/commands.h"
 #include "app/common_flags.h"
 #include "app/exit_code.h"
@@ -11,7 +12,9 @@
 #include "app/output_files.h"
 #include "app/stop_signals.h"
 #include "models/safetensors.h"
+#include "pipelines/attention_report.h"
 #include "pipelines/forward.h"
+#include "pipelines/plan_source.h"
 #include "tensor/error.h"
 #include "tensor/threads.h"
 
@@ -23,7 +26,8 @@ constexpr int64_t kMostSteps = 1000000;
 struct ForwardFlags {
   CommonFlags common;
   ModelFlags models;
-  std::optional<std::string> in, out, seed;
+  std::optional<std::string> in, out, attention;
+  uint64_t seed = 0;
   std::optional<int64_t> step, steps;
   bool hidden_states = false;
 
@@ -39,8 +43,10 @@ void ForwardFlags::Add(Flags& flags) {
   flags.Switch("--hidden-states", hidden_states, "text encoders: also write hidden_states.K");
   flags.Whole("--step", step, 0, kMostSteps, "0-based step, for what depends on it", "0");
   flags.Whole("--steps", steps, 1, kMostSteps, "steps of the whole run", "1");
+  flags.Text("--attention", "PLAN", attention,
+             "attention plan: [LAYERS:]OPERATOR;..., @FILE or preset:NAME", "dense");
   flags.Value(
-      "-s,--seed", "N", [this](const std::string& text) { ParseSeed("--seed", text), seed = text; },
+      "-s,--seed", "N", [this](const std::string& text) { seed = ParseSeed("--seed", text); },
       "seed, for operators that draw", "0");
   common.Add(flags);
 }
@@ -49,6 +55,8 @@ ForwardOptions ForwardFlags::Options() const {
   ForwardOptions options;
   options.dtype = common.ComputeType();
   options.hidden_states = hidden_states;
+  options.attention = ReadPlan(attention.value_or(""), BuiltInPlansFolder());
+  options.seed = seed;
   options.step = static_cast<int>(step.value_or(0));
   options.steps = static_cast<int>(steps.value_or(options.step + 1));
   if (options.step >= options.steps) {
@@ -102,6 +110,10 @@ int RunForward(const ForwardFlags& flags) {
     json["threads"] = NumThreads();
     json["seconds"] = result.seconds;
     json["gflop"] = result.cost.flops / 1e9;
+    if (!options.attention.Empty()) {
+      json["attention"] = {{"plan", options.attention.Text()},
+                           {"ran", ToJson(GroupUses(result.attention))}};
+    }
     json["arena_bytes"] = result.arena_bytes;
     json["packed_bytes"] = result.cost.packed_bytes;
     json["peak_memory_mb"] = peak_memory / 1e6;
@@ -115,6 +127,7 @@ int RunForward(const ForwardFlags& flags) {
                   component->ClassName().c_str(), result.seconds, result.cost.flops / 1e9,
                   std::string(Name(options.dtype)).c_str(), NumThreads());
     PrintNote(times);
+    for (const std::string& line : Lines(GroupUses(result.attention))) PrintNote(line);
     PrintNote("memory: peak " + FormatBytes(peak_memory) + ", arena " +
               FormatBytes(static_cast<double>(result.arena_bytes)));
   }

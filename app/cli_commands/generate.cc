@@ -99,6 +99,11 @@ nlohmann::ordered_json Report(const Generated& generated, const Prediction& pred
                      {"decode", generated.timings.decode},
                      {"total", total}};
   json["gflop"] = predicted.flops / 1e9;
+  if (!generated.settings.attention.empty()) {
+    json["attention"] = {{"plan", generated.settings.attention},
+                         {"predicted_speedup", predicted.dense_flops / predicted.flops},
+                         {"ran", ToJson(GroupUses(generated.attention))}};
+  }
   json["peak_memory_mb"] = static_cast<double>(PeakMemoryBytes()) / 1e6;
   json["predicted_peak_memory_mb"] = static_cast<double>(predicted.PeakBytes()) / 1e6;
   json["arena_bytes"] = generated.arena_bytes;
@@ -117,6 +122,12 @@ void NotePrediction(const Prediction& predicted) {
             ", packed weights " + FormatBytes(static_cast<double>(predicted.packed_bytes)) +
             ", mapped weights " + FormatBytes(static_cast<double>(predicted.weight_bytes)) + "), " +
             work);
+  if (predicted.attention.empty()) return;
+  char saved[64];
+  std::snprintf(saved, sizeof saved, "attention plan: %.1f GFLOP if dense, %.2fx",
+                predicted.dense_flops / 1e9, predicted.dense_flops / predicted.flops);
+  PrintNote(saved);
+  for (const std::string& line : Lines(GroupUses(predicted.attention))) PrintNote("  " + line);
 }
 
 void NoteMeasured(const Generated& generated, double load, double total) {

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include "app/built_in_models.h"
+#include "pipelines/plan_source.h"
 #include "pipelines/png_file.h"
 #include "pipelines/scheduler.h"
 #include "tensor/error.h"
@@ -37,6 +39,7 @@ constexpr std::array kFieldFlags = {
     FieldFlag{"cfg-rescale", "--cfg-rescale", "the model's", 0, 1},
     FieldFlag{"sampler", "--sampler", "as the model's scheduler_config.json"},
     FieldFlag{"eta", "--eta", "0", 0, 1},
+    FieldFlag{"attention", "--attention", "dense"},
     FieldFlag{"clip-skip", "--clip-skip", "0", 0, 1000},
     FieldFlag{"rng", "--rng", "philox"},
     FieldFlag{"vae-tiling", "--vae-tiling", "auto"},
@@ -71,11 +74,12 @@ void AddField(Flags& flags, GenerateFlags& out, const FieldFlag& flag, const cha
   std::function<void(const std::string&)> parse;
   if constexpr (std::is_same_v<T, std::string>) {
     placeholder = choices.empty() ? "TEXT" : ListOf(choices);
+    if (flag.field == "attention") placeholder = "PLAN";
     parse = [=, &out](const std::string& text) {
       CheckUtf8(name, text);
       CheckChoice(name, text, choices);
       if (flag.field == "prompt") out.prompt_given = true;
-      store(text);
+      store(flag.field == "attention" ? ReadPlan(text, BuiltInPlansFolder()).Text() : text);
     };
   } else if constexpr (std::is_same_v<T, int>) {
     parse = [=](const std::string& text) {

@@ -55,6 +55,7 @@ std::vector<std::filesystem::path> GenerateOutputs::Finish(const Generated& gene
   Provenance ran = from;
   ran.sampler = generated.sampler;
   ran.schedule = generated.schedule;
+  ran.attention = GroupUses(generated.attention);
   for (size_t i = 0; i < pictures_.size(); ++i) {
     WritePng(pictures_[i], generated.images[i],
              PictureText(generated.settings, ran, static_cast<int>(i)));

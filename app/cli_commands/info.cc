@@ -75,6 +75,7 @@ void ReportPicture(const std::string& path, bool as_json) {
     json["device"] = {{"kind", read.provenance.device},
                       {"instruction_set", read.provenance.instruction_set},
                       {"threads", read.provenance.threads}};
+    if (!read.provenance.attention.empty()) json["attention"] = ToJson(read.provenance.attention);
     json["init_latents"] = read.provenance.init_latents;
     if (const auto found = text.find("parameters"); found != text.end()) {
       json["parameters"] = found->second;
@@ -90,6 +91,9 @@ void ReportPicture(const std::string& path, bool as_json) {
   }
   std::printf("%-12s %s, %s, %d threads\n", "device", read.provenance.device.c_str(),
               read.provenance.instruction_set.c_str(), read.provenance.threads);
+  for (const std::string& line : Lines(read.provenance.attention)) {
+    std::printf("%-12s %s\n", "ran", OneLine(line).c_str());
+  }
   if (read.provenance.init_latents) std::printf("%-12s given by --init-latents\n", "noise");
 }
 

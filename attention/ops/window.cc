@@ -157,6 +157,11 @@ class Window final : public AttentionOp {
     return grid[1] % settings.windows[1] == 0 && grid[2] % settings.windows[2] == 0;
   }
 
+  bool UsesSeed(const OpParams& params) const override {
+    const OpArgs args(Name(), kArgs, params);
+    return !args.Has("shift") && !args.Has("quarter");
+  }
+
   Support Supports(const AttentionSpec& spec, const OpParams& params) const override {
     const Support support = SupportsLocal(Name(), spec);
     const auto grid = support.ok ? *GridOf(spec.q) : std::array<int, 3>{1, 1, 1};

@@ -12,7 +12,7 @@ class ClipTextComponent final : public Component {
       : class_name_(model->Traits().projection > 0 ? "CLIPTextModelWithProjection"
                                                    : "CLIPTextModel"),
         model_(std::move(model)),
-        runner_(backend) {}
+        runner_(backend, model_->AttentionSites()) {}
 
   const std::string& ClassName() const override { return class_name_; }
   std::vector<AttentionSite> AttentionSites() const override {

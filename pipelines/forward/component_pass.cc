@@ -20,9 +20,11 @@ std::string ExpectedShape(std::initializer_list<int64_t> shape, std::string_view
   return text + "]";
 }
 
-// What the arena's size depends on.
+// What the arena's size and the operators depend on.
 std::string KeyOf(const NamedTensors& inputs, const ForwardOptions& options) {
   std::string key = std::string(Name(options.dtype)) + (options.hidden_states ? " hidden" : "");
+  key += " " + options.attention.Text() + "@" + std::to_string(options.step) + "/" +
+         std::to_string(options.steps) + " " + std::to_string(options.seed);
   for (const auto& [name, tensor] : inputs) key += " " + name + tensor.shape().ToString();
   return key;
 }
@@ -141,14 +143,16 @@ void ForwardPass::DownloadImage(const std::string& name, const Tensor& nhwc) con
 
 ForwardResult ForwardRunner::Run(const NamedTensors& inputs, const ForwardOptions& options,
                                  const std::function<void(ForwardPass&)>& body) {
-  attention_.BeginStep(options.step, options.steps);
   const std::string key = KeyOf(inputs, options);
   if (arena_ == nullptr || key != key_) {
     arena_.reset();
+    attention_ = std::make_unique<AttentionRuntime>(options.attention, sites_, options.steps,
+                                                    std::vector{options.seed});
+    attention_->BeginStep(options.step, options.steps);
     const auto planner = MakePlanningBackend(backend_);
     Arena endless(*planner, kPlanningArenaBytes);
     Context dry{*planner, endless, {}, options.dtype};
-    ForwardPass pass(dry, attention_, nullptr);
+    ForwardPass pass(dry, *attention_, nullptr);
     body(pass);
     cost_ = planner->TotalCost();
     arena_ = std::make_unique<Arena>(backend_, endless.PeakBytes());
@@ -157,11 +161,13 @@ ForwardResult ForwardRunner::Run(const NamedTensors& inputs, const ForwardOption
   ForwardResult result;
   Context ctx{backend_, *arena_, options.stop, options.dtype};
   ArenaScope scope(*arena_);
-  ForwardPass pass(ctx, attention_, &result);
+  attention_->BeginStep(options.step, options.steps);
+  ForwardPass pass(ctx, *attention_, &result);
   body(pass);
   backend_.Synchronize();
   result.cost = cost_;
   result.arena_bytes = arena_->PeakBytes();
+  result.attention = attention_->Report();
   return result;
 }
 

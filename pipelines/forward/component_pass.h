@@ -69,14 +69,17 @@ class ForwardPass {
 // Sizes an arena by a dry run whenever the shapes change, and keeps it for the next pass.
 class ForwardRunner {
  public:
-  explicit ForwardRunner(Backend& backend) : backend_(backend) {}
+  // `sites` are the model's and outlive the runner.
+  ForwardRunner(Backend& backend, std::span<const AttentionSite> sites)
+      : backend_(backend), sites_(sites) {}
   // `body` runs the same way on every backend. Throws what it throws, and kOutOfMemory.
   ForwardResult Run(const NamedTensors& inputs, const ForwardOptions& options,
                     const std::function<void(ForwardPass&)>& body);
 
  private:
   Backend& backend_;
-  AttentionRuntime attention_;
+  std::span<const AttentionSite> sites_;
+  std::unique_ptr<AttentionRuntime> attention_;
   std::string key_;
   std::unique_ptr<Arena> arena_;
   Cost cost_;

@@ -20,7 +20,9 @@ class UNetComponent final : public Component {
  public:
   UNetComponent(std::unique_ptr<UNet2DConditionModel> model, std::filesystem::path folder,
                 Backend& backend)
-      : model_(std::move(model)), folder_(std::move(folder)), runner_(backend) {}
+      : model_(std::move(model)),
+        folder_(std::move(folder)),
+        runner_(backend, model_->AttentionSites()) {}
 
   const std::string& ClassName() const override { return model_->Traits().class_name; }
   std::vector<AttentionSite> AttentionSites() const override {

@@ -9,7 +9,7 @@ namespace {
 class VaeComponent final : public Component {
  public:
   VaeComponent(std::unique_ptr<AutoencoderKL> model, Backend& backend)
-      : model_(std::move(model)), runner_(backend) {}
+      : model_(std::move(model)), runner_(backend, model_->AttentionSites()) {}
 
   const std::string& ClassName() const override { return class_name_; }
   std::vector<AttentionSite> AttentionSites() const override {

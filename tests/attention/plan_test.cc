@@ -61,6 +61,9 @@ TEST_CASE("rules parse, and print as the same plan") {
   CHECK(AttentionPlan::Parse(plan.Text()).Text() == plan.Text());
   CHECK(plan.StepsOfChange(20) == std::vector<int>{0, 5, 15});
   CHECK(AttentionPlan::Parse("").Empty());
+  // Alternatives at the start are no JSON.
+  const auto either = AttentionPlan::Parse("{down,up}_blocks.*: halo");
+  CHECK((either.Rules()[0].MatchesPath("up_blocks.0") && !either.Rules()[0].MatchesPath("mid")));
 }
 
 TEST_CASE("plans that make no sense are refused with the place") {
@@ -139,7 +142,7 @@ double HeadDifference(const HostTensor& a, const HostTensor& b, int head) {
 TEST_CASE("the runtime swaps heads and steps, and reports it") {
   Model model;
   AttentionRuntime dense,
-      planned(AttentionPlan::Parse("a.*@1-2#1,3: clear(r=2)"), model.sites, 5, 0);
+      planned(AttentionPlan::Parse("a.*@1-2#1,3: clear(r=2)"), model.sites, 5, {0});
   const HostTensor want = model.Attend(dense, 0);
   planned.BeginStep(0, 5);
   CHECK(HeadDifference(model.Attend(planned, 0), want, 1) == 0);
@@ -156,13 +159,13 @@ TEST_CASE("the runtime swaps heads and steps, and reports it") {
   REQUIRE(clear != report.end());
   CHECK(clear->path == "a.0.attn1");
   CHECK(clear->heads == "1,3");
-  CHECK(clear->first_step == 1);
+  CHECK(clear->steps.front().first == 1);
   CHECK((clear->density > 0.05 && clear->density < 0.2));
 }
 
 TEST_CASE("rules leave cross-attention alone") {
   Model model;
-  AttentionRuntime dense, planned(AttentionPlan::Parse("clear(r=2)"), model.sites, 1, 0);
+  AttentionRuntime dense, planned(AttentionPlan::Parse("clear(r=2)"), model.sites, 1, {0});
   for (int head = 0; head < 4; ++head) {
     CHECK(HeadDifference(model.Attend(planned, 1), model.Attend(dense, 1), head) == 0);
     CHECK(HeadDifference(model.Attend(planned, 0), model.Attend(dense, 0), head) > 1e-3);
@@ -171,15 +174,15 @@ TEST_CASE("rules leave cross-attention alone") {
 
 TEST_CASE("refusals: without a selector dense stays, with one it is an error unless else says") {
   Model model;
-  AttentionRuntime plain(AttentionPlan::Parse("clear(down=16)"), model.sites, 1, 0);
+  AttentionRuntime plain(AttentionPlan::Parse("clear(down=16)"), model.sites, 1, {0});
   model.Attend(plain, 0);
   CHECK(plain.Report()[0].op == "dense");
   CHECK(plain.Report()[0].refusal.find("divides") != std::string::npos);
-  AttentionRuntime strict(AttentionPlan::Parse("*: clear(down=16)"), model.sites, 1, 0);
+  AttentionRuntime strict(AttentionPlan::Parse("*: clear(down=16)"), model.sites, 1, {0});
   CHECK_THROWS_WITH(model.Attend(strict, 0),
                     Catch::Contains("a.0.attn1") && Catch::Contains("divides"));
   AttentionRuntime relaxed(AttentionPlan::Parse("*: clear(down=16) else halo(block=4)"),
-                           model.sites, 1, 0);
+                           model.sites, 1, {0});
   model.Attend(relaxed, 0);
   CHECK(relaxed.Report()[0].op == "halo(block=4)");
 }
@@ -188,7 +191,7 @@ TEST_CASE("rules that match nothing, unknown operators and arguments are errors"
   Model model;
   const auto code = [&](const char* text, int steps) {
     try {
-      AttentionRuntime runtime(AttentionPlan::Parse(text), model.sites, steps, 0);
+      AttentionRuntime runtime(AttentionPlan::Parse(text), model.sites, steps, {0});
     } catch (const Error& error) {
       return error.code;
     }
@@ -205,7 +208,7 @@ TEST_CASE("rules that match nothing, unknown operators and arguments are errors"
 TEST_CASE("upstream windows count their draws in order of execution") {
   Model model;
   const auto plan = AttentionPlan::Parse("window(schedule=upstream)");
-  AttentionRuntime whole(plan, model.sites, 3, 123), jump(plan, model.sites, 3, 123);
+  AttentionRuntime whole(plan, model.sites, 3, {123}), jump(plan, model.sites, 3, {123});
   HostTensor last;
   for (int step = 0; step < 3; ++step) {
     whole.BeginStep(step, 3);
