@@ -2,6 +2,7 @@
 // ones.
 #include "attention/attention_op.h"
 #include "attention/ops/agent.h"
+#include "attention/ops/agentsd.h"
 #include "attention/ops/clear.h"
 #include "attention/ops/dense.h"
 #include "attention/ops/gna.h"
@@ -14,7 +15,7 @@ namespace fovea {
 std::span<const AttentionOp* const> AttentionOps() {
   static const AttentionOp* const ops[] = {
       &DenseAttention(), &WindowAttention(), &ClearAttention(), &GeneralizedNeighborhoodAttention(),
-      &HaloAttention(),  &RadialAttention(), &AgentAttention()};
+      &HaloAttention(),  &RadialAttention(), &AgentAttention(), &AgentSdAttention()};
   return ops;
 }
 

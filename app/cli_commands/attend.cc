@@ -8,6 +8,7 @@
 #include "app/cli_commands/commands.h"
 #include "app/common_flags.h"
 #include "app/exit_code.h"
+#include "app/host_memory.h"
 #include "app/output_files.h"
 #include "attention/attention_op.h"
 #include "attention/plan.h"
@@ -108,7 +109,8 @@ DType ComputeType(const AttendFlags& flags, const NamedTensors& inputs) {
   return bf16 ? DType::kBF16 : DType::kF32;
 }
 
-// The operator's own tensors: everything that is not q, k or v, as f32.
+// The operator's own tensors: everything that is not q, k or v, as f32. One is called hidden
+// [batch, tokens, channels]: AttentionIo's.
 std::map<std::string, Tensor> OwnTensors(const NamedTensors& inputs, NamedTensors* keep) {
   std::map<std::string, Tensor> own;
   for (const auto& [name, tensor] : inputs) {
@@ -167,6 +169,14 @@ Attended Attend(const AttendFlags& flags, const NamedTensors& inputs, Backend& b
   NamedTensors keep;
   const auto own = OwnTensors(inputs, &keep);
   io.weights = &own;
+  if (const auto found = own.find("hidden"); found != own.end()) {
+    const Shape& shape = found->second.shape;
+    if (shape.rank != 3 || shape[0] != spec.batch || shape[1] != q.shape()[1] || shape[2] == 0) {
+      throw Error(ErrorCode::kBadFile, *flags.in + ": tensor hidden must be [batch, tokens, " +
+                                           "channels], not " + shape.ToString());
+    }
+    io.hidden = found->second;
+  }
   io.at = {static_cast<int>(flags.step.value_or(0)), static_cast<int>(flags.steps.value_or(1)),
            flags.seed, static_cast<int>(flags.layer.value_or(0)), 0};
   const auto prepared = op.Prepare(spec, chosen.params);
@@ -174,6 +184,7 @@ Attended Attend(const AttendFlags& flags, const NamedTensors& inputs, Backend& b
   Arena plan(*planning, kPlanningArenaBytes);
   Context dry{*planning, plan};
   prepared->Run(dry, io);
+  RequireMemory(PeakMemoryBytes() + plan.PeakBytes(), "take a smaller grid or fewer threads (-t)");
   Arena arena(backend, plan.PeakBytes());
   Context ctx{backend, arena};
   const auto begin = std::chrono::steady_clock::now();

@@ -1,5 +1,6 @@
 #include "attention/ops/agent.h"
 
+#include "attention/kernels/head_mix.h"
 #include "attention/kernels/pooling.h"
 #include "attention/kernels/tile_attention.h"
 #include "attention/ops/local_attention.h"
@@ -9,16 +10,22 @@ namespace {
 
 constexpr OpArg kArgs[] = {{"agents", "7", "pooled queries on each axis of the grid"}};
 
+constexpr int64_t kMostAgents = 1 << 16;
+
 std::array<int, 3> AgentGrid(const std::array<int, 3>& grid, const OpParams& params) {
   std::array<int, 3> agents = OpArgs("agent", kArgs, params).PerAxis("agents", grid, 1, 4096);
   if (grid[0] == 1) agents[0] = 1;  // a single value is for the sides of a picture
   return agents;
 }
 
+int64_t Count(const std::array<int, 3>& agents) {
+  return int64_t{agents[0]} * agents[1] * agents[2];
+}
+
 class PreparedAgent final : public PreparedAttention {
  public:
   PreparedAgent(const AttentionSpec& spec, const std::array<int, 3>& agents)
-      : agents_(agents), count_(agents[0] * agents[1] * agents[2]), scale_(ScoreScale(spec)) {
+      : agents_(agents), count_(static_cast<int>(Count(agents))), scale_(ScoreScale(spec)) {
     for (const Segment& segment : spec.q) {
       if (segment.kind == SegmentKind::kGrid) grid_ = segment;
     }
@@ -36,6 +43,7 @@ class PreparedAgent final : public PreparedAttention {
     if (!ctx.backend.IsPlanning()) AdaptivePoolCpu(io.q, grid_, agents_, agents);
     TileAttentionCpu(ctx, gather_, scale_, {agents, io.k, io.v, values});
     TileAttentionCpu(ctx, spread_, scale_, {io.q, agents, values, io.out});
+    if (!ctx.backend.IsPlanning()) ApplyHeadMixCpu(io);
   }
 
  private:
@@ -54,7 +62,12 @@ class Agent final : public AttentionOp {
 
   Support Supports(const AttentionSpec& spec, const OpParams& params) const override {
     const Support support = SupportsLocal(Name(), spec);
-    AgentGrid(support.ok ? *GridOf(spec.q) : std::array<int, 3>{1, 1, 1}, params);
+    const auto agents =
+        AgentGrid(support.ok ? *GridOf(spec.q) : std::array<int, 3>{1, 1, 1}, params);
+    if (support.ok && Count(agents) > kMostAgents) {
+      return {false, "agent makes at most " + std::to_string(kMostAgents) + " agents, not " +
+                         std::to_string(Count(agents))};
+    }
     return support;
   }
 

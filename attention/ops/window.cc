@@ -7,6 +7,7 @@
 #include "attention/kernels/bicubic.h"
 #include "attention/kernels/tile_attention.h"
 #include "attention/ops/local_attention.h"
+#include "attention/random_bits.h"
 
 namespace fovea {
 namespace {
@@ -185,19 +186,10 @@ class Window final : public AttentionOp {
   }
 };
 
-// SplitMix64: Steele et al., "Fast splittable pseudorandom number generators" (2014).
-uint64_t Mix(uint64_t x) {
-  x += 0x9e3779b97f4a7c15u;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-  return x ^ (x >> 31);
-}
-
 }  // namespace
 
 int StepQuarter(uint64_t seed, int step, int layer) {
-  return static_cast<int>(
-      Mix(Mix(Mix(seed) + static_cast<uint64_t>(step)) + static_cast<uint64_t>(layer)) >> 62);
+  return static_cast<int>(RandomBits(seed, step, layer).Next() >> 62);
 }
 
 int UpstreamQuarter(uint64_t seed, int64_t draw) {

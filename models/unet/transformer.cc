@@ -50,6 +50,7 @@ void CrossAttention::AddTo(UNetPass& pass, const Tensor& normed, const TokenLayo
     io.q = ProjectHeads(ctx, normed, to_q, site);
     io.k = ProjectHeads(ctx, source, to_k, site);
     io.v = ProjectHeads(ctx, source, to_v, site);
+    if (!crosses) io.hidden = hidden;
     AttentionSpec spec;
     spec.batch = static_cast<int>(normed.shape[0]);
     spec.heads = site.heads;

@@ -49,6 +49,9 @@ size_t Below(Random& random, size_t limit) {
 
 // What parsers stumble over: limits of integers, nesting, broken text.
 const char* const kDictionary[] = {"0",
+                                   "3",
+                                   "64",
+                                   "4096",
                                    "-1",
                                    "1e999",
                                    "NaN",
@@ -80,7 +83,14 @@ const char* const kDictionary[] = {"0",
                                    "\xcc\x81",
                                    "<|endoftext|>",
                                    "../",
+                                   "x4096x4096",
+                                   "=",
+                                   "%",
+                                   " else ",
+                                   "*",
                                    "\x80"};
+
+constexpr size_t kNumbers = 16;  // at the start of the dictionary
 
 void Mutate(std::string& input, const std::vector<std::string>& seeds, Random& random) {
   const size_t at = Below(random, input.size() + 1);
@@ -116,7 +126,7 @@ void Mutate(std::string& input, const std::vector<std::string>& seeds, Random& r
       const size_t digit = input.find_first_of("0123456789", at);
       if (digit == std::string::npos) break;
       const size_t end = std::min(input.find_first_not_of("0123456789", digit), input.size());
-      input.replace(digit, end - digit, kDictionary[Below(random, 13)]);
+      input.replace(digit, end - digit, kDictionary[Below(random, kNumbers)]);
     }
   }
   if (input.size() > kMaxInput) input.resize(kMaxInput);
