@@ -144,6 +144,11 @@ void StableDiffusion::CheckParts(const ModelFolder& model) {
            ": the unet has 9 input channels, for inpainting; text to image "
            "needs one with 4");
   }
+  if (unet.addition_dim > 0) {
+    Refuse(model.folder.string() +
+           ": the unet takes text_embeds and time_ids, as SDXL's do; StableDiffusionPipeline has "
+           "none to give");
+  }
   if (unet.in_channels != vae.latent_channels) {
     bad(numbers("unet in_channels", unet.in_channels, "vae latent_channels", vae.latent_channels));
   }
@@ -167,7 +172,7 @@ std::unique_ptr<Scheduler> StableDiffusion::MakeSampler(
     const GenerateSettings& settings, const std::function<void(const std::string&)>& warn) const {
   const Config config =
       StableDiffusionScheduler(*scheduler_config_, !settings.sampler.empty(), warn);
-  return MakeScheduler(config, {settings.sampler, settings.steps, settings.eta});
+  return MakeScheduler(config, {settings.sampler, settings.steps, settings.eta, settings.schedule});
 }
 
 Guidance StableDiffusion::GuidanceOf(const GenerateSettings& settings) const {

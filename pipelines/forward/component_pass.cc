@@ -77,6 +77,14 @@ HostTensor ForwardInputs::Floats(const std::string& name, std::initializer_list<
   return tensor.ToF32();
 }
 
+HostTensor ForwardInputs::Numbers(const std::string& name, std::initializer_list<int64_t> shape,
+                                  std::string_view letters) const {
+  const HostTensor& tensor = Find(name, letters);
+  if (tensor.dtype() == DType::kBool) Bad(name, "holds bool, but must hold numbers");
+  CheckShape(name, tensor, shape, letters);
+  return tensor.ToF32();
+}
+
 HostTensor ForwardInputs::Indices(const std::string& name, std::initializer_list<int64_t> shape,
                                   std::string_view letters, int64_t below) const {
   const HostTensor& tensor = Find(name, letters);

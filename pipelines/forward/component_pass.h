@@ -28,6 +28,9 @@ class ForwardInputs {
   // w".
   HostTensor Floats(const std::string& name, std::initializer_list<int64_t> shape,
                     std::string_view letters) const;
+  // The same for numbers of any type but bool.
+  HostTensor Numbers(const std::string& name, std::initializer_list<int64_t> shape,
+                     std::string_view letters) const;
   // I64 or I32 of this shape, each from 0 to `below` - 1, as I32.
   HostTensor Indices(const std::string& name, std::initializer_list<int64_t> shape,
                      std::string_view letters, int64_t below) const;

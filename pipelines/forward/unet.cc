@@ -16,6 +16,18 @@ int VaeFactor(const std::filesystem::path& folder) {
   return levels >= 1 && levels <= 8 ? 1 << (levels - 1) : 8;
 }
 
+// SDXL's size conditioning: how many time_ids of a sample go with text_embeds of this width.
+int64_t TimeIdCount(const DenoiserTraits& traits, int64_t text_channels) {
+  const int64_t rest = traits.addition_dim - text_channels;
+  if (rest <= 0 || rest % traits.addition_time_dim != 0) {
+    throw Error(ErrorCode::kUsage,
+                traits.class_name + ": input \"text_embeds\" has " + std::to_string(text_channels) +
+                    " channels, but with time_ids of " + std::to_string(traits.addition_time_dim) +
+                    " channels each it must make up " + std::to_string(traits.addition_dim));
+  }
+  return rest / traits.addition_time_dim;
+}
+
 class UNetComponent final : public Component {
  public:
   UNetComponent(std::unique_ptr<UNet2DConditionModel> model, std::filesystem::path folder,
@@ -42,6 +54,8 @@ ForwardResult UNetComponent::Forward(const NamedTensors& inputs, const ForwardOp
   const ForwardInputs given(ClassName(), inputs);
   std::vector<std::string> names{"sample", "timestep", "encoder_hidden_states"};
   if (traits.timestep_cond_dim > 0) names.push_back("timestep_cond");
+  const bool added = traits.addition_dim > 0;
+  if (added) names.insert(names.end(), {"text_embeds", "time_ids"});
   given.AllowOnly(names);
   const HostTensor sample = given.Floats("sample", {-1, traits.in_channels, -1, -1}, "n, c, h, w");
   const int64_t n = sample.shape()[0];
@@ -52,12 +66,21 @@ ForwardResult UNetComponent::Forward(const NamedTensors& inputs, const ForwardOp
   if (given.Has("timestep_cond")) {
     condition = given.Floats("timestep_cond", {n, traits.timestep_cond_dim}, "n, channels");
   }
+  HostTensor text, times;
+  if (added) {
+    text = given.Floats("text_embeds", {n, -1}, "n, channels");
+    times = given.Numbers("time_ids", {n, TimeIdCount(traits, text.shape()[1])}, "n, numbers");
+  }
   return runner_.Run(inputs, options, [&](ForwardPass& pass) {
     DenoiserInput input;
     input.latent = pass.UploadImage(sample);
     input.timestep = timesteps;
     input.context = pass.Upload(context);
     if (given.Has("timestep_cond")) input.timestep_cond = pass.Upload(condition);
+    if (added) {
+      input.text_embeds = pass.Upload(text);
+      input.time_ids = {times.Data<float>(), static_cast<size_t>(times.NumElements())};
+    }
     const Shape& s = input.latent.shape;
     const Tensor out =
         pass.ctx.arena.New({s[0], s[1], s[2], traits.out_channels}, DType::kF32);  // (n,h,w,c)
@@ -77,6 +100,13 @@ NamedTensors UNetComponent::ExampleInputs(int width, int height, int batch) cons
   inputs["encoder_hidden_states"] = ExampleFloats({batch, 77, traits.context_dim}, 2);
   if (traits.timestep_cond_dim > 0) {
     inputs["timestep_cond"] = ExampleFloats({batch, traits.timestep_cond_dim}, 3);
+  }
+  if (traits.addition_dim > 0) {
+    // SDXL's six numbers, where there is room for them.
+    const int64_t times = std::min((traits.addition_dim - 1) / traits.addition_time_dim, 6);
+    const int64_t text = traits.addition_dim - times * traits.addition_time_dim;
+    inputs["text_embeds"] = ExampleFloats({batch, text}, 4);
+    inputs["time_ids"] = ExampleFloats({batch, times}, 5);
   }
   return inputs;
 }

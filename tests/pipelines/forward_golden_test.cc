@@ -41,7 +41,7 @@ void CheckRun(Component& component, const GoldenRun& run) {
   }
 }
 
-// 8 bits of mantissa through up to 100 layers: 0.018 is the most that was seen.
+// 8 bits of mantissa through up to 300 layers: 0.036 is the most that was seen.
 void CheckRunInBf16(Component& component, const GoldenRun& run) {
   ForwardOptions options;
   options.dtype = DType::kBF16;
@@ -49,7 +49,7 @@ void CheckRunInBf16(Component& component, const GoldenRun& run) {
   const ForwardResult result = component.Forward(run.inputs, options);
   for (const auto& [name, want] : run.outputs) {
     INFO("output " << name << " " << want.shape().ToString());
-    CHECK(RelativeL2(result.outputs.at(name), want) < 0.03);
+    CHECK(RelativeL2(result.outputs.at(name), want) < 0.05);
   }
 }
 

@@ -39,7 +39,9 @@ def make_inputs(spec, seed):
 
 
 def unet_forward(model, inputs):
-    return {"sample": model(**inputs).sample}
+    added = {k: v for k, v in inputs.items() if k in ("text_embeds", "time_ids")}
+    plain = {k: v for k, v in inputs.items() if k not in added}
+    return {"sample": model(**plain, added_cond_kwargs=added or None).sample}
 
 
 def vae_forward(model, inputs):

@@ -14,6 +14,13 @@ SD15_UNET = dict(
     mid_block_scale_factor=1, norm_eps=1e-05, norm_num_groups=8, out_channels=4, sample_size=16,
     up_block_types=[PLAIN_UP, CROSS_UP, CROSS_UP, CROSS_UP])
 
+SDXL_UNET = dict(
+    act_fn="silu", addition_embed_type="text_time", addition_time_embed_dim=8,
+    attention_head_dim=[2, 4, 8], block_out_channels=[16, 24, 32], cross_attention_dim=24,
+    in_channels=4, layers_per_block=2, norm_num_groups=8, out_channels=4,
+    projection_class_embeddings_input_dim=68, sample_size=12,
+    transformer_layers_per_block=[1, 2, 5], use_linear_projection=True)
+
 
 def unet_run(n, height, width, tokens, context, timestep, channels=4, **more):
     return dict(sample=("normal", (n, channels, height, width)), timestep=timestep,
@@ -91,6 +98,36 @@ UNETS = [
         dual_cross_attention=False, num_class_embeds=None, only_cross_attention=False,
         upcast_attention=True),
      [unet_run(2, 12, 12, 77, 40, ints(351))]),
+    # Pooled text and picture sizes; the transformers deepen level by level.
+    ("unet_sdxl", "F16", True, dict(
+        SDXL_UNET, down_block_types=[PLAIN_DOWN, CROSS_DOWN, CROSS_DOWN],
+        up_block_types=[CROSS_UP, CROSS_UP, PLAIN_UP]),
+     [unet_run(2, 10, 12, 77, 24, ints(981, 441), text_embeds=("normal", (2, 20)),
+               time_ids=floats([8, 6, 0, 0, 8, 6], [10, 12, 1, 2, 10, 12])),
+      unet_run(1, 8, 6, 7, 24, ints(1), text_embeds=("normal", (1, 20)),
+               time_ids=floats([3, 5, 7, 9, 11, 13]))]),
+    ("unet_sdxl_refiner", "F32", True, dict(
+        SDXL_UNET, attention_head_dim=[1, 2, 4, 4], block_out_channels=[16, 24, 32, 32],
+        down_block_types=[PLAIN_DOWN, CROSS_DOWN, CROSS_DOWN, PLAIN_DOWN],
+        up_block_types=[PLAIN_UP, CROSS_UP, CROSS_UP, PLAIN_UP],
+        projection_class_embeddings_input_dim=60, transformer_layers_per_block=4),
+     [unet_run(2, 16, 9, 9, 24, ints(199), text_embeds=("normal", (2, 20)),
+               time_ids=floats([8, 6, 0, 0, 6], [8, 6, 0, 0, 2.5]))]),
+    # Distilled SDXL: a list of depths for every block, as in SSD-1B.
+    ("unet_sdxl_depth_lists", "F32", False, dict(
+        SDXL_UNET, down_block_types=[PLAIN_DOWN, CROSS_DOWN, CROSS_DOWN],
+        up_block_types=[CROSS_UP, CROSS_UP, PLAIN_UP], class_embed_type=None,
+        transformer_layers_per_block=[0, [2, 1], [1, 3]],
+        reverse_transformer_layers_per_block=[[3, 1, 2], [2, 1, 1], 0]),
+     [unet_run(1, 8, 8, 5, 24, ints(601), text_embeds=("normal", (1, 20)),
+               time_ids=floats([8, 8, 0, 0, 8, 8]))]),
+    # As above without a mid block and with one resnet a level, as in KOALA.
+    ("unet_sdxl_no_mid", "F32", False, dict(
+        SDXL_UNET, down_block_types=[PLAIN_DOWN, CROSS_DOWN, CROSS_DOWN],
+        up_block_types=[CROSS_UP, CROSS_UP, PLAIN_UP], mid_block_type=None, layers_per_block=1,
+        transformer_layers_per_block=[1, 2, 3]),
+     [unet_run(1, 8, 8, 5, 24, ints(601), text_embeds=("normal", (1, 20)),
+               time_ids=floats([8, 8, 0, 0, 8, 8]))]),
 ]
 
 
