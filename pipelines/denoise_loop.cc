@@ -20,12 +20,15 @@ struct ModelCall {
         output(ctx.arena.New({batch, nchw[2], nchw[3], nchw[1]}, DType::kF32)) {}
 
   void Forward(Context& ctx, AttentionRuntime& attention, const Denoiser& denoiser,
-               const Conditioning& conditioning, float timestep) const {
+               const Conditioning& conditioning, float timestep, const RaunetStage& stage) const {
     denoiser.Forward(ctx, attention,
                      {.latent = input,
                       .timestep = std::span(&timestep, 1),
                       .context = conditioning.context,
-                      .timestep_cond = conditioning.timestep_cond},
+                      .timestep_cond = conditioning.timestep_cond,
+                      .text_embeds = conditioning.text_embeds,
+                      .time_ids = conditioning.time_ids,
+                      .raunet = stage},
                      output);
   }
 
@@ -45,7 +48,8 @@ void DenoiseLoop::RunOnce(Context& ctx, AttentionRuntime& attention,
   const ModelCall call(ctx, shape, Halves(guidance));
   attention.BeginStep(step, static_cast<int>(scheduler.Timesteps().size()));
   call.Forward(ctx, attention, denoiser, conditioning,
-               static_cast<float>(scheduler.Timesteps()[static_cast<size_t>(step)]));
+               static_cast<float>(scheduler.Timesteps()[static_cast<size_t>(step)]),
+               hires.StageAt(step));
 }
 
 bool DenoiseLoop::Run(Context& ctx, AttentionRuntime& attention, const Conditioning& conditioning,
@@ -72,7 +76,8 @@ bool DenoiseLoop::Run(Context& ctx, AttentionRuntime& attention, const Condition
                 call.input.Slice(0, half * shape[0], shape[0]));
     }
     attention.BeginStep(i, steps);
-    call.Forward(ctx, attention, denoiser, conditioning, static_cast<float>(timestep));
+    call.Forward(ctx, attention, denoiser, conditioning, static_cast<float>(timestep),
+                 hires.StageAt(i));
     if (ctx.Cancelled()) return false;
     ops::Copy(ctx, call.output.Permute({0, 3, 1, 2}), HostView(output, output_shape));
     ctx.backend.Synchronize();

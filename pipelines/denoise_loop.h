@@ -8,6 +8,7 @@
 #include "attention/attention_runtime.h"
 #include "models/denoiser.h"
 #include "pipelines/guidance.h"
+#include "pipelines/hires.h"
 #include "pipelines/scheduler.h"
 #include "tensor/context.h"
 
@@ -24,8 +25,10 @@ struct StepView {
 // What the model is asked with at every step. With guidance the batch is 2n: the negative prompt's
 // half stands first.
 struct Conditioning {
-  Tensor context;             // (n or 2n, t, c) f32
-  Tensor timestep_cond = {};  // (n or 2n, c) f32, or empty
+  Tensor context;                    // (n or 2n, t, c) f32
+  Tensor timestep_cond = {};         // (n or 2n, c) f32, or empty
+  Tensor text_embeds = {};           // (n or 2n, c) f32, where the model has them
+  std::vector<float> time_ids = {};  // as many for each sample
 };
 
 struct DenoiseLoop {
@@ -35,6 +38,7 @@ struct DenoiseLoop {
   Shape shape;  // of the latents: (n,c,h,w)
   DrawNoise draw;
   std::function<void(const StepView&)> on_step;  // may be empty
+  Hires hires = {};
 
   // Latents (NCHW, f32, host) from unit noise times the scheduler's first sigma to clean, in place.
   // Claims no memory of the backend but from the arena. False: cancelled, latents undefined.

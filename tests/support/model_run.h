@@ -29,7 +29,7 @@ ModelRun RunModel(Backend& backend, DType dtype,
 Tensor Upload(Context& ctx, const HostTensor& tensor);
 
 // Passes everything on to `real`, counts operations, and requests a stop before number `stop_at`.
-class StoppingBackend final : public Backend {
+class StoppingBackend : public Backend {
  public:
   StoppingBackend(Backend& real, int64_t stop_at) : real_(real), stop_at_(stop_at) {}
   std::stop_token Token() const { return source_.get_token(); }
