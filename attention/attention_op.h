@@ -62,6 +62,11 @@ struct Support {
   std::string reason;  // a refusal always says why
 };
 
+// What `info --operators` says of an operator, beside its arguments; a line each.
+struct OpAbout {
+  std::string_view what, source, cost, refuses;
+};
+
 class PreparedAttention {
  public:
   virtual ~PreparedAttention() = default;
@@ -74,6 +79,7 @@ class AttentionOp {
  public:
   virtual ~AttentionOp() = default;
   virtual std::string_view Name() const = 0;
+  virtual OpAbout About() const = 0;
   virtual std::span<const OpArg> Args() const { return {}; }
   // Whether it is a softmax over a set of keys in a supported case, and so can give io.lse.
   virtual bool HasLse(const AttentionSpec&, const OpParams&) const { return true; }

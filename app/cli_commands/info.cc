@@ -5,9 +5,9 @@
 
 #include "app/cli_commands/commands.h"
 #include "app/cli_commands/model_report.h"
+#include "app/cli_commands/operator_report.h"
 #include "app/common_flags.h"
 #include "app/exit_code.h"
-#include "attention/attention_op.h"
 #include "pipelines/metadata.h"
 #include "pipelines/png_file.h"
 #include "pipelines/scheduler.h"
@@ -33,7 +33,7 @@ void InfoFlags::Add(Flags& flags) {
   models.Add(flags);
   flags.Switch("--layers", layers, "list every attention site");
   flags.Switch("--tensors", tensors, "list every tensor");
-  flags.Switch("--operators", operators, "list the attention operators");
+  flags.Switch("--operators", operators, "list the attention operators, and the presets of plans");
   flags.Switch("--samplers", samplers, "list the samplers");
   common.Add(flags);
 }
@@ -106,9 +106,11 @@ int RunInfo(const InfoFlags& flags) {
   }
   const bool json = flags.common.json;
   if (flags.operators) {
-    std::vector<std::string_view> names;
-    for (const AttentionOp* op : AttentionOps()) names.push_back(op->Name());
-    ListNames("operators", names, json);
+    const Json report = DescribeOperators();
+    if (json)
+      PrintJson(report);
+    else
+      PrintOperators(report);
     return kExitDone;
   }
   if (flags.samplers) {

@@ -54,9 +54,16 @@ class PreparedAgent final : public PreparedAttention {
   TileMap gather_, spread_;
 };
 
+constexpr OpAbout kAbout = {
+    "pooled queries between all queries and all keys: softmax(q AT / sqrt(d)) softmax(A kT / "
+    "sqrt(d)) v",
+    "Han et al. 2023, Agent Attention, arXiv:2312.08874", "8 n d FLOPs a query for n agents",
+    "cross-attention, causal attention; more than 65536 agents; has no lse"};
+
 class Agent final : public AttentionOp {
  public:
   std::string_view Name() const override { return "agent"; }
+  OpAbout About() const override { return kAbout; }
   std::span<const OpArg> Args() const override { return kArgs; }
   bool HasLse(const AttentionSpec&, const OpParams&) const override { return false; }
 

@@ -155,9 +155,17 @@ class PreparedAgentSd final : public PreparedAttention {
   TileMap gather_, spread_;
 };
 
+constexpr OpAbout kAbout = {
+    "tokens merged by similarity, and agents merged further, without training, for U-Nets",
+    "Han et al. 2023, arXiv:2312.08874, over Bolya & Hoffman 2023, Token Merging, arXiv:2303.17604",
+    "8 (1 - ratio) a d FLOPs a query for a agents, and 2 c / (sx sy) for each pair to compare",
+    "cross-attention, causal attention; text tokens; several frames; grids smaller than a cell; "
+    "has no lse"};
+
 class AgentSd final : public AttentionOp {
  public:
   std::string_view Name() const override { return "agentsd"; }
+  OpAbout About() const override { return kAbout; }
   std::span<const OpArg> Args() const override { return kArgs; }
   bool HasLse(const AttentionSpec&, const OpParams&) const override { return false; }
   bool UsesSeed(const OpParams& params) const override { return Read(params).random; }

@@ -91,9 +91,16 @@ constexpr OpArg kArgs[] = {
     {"down", "1", "side of the cells of additional pooled keys; 1: none"},
     {"proportional", "off", "on: scale sqrt(log_4608(n) / dim) for larger pictures"}};
 
+constexpr OpAbout kAbout = {
+    "keys within a circle around the query, and all text",
+    "Liu et al. 2024, CLEAR, arXiv:2412.16112",
+    "about 4 pi r^2 d FLOPs a query, 4 (n / down^2) d more with pooled keys",
+    "cross-attention, causal attention; several frames; sides that down does not divide"};
+
 class Clear final : public AttentionOp {
  public:
   std::string_view Name() const override { return "clear"; }
+  OpAbout About() const override { return kAbout; }
   std::span<const OpArg> Args() const override { return kArgs; }
 
   Support Supports(const AttentionSpec& spec, const OpParams& params) const override {

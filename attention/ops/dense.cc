@@ -23,12 +23,17 @@ class PreparedDense final : public PreparedAttention {
   TileMap map_;
 };
 
+constexpr OpAbout kAbout = {"softmax attention over all keys: softmax(q kT / sqrt(d)) v",
+                            "Vaswani et al. 2017, arXiv:1706.03762", "4 t kv d FLOPs a head",
+                            "nothing"};
+
 class Dense final : public AttentionOp {
  public:
   std::string_view Name() const override { return "dense"; }
+  OpAbout About() const override { return kAbout; }
 
   Support Supports(const AttentionSpec& spec, const OpParams& params) const override {
-    if (!params.empty()) return {false, "dense takes no argument, not " + params[0].first};
+    OpArgs(Name(), {}, params);  // throws for any
     if (spec.dtype != DType::kF32 && spec.dtype != DType::kBF16) {
       return {false, "dense computes in f32 or bf16, not " + std::string(fovea::Name(spec.dtype))};
     }

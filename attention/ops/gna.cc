@@ -59,6 +59,12 @@ constexpr OpArg kArgs[] = {{"window", "13", "keys of a query on each axis"},
                            {"dilation", "1", "distance between the keys of a window"},
                            {"causal", "0", "1: no key after the query on this axis"}};
 
+constexpr OpAbout kAbout = {
+    "a window around each query that shifts inside the grid, with stride and dilation",
+    "Hassani et al. 2022, arXiv:2204.07143; Generalized Neighborhood Attention, 2025, "
+    "arXiv:2504.16922",
+    "4 w d FLOPs a query for windows of w keys", "cross-attention, causal attention"};
+
 std::unique_ptr<GridPattern> MakePattern(const std::array<int, 3>& grid, const OpArgs& args) {
   const auto window = args.PerAxis("window", grid, 1, 1 << 20);
   const auto stride = args.PerAxis("stride", grid, 1, 1 << 20);
@@ -76,7 +82,7 @@ std::unique_ptr<GridPattern> MakePattern(const std::array<int, 3>& grid, const O
 }  // namespace
 
 const AttentionOp& GeneralizedNeighborhoodAttention() {
-  static const LocalAttention op("gna", kArgs, MakePattern);
+  static const LocalAttention op("gna", kAbout, kArgs, MakePattern);
   return op;
 }
 

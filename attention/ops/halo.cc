@@ -30,6 +30,11 @@ class Halo final : public GridPattern {
 constexpr OpArg kArgs[] = {{"block", "8", "tokens of a block on each axis"},
                            {"halo", "3", "tokens of the rim on each side"}};
 
+constexpr OpAbout kAbout = {
+    "blocks of queries that see their block and a rim around it, cut at the border",
+    "Vaswani et al. 2021, HaloNet, arXiv:2103.12731", "4 (b + 2 h)^2 d FLOPs a query",
+    "cross-attention, causal attention"};
+
 std::unique_ptr<GridPattern> MakePattern(const std::array<int, 3>& grid, const OpArgs& args) {
   return std::make_unique<Halo>(args.PerAxis("block", grid, 1, 1 << 20),
                                 args.PerAxis("halo", grid, 0, 1 << 20));
@@ -38,7 +43,7 @@ std::unique_ptr<GridPattern> MakePattern(const std::array<int, 3>& grid, const O
 }  // namespace
 
 const AttentionOp& HaloAttention() {
-  static const LocalAttention op("halo", kArgs, MakePattern);
+  static const LocalAttention op("halo", kAbout, kArgs, MakePattern);
   return op;
 }
 

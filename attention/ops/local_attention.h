@@ -30,11 +30,12 @@ class LocalAttention final : public AttentionOp {
   using Refuse = Support (*)(const std::array<int, 3>& grid, const OpArgs& args);
 
   // `refuse` may be null: nothing beyond SupportsLocal.
-  LocalAttention(std::string_view name, std::span<const OpArg> args, MakePattern make,
-                 Refuse refuse = nullptr)
-      : name_(name), args_(args), make_(make), refuse_(refuse) {}
+  LocalAttention(std::string_view name, const OpAbout& about, std::span<const OpArg> args,
+                 MakePattern make, Refuse refuse = nullptr)
+      : name_(name), about_(about), args_(args), make_(make), refuse_(refuse) {}
 
   std::string_view Name() const override { return name_; }
+  OpAbout About() const override { return about_; }
   std::span<const OpArg> Args() const override { return args_; }
   Support Supports(const AttentionSpec& spec, const OpParams& params) const override;
   std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec,
@@ -42,6 +43,7 @@ class LocalAttention final : public AttentionOp {
 
  private:
   std::string_view name_;
+  OpAbout about_;
   std::span<const OpArg> args_;
   MakePattern make_;
   Refuse refuse_;

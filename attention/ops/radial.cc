@@ -102,9 +102,18 @@ Settings Read(const std::array<int, 3>& grid, const OpParams& params) {
   return settings;
 }
 
+constexpr OpAbout kAbout = {
+    "blocks of video frames in bands that narrow with distance; model=2d: our analogue for "
+    "pictures",
+    "Li et al. 2025, Radial Attention, arXiv:2506.19852 (model=2d is ours, not the paper's)",
+    "frames: O(n log n); one frame: dense; 2d: see the density that is reported",
+    "cross-attention, causal attention; grid tokens that the block does not divide; model=2d on "
+    "several frames"};
+
 class Radial final : public AttentionOp {
  public:
   std::string_view Name() const override { return "radial"; }
+  OpAbout About() const override { return kAbout; }
   std::span<const OpArg> Args() const override { return kArgs; }
 
   Support Supports(const AttentionSpec& spec, const OpParams& params) const override {

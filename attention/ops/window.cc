@@ -146,9 +146,16 @@ class PreparedWindow final : public PreparedAttention {
   std::map<std::array<int, 3>, TileMap> maps_;  // by shift; at most four under a schedule
 };
 
+constexpr OpAbout kAbout = {
+    "the grid cut into a few large windows that shift from step to step (MSW-MSA)",
+    "Zhang et al. 2024, HiDiffusion, arXiv:2311.17528", "dense divided by the number of windows",
+    "cross-attention, causal attention; more windows than tokens on a side; odd=resample with text "
+    "or several frames"};
+
 class Window final : public AttentionOp {
  public:
   std::string_view Name() const override { return "window"; }
+  OpAbout About() const override { return kAbout; }
   std::span<const OpArg> Args() const override { return kArgs; }
 
   bool HasLse(const AttentionSpec& spec, const OpParams& params) const override {

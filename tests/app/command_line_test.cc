@@ -148,7 +148,21 @@ TEST_CASE("lists come as lines and as JSON") {
     CHECK(std::find(names.begin(), names.end(), name) != names.end());
   }
   const ProgramResult operators = RunFovea({"info", "--operators", "--json"});
-  CHECK(nlohmann::json::parse(operators.out).at("operators").at(0) == "dense");
+  const auto report = nlohmann::json::parse(operators.out);
+  CHECK(report.at("operators").at(0) == "dense");
+  CHECK(report.at("operators").size() == report.at("details").size());
+  for (const auto& op : report.at("details")) {
+    CAPTURE(op.dump());
+    for (const char* key : {"what", "source", "cost", "refuses"}) {
+      CHECK(op.at(key).get<std::string>().size() > 5);
+    }
+    for (const auto& argument : op.at("arguments")) CHECK(argument.size() == 3);
+  }
+  CHECK(report.at("presets").size() > 10);
+  const ProgramResult text = RunFovea({"info", "--operators"});
+  CheckDone(text);
+  CHECK_THAT(text.out, Catch::Contains("clear: ") && Catch::Contains("r=16") &&
+                           Catch::Contains("arXiv:2412.16112") && Catch::Contains("clear-8"));
 }
 
 TEST_CASE("waits are passive: the program starts itself again once") {

@@ -128,7 +128,7 @@ TEST_CASE("attention reads strided views and does not depend on threads") {
 TEST_CASE("the registry names what exists") {
   CHECK(FindAttentionOp("dense").Name() == "dense");
   CHECK_THROWS_WITH(FindAttentionOp("dens"), Catch::Contains("there are: dense"));
-  CHECK_FALSE(DenseAttention().Supports({}, {{"r", "3"}}).ok);
+  CHECK_THROWS_WITH(DenseAttention().Supports({}, {{"r", "3"}}), Catch::Contains("takes none"));
 }
 
 }  // namespace
