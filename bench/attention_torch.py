@@ -84,7 +84,7 @@ def local(args, ours):
         for dtype in args.dtypes:
             last = {}
             for side in args.sides:
-                grid, heads = f"{side}x{side}", 4 if side < 256 else 1
+                grid, heads = f"{side}x{side}", 4 if side < 256 else 2
                 ask = lambda op, runs: [float(x) for x in ours.ask(f"{dtype} bthd 1 {heads} {d} {grid} 0 {runs} {op}")]
                 whole = min(ask("dense", 2 if side < 256 else 1)[1] for _ in range(args.rounds if side < 256 else 1))
                 print(f"{dtype} d={d} {grid} dense {whole / heads:.1f} ms a head")

@@ -63,6 +63,8 @@ HeadView View(const AttentionIo& io, int64_t b, int64_t h, float scale, const Te
   return head;
 }
 
+constexpr int64_t kChunksPerThread = 8;  // of work, so that threads finish together
+
 // At most this many query tiles share a packed key tile: their Qᵀ and Oᵀ must stay in the second
 // cache, and past four the packing costs too little to matter.
 int GroupLimit(int64_t d) {
@@ -71,10 +73,9 @@ int GroupLimit(int64_t d) {
 
 // Runs of query tiles with the same visits, shorter where threads would otherwise run dry.
 std::vector<TileGroup> Groups(const TileMap& map, int64_t heads, int64_t d) {
-  constexpr int64_t kGroupsPerThread = 8;
   const int64_t tiles = static_cast<int64_t>(map.rows.size());
   const int64_t limit =
-      std::clamp<int64_t>(tiles * heads / (kGroupsPerThread * NumThreads()), 1, GroupLimit(d));
+      std::clamp<int64_t>(tiles * heads / (kChunksPerThread * NumThreads()), 1, GroupLimit(d));
   std::vector<TileGroup> groups;
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const TileMap::Row& row = map.rows[static_cast<size_t>(tile)];
@@ -113,15 +114,29 @@ void TileAttentionCpu(Context& ctx, const TileMap& map, float scale, const Atten
   if (kernel == nullptr) kernel = F32TileKernel();
   const std::vector<TileGroup> groups = Groups(map, batch * heads, d);
   const int64_t per_head = static_cast<int64_t>(groups.size()), jobs = batch * heads * per_head;
-  // Each query's result is the same whoever computes it, so threads take jobs as they come.
+  const auto view = [&](int64_t job) {
+    return View(io, job / per_head / heads, job / per_head % heads, scale, mean);
+  };
+  const auto group = [&](int64_t job) { return groups[static_cast<size_t>(job % per_head)]; };
+  // Each query's result is the same whoever computes it, so threads take jobs as they come: a few
+  // at once, since the next one's queries can then be fetched early.
+  const int64_t at_once = std::clamp<int64_t>(jobs / (kChunksPerThread * threads), 1, 16);
   std::atomic<int64_t> next{0};
   ParallelFor(std::min(threads, jobs), 1, [&](int64_t first, int64_t last) {
     for (int64_t thread = first; thread < last; ++thread) {
       const TileScratch s(scratch.Data<float>() + thread * scratch.stride[0], d, limit);
-      for (int64_t i = next.fetch_add(1); i < jobs; i = next.fetch_add(1)) {
-        const int64_t at = i / per_head;
-        const HeadView head = View(io, at / heads, at % heads, scale, mean);
-        kernel(head, map, groups[static_cast<size_t>(i % per_head)], s);
+      for (int64_t begin = next.fetch_add(at_once); begin < jobs; begin = next.fetch_add(at_once)) {
+        const int64_t end = std::min(begin + at_once, jobs);
+        HeadView head = view(begin);
+        for (int64_t job = begin; job < end; ++job) {
+          if (job + 1 == end) {
+            kernel(head, map, group(job), {}, s);
+            break;
+          }
+          const HeadView next_head = view(job + 1);
+          kernel(head, map, group(job), {&next_head, group(job + 1)}, s);
+          head = next_head;
+        }
       }
     }
   });

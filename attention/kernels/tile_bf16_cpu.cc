@@ -114,8 +114,8 @@ struct Bf16Arithmetic {
 };
 
 FOVEA_TILE_TARGET void RunBf16Group(const HeadView& head, const TileMap& map, TileGroup group,
-                                    const TileScratch& scratch) {
-  RunGroup<Bf16Arithmetic>(head, map, group, scratch);
+                                    const TileUpcoming& upcoming, const TileScratch& scratch) {
+  RunGroup<Bf16Arithmetic>(head, map, group, upcoming, scratch);
 }
 
 }  // namespace

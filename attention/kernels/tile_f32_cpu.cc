@@ -95,8 +95,8 @@ struct F32Arithmetic {
 };
 
 void RunF32Group(const HeadView& head, const TileMap& map, TileGroup group,
-                 const TileScratch& scratch) {
-  RunGroup<F32Arithmetic>(head, map, group, scratch);
+                 const TileUpcoming& upcoming, const TileScratch& scratch) {
+  RunGroup<F32Arithmetic>(head, map, group, upcoming, scratch);
 }
 
 }  // namespace

@@ -29,6 +29,12 @@ struct TileGroup {
   int32_t first = 0, count = 0;
 };
 
+// What the same thread will do after this group, so that its queries can be brought near; or null.
+struct TileUpcoming {
+  const HeadView* head = nullptr;
+  TileGroup group;
+};
+
 // A thread's scratch, 64-byte aligned. Matrices are kTileTokens columns wide, queries along rows of
 // memory; elements are f32 or pairs of bf16, so four bytes all the same.
 struct TileScratch {
@@ -58,7 +64,7 @@ struct TileScratch {
 };
 
 using TileKernel = void (*)(const HeadView& head, const TileMap& map, TileGroup group,
-                            const TileScratch& scratch);
+                            const TileUpcoming& upcoming, const TileScratch& scratch);
 
 TileKernel F32TileKernel();
 // Null where the processor lacks bf16 dot products, or has them slower than f32 multiply-adds.

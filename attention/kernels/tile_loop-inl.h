@@ -78,14 +78,86 @@ FOVEA_TILE_TARGET inline void MicroKernel(const float* HWY_RESTRICT a, int64_t a
   }
 }
 
+// Where a key's row starts: among the sequence's own, or among the operator's extra ones.
+FOVEA_TILE_TARGET inline const std::byte* KeyRow(const HeadView& head, int32_t token,
+                                                 const std::byte* own, int64_t stride,
+                                                 const std::byte* extra, int64_t extra_stride) {
+  const int64_t size = head.bf16 ? 2 : 4;
+  return token < head.kv ? own + token * stride * size
+                         : extra + (token - head.kv) * extra_stride * size;
+}
+
+// Brings rows near that will be wanted soon, a few at a time: strided rows come from far away, and
+// asked for all at once they would stall the arithmetic.
+class RowPrefetcher {
+ public:
+  FOVEA_TILE_TARGET explicit RowPrefetcher(const HeadView& head)
+      : row_bytes_(head.d * (head.bf16 ? 2 : 4)), element_(head.bf16 ? 2 : 4) {}
+
+  // The rows of a key tile, spread over `calls` calls of Some. Drops what is left of earlier ones.
+  FOVEA_TILE_TARGET void Keys(const HeadView& head, const int32_t* tokens, int64_t count,
+                              int64_t calls) {
+    const bool own = count == 0 || tokens[count - 1] < head.kv;  // extra keys are few: not worth it
+    first_ = {own ? head.k : nullptr, head.k_stride * element_, tokens, own ? count : 0};
+    second_ = {own ? head.v : nullptr, head.v_stride * element_, tokens, own ? count : 0};
+    step_ = (count + calls - 1) / calls;
+  }
+  // The rows that will be written next, and the next group's queries.
+  FOVEA_TILE_TARGET void Queries(const HeadView& head, const TileMap& map, TileGroup group,
+                                 const TileUpcoming& upcoming, int64_t calls) {
+    first_ = OfGroup(map, group, head.out, head.out_stride);
+    second_ = {};
+    if (upcoming.head != nullptr) {
+      second_ = OfGroup(map, upcoming.group, upcoming.head->q, upcoming.head->q_stride);
+    }
+    step_ = (std::max(first_.left, second_.left) + calls - 1) / calls;
+  }
+  FOVEA_TILE_TARGET void Some() {
+    Rows(&first_);
+    Rows(&second_);
+  }
+
+ private:
+  struct Stream {
+    const std::byte* base = nullptr;
+    int64_t stride = 0;
+    const int32_t* tokens = nullptr;
+    int64_t left = 0;
+  };
+  FOVEA_TILE_TARGET Stream OfGroup(const TileMap& map, TileGroup group, const std::byte* base,
+                                   int64_t stride) const {
+    const TokenTile& first = map.q.tiles[static_cast<size_t>(group.first)];
+    const TokenTile& last = map.q.tiles[static_cast<size_t>(group.first + group.count - 1)];
+    return {base, stride * element_, map.q.tokens.data() + first.begin,
+            last.begin + last.count - first.begin};
+  }
+  FOVEA_TILE_TARGET void Rows(Stream* stream) const {
+    constexpr int64_t kLine = 64;
+    const int64_t count = std::min(stream->left, step_);
+    for (int64_t i = 0; i < count; ++i) {
+      const std::byte* row = stream->base + stream->tokens[i] * stream->stride;
+      for (int64_t at = 0; at < row_bytes_; at += kLine) __builtin_prefetch(row + at, 0, 2);
+      __builtin_prefetch(row + row_bytes_ - 1, 0, 2);
+    }
+    stream->tokens += count;
+    stream->left -= count;
+  }
+
+  int64_t row_bytes_, element_;
+  Stream first_, second_;
+  int64_t step_ = 0;
+};
+
 template <class A, TileProduct kProduct, int kV>
 FOVEA_TILE_TARGET void ProductColumns(const float* a, int64_t a_stride, int64_t rows, int64_t steps,
-                                      const float* b, float* vector, float* c) {
+                                      const float* b, float* vector, float* c,
+                                      RowPrefetcher& prefetcher) {
   // Blocks of rows as equal as possible: short ones leave multiply-add units waiting.
   const int64_t a_row = kProduct == TileProduct::kScores ? a_stride : 1;
   int64_t blocks = (rows + kMaxRows - 1) / kMaxRows;
   for (int64_t r = 0; r < rows; --blocks) {
     const int64_t block = (rows - r + blocks - 1) / blocks;
+    prefetcher.Some();
     const float* ar = a + r * a_row;
     float* cr = c + r * kTileTokens;
     switch (block) {
@@ -115,7 +187,8 @@ FOVEA_TILE_TARGET void ProductColumns(const float* a, int64_t a_stride, int64_t 
 // All rows of C and its first `columns` columns, rounded up to whole vectors.
 template <class A, TileProduct kProduct>
 FOVEA_TILE_TARGET void Product(const float* a, int64_t a_stride, int64_t rows, int64_t steps,
-                               int64_t columns, const float* b, float* vector, float* c) {
+                               int64_t columns, const float* b, float* vector, float* c,
+                               RowPrefetcher& prefetcher) {
   for (int64_t column = 0; column < columns; column += kMaxVecs * kLanes) {
     const int64_t vecs = std::min<int64_t>(kMaxVecs, (columns - column + kLanes - 1) / kLanes);
     auto* kernel = vecs == 1 ? ProductColumns<A, kProduct, 1> : ProductColumns<A, kProduct, 2>;
@@ -123,7 +196,7 @@ FOVEA_TILE_TARGET void Product(const float* a, int64_t a_stride, int64_t rows, i
       if (vecs == 3) kernel = ProductColumns<A, kProduct, 3>;
       if (vecs == 4) kernel = ProductColumns<A, kProduct, 4>;
     }
-    kernel(a, a_stride, rows, steps, b + column, vector + column, c + column);
+    kernel(a, a_stride, rows, steps, b + column, vector + column, c + column, prefetcher);
   }
 }
 
@@ -211,7 +284,7 @@ FOVEA_TILE_TARGET inline void StoreTile(const HeadView& head, const TileMap& map
 
 template <class A>
 FOVEA_TILE_TARGET void RunGroup(const HeadView& head, const TileMap& map, TileGroup group,
-                                const TileScratch& s) {
+                                const TileUpcoming& upcoming, const TileScratch& s) {
   const int64_t tile_floats = head.d * kTileTokens;
   const TokenTile* q_tiles = map.q.tiles.data() + group.first;
   for (int64_t i = 0; i < group.count; ++i) {
@@ -221,40 +294,42 @@ FOVEA_TILE_TARGET void RunGroup(const HeadView& head, const TileMap& map, TileGr
   std::fill_n(s.sum, int64_t{group.count} * kTileTokens, 0.0f);
   std::fill_n(s.max, int64_t{group.count} * kTileTokens, -std::numeric_limits<float>::infinity());
 
+  const auto tile_of = [&map](int64_t visit) -> const TokenTile& {
+    return map.kv.tiles[static_cast<size_t>(map.visits[static_cast<size_t>(visit)].tile)];
+  };
+  RowPrefetcher prefetcher(head);
   const TileMap::Row row = map.rows[static_cast<size_t>(group.first)];
   for (int64_t i = row.begin; i < row.end; ++i) {
     const TileMap::Visit visit = map.visits[static_cast<size_t>(i)];
-    const TokenTile& kv = map.kv.tiles[static_cast<size_t>(visit.tile)];
+    const TokenTile& kv = tile_of(i);
     const int32_t* tokens = map.kv.tokens.data() + kv.begin;
     A::PackKeys(head, tokens, kv.count, s.k);
     A::PackValues(head, tokens, kv.count, s.v);
+    const int64_t calls = group.count * std::max<int64_t>(1, (kv.count + head.d) / kMaxRows);
+    if (i + 1 < row.end) {
+      const TokenTile& next = tile_of(i + 1);
+      prefetcher.Keys(head, map.kv.tokens.data() + next.begin, next.count, calls);
+    } else {
+      prefetcher.Queries(head, map, group, upcoming, calls);
+    }
     for (int64_t g = 0; g < group.count; ++g) {
       const int64_t queries = q_tiles[g].count;
       float* running_max = s.max + g * kTileTokens;
       std::fill_n(s.tile_max, kTileTokens, -std::numeric_limits<float>::infinity());
       Product<A, TileProduct::kScores>(s.k, A::Steps(head.d), kv.count, A::Steps(head.d), queries,
-                                       s.q + g * tile_floats, s.tile_max, s.p);
+                                       s.q + g * tile_floats, s.tile_max, s.p, prefetcher);
       if (visit.mask >= 0) {
         MaskScores(s, map.masks[static_cast<size_t>(visit.mask)], kv.count, queries);
       }
       A::Softmax(head, s, kv.count, queries, running_max, s.sum + g * kTileTokens);
       Product<A, TileProduct::kSum>(s.v, head.d, head.d, A::Steps(kv.count), queries, s.p, s.alpha,
-                                    s.o + g * tile_floats);
+                                    s.o + g * tile_floats, prefetcher);
     }
   }
   for (int64_t i = 0; i < group.count; ++i) {
     StoreTile(head, map, q_tiles[i], s.o + i * tile_floats, s.max + i * kTileTokens,
               s.sum + i * kTileTokens);
   }
-}
-
-// Where a key's row starts: among the sequence's own, or among the operator's extra ones.
-FOVEA_TILE_TARGET inline const std::byte* KeyRow(const HeadView& head, int32_t token,
-                                                 const std::byte* own, int64_t stride,
-                                                 const std::byte* extra, int64_t extra_stride) {
-  const int64_t size = head.bf16 ? 2 : 4;
-  return token < head.kv ? own + token * stride * size
-                         : extra + (token - head.kv) * extra_stride * size;
 }
 
 }  // namespace HWY_NAMESPACE
