@@ -25,6 +25,9 @@ std::string_view A1111Sampler(std::string_view sampler) {
   if (sampler == "euler_a") return "Euler a";
   if (sampler == "dpmpp_2m") return "DPM++ 2M";
   if (sampler == "dpmpp_2m_sde") return "DPM++ 2M SDE";
+  if (sampler == "heun") return "Heun";
+  if (sampler == "unipc") return "UniPC";
+  if (sampler == "lcm") return "LCM";
   return sampler;
 }
 
@@ -45,7 +48,10 @@ std::string ParametersText(const GenerateSettings& s, const Provenance& provenan
   text += "Steps: " + std::to_string(s.steps);
   text +=
       ", Sampler: " + std::string(A1111Sampler(s.sampler.empty() ? provenance.sampler : s.sampler));
-  if (!provenance.schedule.empty()) text += ", Schedule type: " + provenance.schedule;
+  const bool sgm = s.schedule == "sgm_uniform";
+  if (sgm || !provenance.schedule.empty()) {
+    text += ", Schedule type: " + (sgm ? "SGM Uniform" : provenance.schedule);
+  }
   text += ", CFG scale: " + Number(s.cfg);
   text += ", Seed: " + std::to_string(s.seed.value_or(0));
   text += ", Size: " + std::to_string(s.width) + "x" + std::to_string(s.height);

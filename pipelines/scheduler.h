@@ -22,7 +22,7 @@ using DrawNoise = std::function<void(std::span<float>)>;
 class Scheduler {
  public:
   virtual ~Scheduler() = default;
-  virtual std::string_view Name() const = 0;              // as --sampler: "ddim", "euler_a", ...
+  virtual std::string_view Name() const = 0;  // as --sampler: "ddim", "euler_a", ...
   // The schedule of noise levels as A1111 names it: "Karras", "Exponential"; "" for the plain one.
   virtual std::string_view ScheduleType() const { return ""; }
   virtual std::span<const double> Timesteps() const = 0;  // one a call of the model, in order
@@ -43,11 +43,14 @@ struct SamplerChoice {
   std::string sampler = {};  // "" : the class named in the config; else a name of SamplerNames()
   int steps = 25;
   double eta = 0;  // DDIM's
+  // Noise levels of a kind of ScheduleNames(), whatever the config says; "" or "model": as it says.
+  std::string schedule = {};
 };
 
 // Reads scheduler_config.json exactly as diffusers' class does, or, for a named sampler, as that
 // class's from_config does. Throws kUnsupported for classes and values that we lack, named.
 std::unique_ptr<Scheduler> MakeScheduler(const Config& config, const SamplerChoice& choice);
 std::span<const std::string_view> SamplerNames();
+std::span<const std::string_view> ScheduleNames();
 
 }  // namespace fovea

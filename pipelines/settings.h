@@ -17,6 +17,7 @@ struct GenerateSettings {
   double cfg = -1;          // < 0: the model's default; off at 1
   double cfg_rescale = -1;  // < 0: the model's default
   std::string sampler;      // empty: the model's scheduler_config.json
+  std::string schedule = "model";  // of noise levels; a name of ScheduleNames()
   double eta = 0;
   std::string attention;  // text of an AttentionPlan; empty: dense
   int clip_skip = 0;           // as diffusers': 0 is the last layer
@@ -38,6 +39,7 @@ struct GenerateSettings {
     v("cfg", cfg, "classifier-free guidance scale, off at 1");
     v("cfg-rescale", cfg_rescale, "rescale of guidance (Lin et al. 2023), 0 to 1");
     v("sampler", sampler, "sampler; a named one takes the model's scheduler_config.json over");
+    v("schedule", schedule, "noise levels: the model's, or of a kind");
     v("eta", eta, "DDIM's eta");
     v("attention", attention, "attention plan: [LAYERS:]OPERATOR;..., @FILE or preset:NAME");
     v("clip-skip", clip_skip, "text encoder layers to skip, as in diffusers");

@@ -38,6 +38,7 @@ constexpr std::array kFieldFlags = {
     FieldFlag{"cfg", "--cfg", "the model's", 0, 1e6},
     FieldFlag{"cfg-rescale", "--cfg-rescale", "the model's", 0, 1},
     FieldFlag{"sampler", "--sampler", "as the model's scheduler_config.json"},
+    FieldFlag{"schedule", "--schedule", "model"},
     FieldFlag{"eta", "--eta", "0", 0, 1},
     FieldFlag{"attention", "--attention", "dense"},
     FieldFlag{"clip-skip", "--clip-skip", "0", 0, 1000},
@@ -48,6 +49,7 @@ constexpr std::array kFieldFlags = {
 std::vector<std::string> ChoicesOf(std::string_view field) {
   if (field == "rng") return {"torch", "philox"};
   if (field == "vae-tiling") return {"auto", "on", "off"};
+  if (field == "schedule") return {ScheduleNames().begin(), ScheduleNames().end()};
   if (field == "sampler") return {SamplerNames().begin(), SamplerNames().end()};
   return {};
 }

@@ -27,21 +27,12 @@ bool PredictsClean(Algorithm a) {
   return a == Algorithm::kOdePlus || a == Algorithm::kSdePlus;
 }
 
-// A noise level as the solver sees it: x = alpha * clean + sigma * noise.
-struct Level {
-  explicit Level(double ratio)
-      : alpha(1 / std::sqrt(ratio * ratio + 1)),
-        sigma(ratio * alpha),
-        lambda(std::log(alpha) - std::log(sigma)) {}
-  double alpha, sigma, lambda;
-};
-
 struct Weights {
   double latents = 1, d0 = 0, d1 = 0, d2 = 0, noise = 0;
 };
 
 // `curved`: D1 is weighed by its integral (heun, and order 3), not as at the middle of the step.
-Weights StepWeights(Algorithm algorithm, const Level& from, const Level& to, int order,
+Weights StepWeights(Algorithm algorithm, const NoiseLevel& from, const NoiseLevel& to, int order,
                     bool curved) {
   const double h = to.lambda - from.lambda;
   Weights w;
@@ -111,8 +102,8 @@ class DpmSolverMultistep final : public Scheduler {
 
   void Step(int i, std::span<const float> model_output, std::span<float> latents,
             const DrawNoise& draw) override {
-    const Level from(sigmas_[static_cast<size_t>(i)]);
-    const Level to(sigmas_[static_cast<size_t>(i) + 1]);
+    const NoiseLevel from(sigmas_[static_cast<size_t>(i)]);
+    const NoiseLevel to(sigmas_[static_cast<size_t>(i) + 1]);
     Convert(from, model_output, latents);
 
     const int order = Order(i);
@@ -141,7 +132,7 @@ class DpmSolverMultistep final : public Scheduler {
   std::span<const float> PredictedClean() const override { return clean_; }
 
   void AddNoise(int i, std::span<const float> noise, std::span<float> latents) const override {
-    const Level level(sigmas_[static_cast<size_t>(i)]);
+    const NoiseLevel level(sigmas_[static_cast<size_t>(i)]);
     for (size_t k = 0; k < latents.size(); ++k) {
       latents[k] = static_cast<float>(level.alpha * latents[k] + level.sigma * noise[k]);
     }
@@ -217,13 +208,13 @@ class DpmSolverMultistep final : public Scheduler {
         }
       }
       whole = !schedule_.squared_cosine;
-    } else if (options.ramp == SigmaRamp::kExponential) {
+    } else if (options.ramp != SigmaRamp::kNone) {
       sigmas = RampSigmas(options.ramp, options.max.value_or(table.back()),
                           options.min.value_or(table.front()), steps);
       whole = false;
     }
     if (sigmas.empty()) {
-      timesteps_ = Spaced(LastTimestep(config), steps);
+      timesteps_ = SpacedForSolver(schedule_, LastTimestep(config), steps);
       sigmas = SigmasAt(table, timesteps_);
     } else {
       for (const double sigma : sigmas) {
@@ -235,30 +226,8 @@ class DpmSolverMultistep final : public Scheduler {
     sigmas_.assign(sigmas.begin(), sigmas.end());
   }
 
-  // One timestep more than asked for, the lowest left out (it is the final sigma's).
-  std::vector<double> Spaced(int last, int steps) const {
-    std::vector<double> out;
-    if (schedule_.spacing == Spacing::kLinspace) {
-      out = Linspace(0, last - 1, steps + 1);
-      for (double& t : out) t = RoundHalfEven(t);
-      std::reverse(out.begin(), out.end());
-      out.pop_back();
-    } else if (schedule_.spacing == Spacing::kLeading) {
-      const int stride = last / (steps + 1);
-      if (stride == 0) {
-        throw Error(ErrorCode::kUsage, "steps: " + std::to_string(steps) +
-                                           " with timestep_spacing leading; at most " +
-                                           std::to_string(last - 1));
-      }
-      for (int i = steps; i >= 1; --i) out.push_back(i * stride + schedule_.steps_offset);
-    } else {
-      out = ArangeDown(last, static_cast<double>(schedule_.train_steps) / steps);
-    }
-    return out;
-  }
-
   // The predictions that the differences are taken of: clean latents, or noise.
-  void Convert(const Level& at, std::span<const float> model_output,
+  void Convert(const NoiseLevel& at, std::span<const float> model_output,
                std::span<const float> latents) {
     std::vector<float> prediction;
     if (outputs_.size() == static_cast<size_t>(order_)) {
@@ -302,8 +271,8 @@ class DpmSolverMultistep final : public Scheduler {
 
   // From the noise level before call i to that of call i, in lambda.
   double Gap(int i) const {
-    return Level(sigmas_[static_cast<size_t>(i)]).lambda -
-           Level(sigmas_[static_cast<size_t>(i) - 1]).lambda;
+    return NoiseLevel(sigmas_[static_cast<size_t>(i)]).lambda -
+           NoiseLevel(sigmas_[static_cast<size_t>(i) - 1]).lambda;
   }
 
   NoiseSchedule schedule_;

@@ -54,10 +54,13 @@ std::vector<float> RescaledToZeroSnr(const std::vector<float>& betas) {
   return out;
 }
 
-std::vector<float> ReadBetas(const Config& config, NoiseSchedule& schedule) {
-  const double start = config.Number("beta_start", 0.0001), end = config.Number("beta_end", 0.02);
+std::vector<float> ReadBetas(const Config& config, const ScheduleDefaults& defaults,
+                             NoiseSchedule& schedule) {
+  const double start = config.Number("beta_start", defaults.beta_start);
+  const double end = config.Number("beta_end", defaults.beta_end);
   const int kind =
-      ReadChoice(config, "beta_schedule", {"linear", "scaled_linear", "squaredcos_cap_v2"}, 0);
+      ReadChoice(config, "beta_schedule", {"linear", "scaled_linear", "squaredcos_cap_v2"},
+                 defaults.scaled_linear ? 1 : 0);
   schedule.squared_cosine = kind == 2;
   std::vector<float> betas;
   if (config.Has("trained_betas")) {
@@ -123,7 +126,7 @@ NoiseSchedule ReadNoiseSchedule(const Config& config, const ScheduleDefaults& de
                                              PredictionType::kSample};
   schedule.prediction = kPredictions[prediction];
 
-  std::vector<float> betas = ReadBetas(config, schedule);
+  std::vector<float> betas = ReadBetas(config, defaults, schedule);
   const bool rescale = defaults.has_rescale && ReadFlag(config, "rescale_betas_zero_snr", false);
   if (rescale && schedule.train_steps < 2) {
     throw Error(ErrorCode::kBadFile,

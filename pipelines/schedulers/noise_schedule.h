@@ -31,6 +31,8 @@ struct ScheduleDefaults {
   bool has_rescale = true;            // the class knows rescale_betas_zero_snr
   bool keeps_last_above_zero = true;  // ... and then replaces the last product by 2^-24
   bool predicts_sample = true;        // the class knows prediction_type "sample"
+  double beta_start = 0.0001, beta_end = 0.02;
+  bool scaled_linear = false;  // beta_schedule
 };
 
 // Reads the common fields. Throws kBadFile for broken values, kUnsupported for those we lack.

@@ -1,7 +1,7 @@
 // The table of samplers: their names, diffusers' classes, and how they are made.
 
+#include <algorithm>
 #include <array>
-#include <optional>
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -20,20 +20,34 @@ std::unique_ptr<Scheduler> MakeDpmppSde(const Config& config, const SamplerChoic
   return MakeDpmSolverMultistep(config, choice, "sde-dpmsolver++");
 }
 
+// What --schedule may ask of a class.
+enum class Levels : uint8_t {
+  kSpaced,  // timesteps in the config's spacing
+  kSigmas,  // ... or a ramp of sigmas
+  kFixed,   // its own
+};
+
 struct Sampler {
   std::string_view name, diffusers_class;
+  Levels levels;
   std::unique_ptr<Scheduler> (*make)(const Config&, const SamplerChoice&);
 };
 
 // Of two samplers of one class the first is the class as its config says.
 constexpr Sampler kSamplers[] = {
-    {"ddim", "DDIMScheduler", MakeDdim},
-    {"pndm", "PNDMScheduler", MakePndm},
-    {"euler", "EulerDiscreteScheduler", MakeEuler},
-    {"euler_a", "EulerAncestralDiscreteScheduler", MakeEulerAncestral},
-    {"dpmpp_2m", "DPMSolverMultistepScheduler", MakeDpmpp},
-    {"dpmpp_2m_sde", "DPMSolverMultistepScheduler", MakeDpmppSde},
+    {"ddim", "DDIMScheduler", Levels::kSpaced, MakeDdim},
+    {"pndm", "PNDMScheduler", Levels::kSpaced, MakePndm},
+    {"euler", "EulerDiscreteScheduler", Levels::kSigmas, MakeEuler},
+    {"euler_a", "EulerAncestralDiscreteScheduler", Levels::kSpaced, MakeEulerAncestral},
+    {"heun", "HeunDiscreteScheduler", Levels::kSigmas, MakeHeun},
+    {"dpmpp_2m", "DPMSolverMultistepScheduler", Levels::kSigmas, MakeDpmpp},
+    {"dpmpp_2m_sde", "DPMSolverMultistepScheduler", Levels::kSigmas, MakeDpmppSde},
+    {"unipc", "UniPCMultistepScheduler", Levels::kSigmas, MakeUniPc},
+    {"lcm", "LCMScheduler", Levels::kFixed, MakeLcm},
 };
+
+constexpr std::string_view kSchedules[] = {"model",       "normal",      "karras",
+                                           "exponential", "sgm_uniform", "beta"};
 
 constexpr auto kNames = [] {
   std::array<std::string_view, std::size(kSamplers)> names;
@@ -63,15 +77,45 @@ const Sampler& FindByClass(const Config& config) {
 }
 
 // Fields that the class left at its defaults do not travel to another class.
-std::optional<Config> WithoutUsedDefaults(const Config& config) {
-  const auto used = config.Json().find("_use_default_values");
-  if (used == config.Json().end() || !used->is_array()) return std::nullopt;
-  nlohmann::json json = config.Json();
-  for (const auto& field : *used) {
-    if (field.is_string()) json.erase(field.get<std::string>());
+void EraseUsedDefaults(nlohmann::json* json) {
+  const auto used = json->find("_use_default_values");
+  if (used == json->end() || !used->is_array()) return;
+  const nlohmann::json fields = *used;
+  for (const auto& field : fields) {
+    if (field.is_string()) json->erase(field.get<std::string>());
   }
-  json.erase("_use_default_values");
-  return Config::Parse(json.dump(), config.Where());
+  json->erase("_use_default_values");
+}
+
+// Replaces the noise levels, as diffusers users do it with from_config.
+void SetSchedule(const Sampler& sampler, std::string_view schedule, nlohmann::json* json) {
+  if (schedule.empty() || schedule == "model") return;
+  if (std::find(std::begin(kSchedules), std::end(kSchedules), schedule) == std::end(kSchedules)) {
+    std::string known;
+    for (const std::string_view name : kSchedules) {
+      known += (known.empty() ? "" : ", ") + std::string(name);
+    }
+    throw Error(ErrorCode::kUsage,
+                "schedule: \"" + std::string(schedule.substr(0, 80)) + "\" is not among " + known);
+  }
+  const bool ramp = schedule != "normal" && schedule != "sgm_uniform";
+  if (sampler.levels == Levels::kFixed || (ramp && sampler.levels == Levels::kSpaced)) {
+    std::string able;
+    for (const Sampler& each : kSamplers) {
+      if (each.levels != Levels::kSigmas) continue;
+      able += (able.empty() ? "" : ", ") + std::string(each.name);
+    }
+    throw Error(ErrorCode::kUnsupported, "schedule: " + std::string(schedule) +
+                                             " is not one of sampler " + std::string(sampler.name) +
+                                             "; it is of " + able);
+  }
+  for (const char* field :
+       {"use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas"}) {
+    (*json)[field] = false;
+  }
+  if (ramp) (*json)["use_" + std::string(schedule) + "_sigmas"] = true;
+  // What others call SGM uniform are diffusers' trailing timesteps.
+  if (schedule == "sgm_uniform") (*json)["timestep_spacing"] = "trailing";
 }
 
 }  // namespace
@@ -95,12 +139,18 @@ std::unique_ptr<Scheduler> MakeScheduler(const Config& config, const SamplerChoi
                                        " is not between 1 and the model's " +
                                        std::to_string(train_steps) + " training steps");
   }
-  const std::optional<Config> without = WithoutUsedDefaults(config);
-  return sampler->make(without ? *without : config, choice);
+  nlohmann::json json = config.Json();
+  EraseUsedDefaults(&json);
+  SetSchedule(*sampler, choice.schedule, &json);
+  return sampler->make(Config::Parse(json.dump(), config.Where()), choice);
 }
 
 std::span<const std::string_view> SamplerNames() {
   return kNames;
+}
+
+std::span<const std::string_view> ScheduleNames() {
+  return kSchedules;
 }
 
 }  // namespace fovea

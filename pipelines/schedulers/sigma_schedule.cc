@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pipelines/schedulers/beta_quantile.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -22,27 +23,34 @@ std::optional<double> ReadSigma(const Config& config, std::string_view field) {
 
 std::string_view ScheduleName(SigmaRamp ramp) {
   switch (ramp) {
-    case SigmaRamp::kKarras: return "Karras";
-    case SigmaRamp::kExponential: return "Exponential";
-    case SigmaRamp::kNone: break;
+    case SigmaRamp::kKarras:
+      return "Karras";
+    case SigmaRamp::kExponential:
+      return "Exponential";
+    case SigmaRamp::kBeta:
+      return "Beta";
+    case SigmaRamp::kNone:
+      break;
   }
   return "";
 }
 
 SigmaOptions ReadSigmaOptions(const Config& config) {
-  if (ReadFlag(config, "use_beta_sigmas", false)) {
-    throw Error(ErrorCode::kUnsupported,
-                config.Where() + ": use_beta_sigmas is not supported; karras and exponential are");
-  }
   SigmaOptions options;
-  const bool karras = ReadFlag(config, "use_karras_sigmas", false);
-  const bool exponential = ReadFlag(config, "use_exponential_sigmas", false);
-  if (karras && exponential) {
-    throw Error(ErrorCode::kBadFile,
-                config.Where() + ": only one of use_karras_sigmas and use_exponential_sigmas");
+  constexpr std::pair<const char*, SigmaRamp> kRamps[] = {
+      {"use_karras_sigmas", SigmaRamp::kKarras},
+      {"use_exponential_sigmas", SigmaRamp::kExponential},
+      {"use_beta_sigmas", SigmaRamp::kBeta}};
+  for (const auto& [field, ramp] : kRamps) {
+    if (!ReadFlag(config, field, false)) continue;
+    if (options.ramp != SigmaRamp::kNone) {
+      throw Error(
+          ErrorCode::kBadFile,
+          config.Where() +
+              ": only one of use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas");
+    }
+    options.ramp = ramp;
   }
-  if (karras) options.ramp = SigmaRamp::kKarras;
-  if (exponential) options.ramp = SigmaRamp::kExponential;
   options.min = ReadSigma(config, "sigma_min");
   options.max = ReadSigma(config, "sigma_max");
   options.ends_at_zero = ReadChoice(config, "final_sigmas_type", {"zero", "sigma_min"}, 0) == 0;
@@ -56,10 +64,38 @@ std::vector<double> RampSigmas(SigmaRamp ramp, double max, double min, int count
     for (const double x : Linspace(std::log(max), std::log(min), count)) out.push_back(std::exp(x));
     return out;
   }
+  if (ramp == SigmaRamp::kBeta) {
+    constexpr double kShape = 0.6;
+    for (const double x : Linspace(0, 1, count)) {
+      out.push_back(min + BetaQuantile(1 - x, kShape, kShape) * (max - min));
+    }
+    return out;
+  }
   constexpr double kRho = 7;
   const double low = std::pow(min, 1 / kRho), high = std::pow(max, 1 / kRho);
   for (const double x : Linspace(0, 1, count))
     out.push_back(std::pow(high + x * (low - high), kRho));
+  return out;
+}
+
+std::vector<double> SpacedForSolver(const NoiseSchedule& schedule, int last, int steps) {
+  std::vector<double> out;
+  if (schedule.spacing == Spacing::kLinspace) {
+    out = Linspace(0, last - 1, steps + 1);
+    for (double& t : out) t = RoundHalfEven(t);
+    std::reverse(out.begin(), out.end());
+    out.pop_back();
+  } else if (schedule.spacing == Spacing::kLeading) {
+    const int stride = last / (steps + 1);
+    if (stride == 0) {
+      throw Error(ErrorCode::kUsage, "steps: " + std::to_string(steps) +
+                                         " with timestep_spacing leading; at most " +
+                                         std::to_string(last - 1));
+    }
+    for (int i = steps; i >= 1; --i) out.push_back(i * stride + schedule.steps_offset);
+  } else {
+    out = ArangeDown(last, static_cast<double>(schedule.train_steps) / steps);
+  }
   return out;
 }
 

@@ -90,6 +90,7 @@ TEST_CASE("every sampler runs as diffusers' does") {
     choice.steps = run["steps"];
     choice.sampler = run.value("sampler", std::string());
     choice.eta = run.value("eta", 0.0);
+    choice.schedule = run.value("schedule", std::string());
     const auto scheduler =
         MakeScheduler(ConfigOf(run["config"], run["class"].get<std::string>()), choice);
 
@@ -124,7 +125,7 @@ TEST_CASE("the predicted clean latents are those of the last call") {
               std::string(type) + R"("})",
           {.sampler = std::string(name), .steps = 8});
       std::vector<float> clean(5, 0.25f), zero(5, 0.0f), one(5, 1.0f);
-      const int call = 3;
+      const int call = 2;  // the first of a step, for those that call twice
       // The noise level of a call shows in how it mixes clean and noise.
       std::vector<float> level = zero, signal = one;
       scheduler->AddNoise(call, one, level);
@@ -151,11 +152,11 @@ TEST_CASE("every number of steps gives finite latents") {
     for (const char* spacing : {"linspace", "trailing"}) {
       for (const int steps : {1, 2, 3, 4, 5, 13, 14, 15, 37, 61, 99, 100}) {
         CAPTURE(name, spacing, steps);
-        const auto scheduler =
-            Make(R"({"_class_name":"DDIMScheduler","num_train_timesteps":100,)"
-                 R"("skip_prk_steps":true,"clip_sample":false,"timestep_spacing":")" +
-                     std::string(spacing) + R"("})",
-                 {.sampler = std::string(name), .steps = steps});
+        const auto scheduler = Make(
+            R"({"_class_name":"DDIMScheduler","num_train_timesteps":100,"original_inference_steps":100,)"
+            R"("skip_prk_steps":true,"clip_sample":false,"timestep_spacing":")" +
+                std::string(spacing) + R"("})",
+            {.sampler = std::string(name), .steps = steps});
         for (const float x : RunAnalyticModel(*scheduler)) CHECK(std::isfinite(x));
       }
     }
@@ -175,7 +176,6 @@ TEST_CASE("what a scheduler config cannot be is refused by name") {
   CHECK(CodeOf(with(R"("prediction_type":"sample")", "PNDMScheduler")) == ErrorCode::kUnsupported);
   CHECK(CodeOf(with(R"("timestep_spacing":"log")")) == ErrorCode::kUnsupported);
   CHECK(CodeOf(with(R"("thresholding":true)")) == ErrorCode::kUnsupported);
-  CHECK(CodeOf(with(R"("use_beta_sigmas":true)", euler)) == ErrorCode::kUnsupported);
   CHECK(CodeOf(with(R"("use_flow_sigmas":true)", dpm)) == ErrorCode::kUnsupported);
   CHECK(CodeOf(with(R"("variance_type":"learned")", dpm)) == ErrorCode::kUnsupported);
   CHECK(CodeOf(with(R"("algorithm_type":"dpmsolver")", dpm)) == ErrorCode::kUnsupported);
@@ -209,6 +209,16 @@ TEST_CASE("what a scheduler config cannot be is refused by name") {
   CHECK(CodeOf(plain, {.eta = NAN}) == ErrorCode::kUsage);
   CHECK(CodeOf(with(R"("steps_offset":1)"), {.steps = 1000}) == ErrorCode::kUsage);
   CHECK(CodeOf(plain, {.sampler = "pndm", .steps = 3}) == ErrorCode::kUsage);
+  CHECK(CodeOf(plain, {.sampler = "lcm", .steps = 51}) == ErrorCode::kUsage);
+  CHECK(CodeOf(plain, {.schedule = "cosine"}) == ErrorCode::kUsage);
+  CHECK(CodeOf(plain, {.schedule = "karras"}) == ErrorCode::kUnsupported);
+  CHECK(CodeOf(plain, {.sampler = "euler_a", .schedule = "beta"}) == ErrorCode::kUnsupported);
+  CHECK(CodeOf(plain, {.sampler = "lcm", .schedule = "normal"}) == ErrorCode::kUnsupported);
+  const char* unipc = "UniPCMultistepScheduler";
+  CHECK(CodeOf(with(R"("use_flow_sigmas":true)", unipc)) == ErrorCode::kUnsupported);
+  CHECK(CodeOf(with(R"("predict_x0":false)", unipc)) == ErrorCode::kUnsupported);
+  CHECK(CodeOf(with(R"("solver_order":0)", unipc)) == ErrorCode::kBadFile);
+  CHECK(CodeOf(with(R"("original_inference_steps":5000)", "LCMScheduler")) == ErrorCode::kBadFile);
 }
 
 TEST_CASE("a scheduler file with Python's minus infinity is read") {

@@ -16,7 +16,8 @@ import warnings
 import diffusers
 import torch
 from diffusers import (DDIMScheduler, DPMSolverMultistepScheduler,
-                       EulerAncestralDiscreteScheduler, EulerDiscreteScheduler, PNDMScheduler)
+                       EulerAncestralDiscreteScheduler, EulerDiscreteScheduler,
+                       HeunDiscreteScheduler, LCMScheduler, PNDMScheduler, UniPCMultistepScheduler)
 
 warnings.filterwarnings("ignore")
 diffusers.utils.logging.set_verbosity_error()
@@ -38,14 +39,14 @@ def model(x, t):
     return (0.3 * torch.tanh(x) + 0.05 * torch.sin(0.01 * torch.as_tensor(t).double()) + 0.2 * x).float()
 
 
-def run(cls, config, steps, sampler="", eta=0.0, **overrides):
+def run(cls, config, steps, sampler="", eta=0.0, schedule="", **overrides):
     scheduler = cls.from_config(config, **overrides)
     scheduler.set_timesteps(steps)
     generator = torch.Generator("cpu").manual_seed(11)
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(0)
     latents = noise() * scheduler.init_noise_sigma
-    stochastic = cls is not PNDMScheduler
+    stochastic = cls not in (PNDMScheduler, HeunDiscreteScheduler, UniPCMultistepScheduler)
     for t in scheduler.timesteps:
         output = model(scheduler.scale_model_input(latents, t), t)
         extra = {"generator": generator} if stochastic else {}
@@ -61,6 +62,8 @@ def run(cls, config, steps, sampler="", eta=0.0, **overrides):
     case = {"class": cls.__name__, "config": dict(config), "steps": steps}
     if sampler:
         case["sampler"] = sampler
+    if schedule:
+        case["schedule"] = schedule
     if eta:
         case["eta"] = eta
     case["timesteps"] = [number(t) for t in fresh.timesteps]
@@ -134,11 +137,46 @@ def cases():
         for steps in (10, 20):
             yield run(DPMSolverMultistepScheduler, dict(SD, **extra), steps)
 
+    for spacing, prediction, steps in itertools.product(SPACINGS, PREDICTIONS, (1, 2, 10)):
+        base = dict(SD, timestep_spacing=spacing, prediction_type=prediction, steps_offset=1)
+        yield run(HeunDiscreteScheduler, base, steps)
+        yield run(UniPCMultistepScheduler, base, steps)
+    for cls in (HeunDiscreteScheduler, UniPCMultistepScheduler, LCMScheduler):
+        yield run(cls, {}, 10)
+        yield run(cls, {"beta_schedule": "squaredcos_cap_v2", "num_train_timesteps": 100}, 10)
+        yield run(cls, dict(SD, num_train_timesteps=777, timestep_spacing="trailing"), 31)
+        yield run(cls, dict(SD, prediction_type="sample"), 10)
+    for ramp in ("karras", "exponential", "beta"):
+        for cls in (EulerDiscreteScheduler, HeunDiscreteScheduler, DPMSolverMultistepScheduler,
+                    UniPCMultistepScheduler):
+            for steps in (1, 10, 23):
+                if ramp == "exponential" and steps == 1:
+                    continue
+                yield run(cls, {**SD, f"use_{ramp}_sigmas": True}, steps)
+    yield run(HeunDiscreteScheduler, dict(SD, clip_sample=True, clip_sample_range=0.5), 7)
+    for order, solver, steps in itertools.product((1, 2, 3, 4), ("bh1", "bh2"), (4, 10)):
+        for clean in (True, False):
+            yield run(UniPCMultistepScheduler,
+                      dict(SD, solver_order=order, solver_type=solver, predict_x0=clean,
+                           final_sigmas_type="sigma_min"), steps)
+    for extra in (dict(disable_corrector=[0, 3]), dict(lower_order_final=False, solver_order=3,
+                                                       final_sigmas_type="sigma_min"),
+                  dict(final_sigmas_type="sigma_min", use_karras_sigmas=True),
+                  dict(rescale_betas_zero_snr=True, prediction_type="v_prediction",
+                       timestep_spacing="trailing")):
+        yield run(UniPCMultistepScheduler, dict(SD, **extra), 10)
+    for steps in (1, 2, 4, 8, 50):
+        yield run(LCMScheduler, dict(SD, prediction_type="epsilon"), steps)
+        yield run(LCMScheduler, dict(SD, prediction_type="v_prediction"), steps)
+    yield run(LCMScheduler, dict(SD, original_inference_steps=37, timestep_scaling=4.0,
+                                 clip_sample=True), 5)
+
     # A file of one class taken over by another.
     sd15 = dict(SD, _class_name="PNDMScheduler", skip_prk_steps=True, set_alpha_to_one=False,
                 steps_offset=1, clip_sample=False)
     names = {"ddim": DDIMScheduler, "pndm": PNDMScheduler, "euler": EulerDiscreteScheduler,
-             "euler_a": EulerAncestralDiscreteScheduler, "dpmpp_2m": DPMSolverMultistepScheduler}
+             "euler_a": EulerAncestralDiscreteScheduler, "dpmpp_2m": DPMSolverMultistepScheduler,
+             "heun": HeunDiscreteScheduler, "unipc": UniPCMultistepScheduler, "lcm": LCMScheduler}
     for name, cls in names.items():
         yield run(cls, sd15, 10, sampler=name)
     yield run(DPMSolverMultistepScheduler, sd15, 10, sampler="dpmpp_2m_sde",
@@ -147,6 +185,19 @@ def cases():
                 _use_default_values=["timestep_spacing", "set_alpha_to_one"])
     for name, cls in names.items():
         yield run(cls, used, 10, sampler=name)
+    karras = dict(sd15, use_karras_sigmas=True)
+    off = dict(use_karras_sigmas=False, use_exponential_sigmas=False, use_beta_sigmas=False)
+    for name in ("euler", "heun", "dpmpp_2m", "unipc"):
+        for schedule in ("normal", "karras", "exponential", "sgm_uniform", "beta"):
+            asked = dict(off)
+            if schedule == "sgm_uniform":
+                asked["timestep_spacing"] = "trailing"
+            elif schedule != "normal":
+                asked[f"use_{schedule}_sigmas"] = True
+            yield run(names[name], karras, 9, sampler=name, schedule=schedule, **asked)
+    for name in ("ddim", "pndm", "euler_a"):
+        yield run(names[name], sd15, 9, sampler=name, schedule="sgm_uniform",
+                  timestep_spacing="trailing")
 
 
 def main():
