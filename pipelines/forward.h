@@ -10,6 +10,7 @@
 
 #include "attention/attention_runtime.h"
 #include "models/model_folder.h"
+#include "pipelines/hires_report.h"
 #include "tensor/host_tensor.h"
 #include "tensor/planning_backend.h"
 
@@ -19,8 +20,9 @@ struct ForwardOptions {
   DType dtype = DType::kF32;
   bool hidden_states = false;
   AttentionPlan attention;
-  int step = 0, steps = 1;  // where in a run the pass stands, for what changes with it
-  uint64_t seed = 0;        // for operators that draw
+  std::string hires = "off";  // as ParseHires; only U-Nets take another
+  int step = 0, steps = 1;    // where in a run the pass stands, for what changes with it
+  uint64_t seed = 0;          // for operators that draw
   std::stop_token stop;
 };
 
@@ -30,6 +32,8 @@ struct ForwardResult {
   Cost cost;
   size_t arena_bytes = 0;
   std::vector<AttentionUse> attention;  // what ran where; empty without a plan
+  HiresReport hires;
+  RaunetStage stage;  // of this step
 };
 
 class Component {

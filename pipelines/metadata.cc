@@ -60,6 +60,7 @@ std::string ParametersText(const GenerateSettings& s, const Provenance& provenan
   // A1111 counts from 1: its 1 is the last layer.
   if (s.clip_skip > 0) text += ", Clip skip: " + std::to_string(s.clip_skip + 1);
   if (!s.attention.empty()) text += ", Attention: " + Quoted(s.attention);
+  if (!provenance.hires.Empty()) text += ", HiDiffusion: " + Quoted(s.hires);
   text += ", RNG: " + std::string(s.rng == "torch" ? "CPU" : "NV");
   text += ", Version: fovea " + provenance.version;
   return text;
@@ -153,6 +154,7 @@ PngText PictureText(const GenerateSettings& settings, const Provenance& provenan
                     {"instruction_set", provenance.instruction_set},
                     {"threads", provenance.threads}};
   if (!provenance.attention.empty()) json["attention"] = ToJson(provenance.attention);
+  if (!provenance.hires.Empty()) json["hires"] = ToJson(provenance.hires);
   json["init_latents"] = provenance.init_latents;
   // A path may hold bytes that are no UTF-8; prompts were checked when they were read.
   return {{"parameters", ParametersText(own, provenance)},
@@ -183,6 +185,9 @@ PictureSettings ReadPictureSettings(const PngText& text, const std::string& wher
   top("init_latents", result.provenance.init_latents);
   if (const auto ran = json.find("attention"); ran != json.end()) {
     result.provenance.attention = GroupsFromJson(*ran, where);
+  }
+  if (const auto ran = json.find("hires"); ran != json.end()) {
+    result.provenance.hires = HiresFromJson(*ran, where);
   }
   const FieldReader device(Member(json, "device", where), where);
   device("kind", result.provenance.device);

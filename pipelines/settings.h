@@ -14,12 +14,13 @@ struct GenerateSettings {
   int steps = 0;                 // 0: the model's default, else 25
   std::optional<uint64_t> seed;  // none: random, and printed
   int batch = 1;
-  double cfg = -1;          // < 0: the model's default; off at 1
-  double cfg_rescale = -1;  // < 0: the model's default
-  std::string sampler;      // empty: the model's scheduler_config.json
+  double cfg = -1;                 // < 0: the model's default; off at 1
+  double cfg_rescale = -1;         // < 0: the model's default
+  std::string sampler;             // empty: the model's scheduler_config.json
   std::string schedule = "model";  // of noise levels; a name of ScheduleNames()
   double eta = 0;
-  std::string attention;  // text of an AttentionPlan; empty: dense
+  std::string attention;       // text of an AttentionPlan; empty: dense
+  std::string hires = "off";   // as ParseHires
   int clip_skip = 0;           // as diffusers': 0 is the last layer
   std::string rng = "philox";  // or "torch"
   std::string vae_tiling = "auto";
@@ -42,6 +43,7 @@ struct GenerateSettings {
     v("schedule", schedule, "noise levels: the model's, or of a kind");
     v("eta", eta, "DDIM's eta");
     v("attention", attention, "attention plan: [LAYERS:]OPERATOR;..., @FILE or preset:NAME");
+    v("hires", hires, "HiDiffusion for large pictures; =SCHEDULE names one for the model");
     v("clip-skip", clip_skip, "text encoder layers to skip, as in diffusers");
     v("rng", rng, "noise: PyTorch's CPU or its CUDA generator");
     v("vae-tiling", vae_tiling, "decode in tiles, in bounded memory");

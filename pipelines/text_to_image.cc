@@ -58,6 +58,7 @@ class StableDiffusion final : public TextToImage {
   Prompts Tokenize(const GenerateSettings& settings, const GenerateHooks& hooks) const;
   // Of the denoiser, whose sites alone an attention plan is about.
   AttentionRuntime AttentionOf(const GenerateSettings& settings, const Scheduler& scheduler) const;
+  Hires HiresOf(const GenerateSettings& settings, const Scheduler& scheduler) const;
   Prediction Plan(const GenerateSettings& settings);  // resolved ones
   DenoiseLoop LoopOf(const GenerateSettings& settings, Scheduler& scheduler) const;
   HostTensor FirstLatents(const GenerateSettings& settings, const Scheduler& scheduler,
@@ -204,12 +205,20 @@ AttentionRuntime StableDiffusion::AttentionOf(const GenerateSettings& settings,
   for (int i = 0; i < settings.batch; ++i) {
     seeds.push_back(*settings.seed + static_cast<uint64_t>(i));
   }
-  return {AttentionPlan::Parse(settings.attention), unet_->AttentionSites(),
-          static_cast<int>(scheduler.Timesteps().size()), std::move(seeds)};
+  return {HiresOf(settings, scheduler).With(AttentionPlan::Parse(settings.attention)),
+          unet_->AttentionSites(), static_cast<int>(scheduler.Timesteps().size()),
+          std::move(seeds)};
+}
+
+Hires StableDiffusion::HiresOf(const GenerateSettings& settings, const Scheduler& scheduler) const {
+  const Shape latent = LatentShape(settings);
+  return {settings.hires, unet_->Traits(), latent[2], latent[3],
+          static_cast<int>(scheduler.Timesteps().size())};
 }
 
 DenoiseLoop StableDiffusion::LoopOf(const GenerateSettings& settings, Scheduler& scheduler) const {
-  return {*unet_, scheduler, GuidanceOf(settings), LatentShape(settings), {}, {}};
+  return {*unet_, scheduler, GuidanceOf(settings), LatentShape(settings), {}, {},
+          HiresOf(settings, scheduler)};
 }
 
 Conditioning StableDiffusion::Condition(Context& ctx, const GenerateSettings& settings,
@@ -273,8 +282,9 @@ Prediction StableDiffusion::DryRun(const GenerateSettings& asked) {
   GenerateSettings settings = Resolve(asked);
   Prediction prediction = Plan(settings);
   prediction.dense_flops = prediction.flops;
-  if (!settings.attention.empty()) {
+  if (!settings.attention.empty() || !prediction.hires.Empty()) {
     settings.attention.clear();
+    settings.hires = "off";
     prediction.dense_flops = Plan(settings).flops;
   }
   return prediction;
@@ -297,12 +307,15 @@ Prediction StableDiffusion::Plan(const GenerateSettings& settings) {
     const auto scheduler = MakeSampler(settings, {});
     AttentionRuntime attention = AttentionOf(settings, *scheduler);
     const auto steps = static_cast<int>(scheduler->Timesteps().size());
-    const std::vector<int> changes = attention.Plan().StepsOfChange(steps);
+    DenoiseLoop loop = LoopOf(settings, *scheduler);
+    const std::vector<int> changes =
+        Merged(attention.Plan().StepsOfChange(steps), loop.hires.StepsOfChange());
     for (size_t i = 0; i < changes.size(); ++i) {
-      LoopOf(settings, *scheduler).RunOnce(ctx, attention, conditioning, changes[i]);
+      loop.RunOnce(ctx, attention, conditioning, changes[i]);
       stage((i + 1 < changes.size() ? changes[i + 1] : steps) - changes[i]);
     }
     prediction.attention = UntilNextChange(attention.Report(), changes, steps);
+    prediction.hires = ReportOf(loop.hires);
   }
   {
     ArenaScope scope(arena);
@@ -412,6 +425,7 @@ Generated StableDiffusion::Run(const GenerateSettings& asked, const HostTensor* 
   }
   result.timings.decode = Since(begin);
   result.attention = attention.Report();
+  result.hires = ReportOf(HiresOf(settings, *scheduler));
   result.arena_bytes = arena_->PeakBytes();
   result.packed_bytes = backend_.PackedBytes();
   return result;

@@ -9,6 +9,7 @@
 
 #include "models/model_folder.h"
 #include "pipelines/denoise_loop.h"
+#include "pipelines/hires_report.h"
 #include "pipelines/image.h"
 #include "pipelines/settings.h"
 #include "tensor/host_tensor.h"
@@ -27,8 +28,9 @@ struct Prediction {  // of a dry run
   size_t arena_bytes = 0, packed_bytes = 0;
   size_t weight_bytes = 0;  // converted copies, and weights that are read in the mapped file
   double flops = 0;
-  double dense_flops = 0;               // without the attention plan
+  double dense_flops = 0;               // without attention plan and hires
   std::vector<AttentionUse> attention;  // what would run where; empty without a plan
+  HiresReport hires;
   size_t PeakBytes() const;             // of the process
 };
 
@@ -44,6 +46,7 @@ struct Generated {
   HostTensor latents;             // (n,c,h,w) f32, final, before the VAE and its scaling factor
   Timings timings;
   std::vector<AttentionUse> attention;       // what ran where; empty without a plan
+  HiresReport hires;
   size_t arena_bytes = 0, packed_bytes = 0;  // as they came out; the prediction says the same
 };
 

@@ -8,6 +8,7 @@
 #include "app/common_flags.h"
 #include "app/exit_code.h"
 #include "app/host_memory.h"
+#include "app/run_point_flags.h"
 #include "app/stop_signals.h"
 #include "pipelines/forward.h"
 #include "tensor/cpu_info.h"
@@ -20,6 +21,7 @@ namespace {
 struct BenchFlags {
   CommonFlags common;
   ModelFlags models;
+  RunPointFlags at;
   std::optional<int64_t> width, height, batch, repeat;
 
   void Add(Flags& flags);
@@ -32,6 +34,7 @@ void BenchFlags::Add(Flags& flags) {
   flags.Whole("-H,--height", height, 1, 65536, "picture height", "the model's");
   flags.Whole("-b,--batch", batch, 1, 1024, "pictures at once", "1");
   flags.Whole("--repeat", repeat, 1, 10000, "timed passes, after one to warm up", "5");
+  at.Add(flags);
   common.Add(flags);
 }
 
@@ -73,14 +76,19 @@ int RunBench(const BenchFlags& flags) {
   ForwardOptions options;
   options.dtype = flags.common.ComputeType();
   options.stop = signals.Token();
+  flags.at.Fill(options);
 
   std::vector<double> seconds;
   double flops = 0;
+  HiresReport hires;
+  RaunetStage stage;
   const int64_t repeat = flags.repeat.value_or(5);
   for (int64_t i = 0; i <= repeat; ++i) {
     const ForwardResult result = component->Forward(inputs, options);
     signals.ThrowIfStopped();
     flops = result.cost.flops;
+    hires = result.hires;
+    stage = result.stage;
     if (i > 0) seconds.push_back(result.seconds);  // the first pass packs weights
   }
   const double median = Median(seconds);
@@ -95,6 +103,10 @@ int RunBench(const BenchFlags& flags) {
     json["batch"] = batch;
     json["dtype"] = Name(options.dtype);
     json["threads"] = NumThreads();
+    if (!hires.Empty()) {
+      json["hires"] = ToJson(hires);
+      json["hires"]["stage"] = Name(stage);
+    }
     json["seconds"] = median;
     json["gflop"] = flops / 1e9;
     json["gflops"] = gflops;

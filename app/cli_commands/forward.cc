@@ -4,31 +4,27 @@
 
 #include <nlohmann/json.hpp>
 
-#include "app/built_in_models.h"
 #include "app/cli_commands/commands.h"
 #include "app/common_flags.h"
 #include "app/exit_code.h"
 #include "app/host_memory.h"
 #include "app/output_files.h"
+#include "app/run_point_flags.h"
 #include "app/stop_signals.h"
 #include "models/safetensors.h"
 #include "pipelines/attention_report.h"
 #include "pipelines/forward.h"
-#include "pipelines/plan_source.h"
 #include "tensor/error.h"
 #include "tensor/threads.h"
 
 namespace fovea {
 namespace {
 
-constexpr int64_t kMostSteps = 1000000;
-
 struct ForwardFlags {
   CommonFlags common;
   ModelFlags models;
-  std::optional<std::string> in, out, attention;
-  uint64_t seed = 0;
-  std::optional<int64_t> step, steps;
+  RunPointFlags at;
+  std::optional<std::string> in, out;
   bool hidden_states = false;
 
   void Add(Flags& flags);
@@ -41,13 +37,7 @@ void ForwardFlags::Add(Flags& flags) {
   flags.Text("--in", "X.safetensors", in, "inputs, named as the arguments of the class's forward");
   flags.Text("--out", "Y.safetensors", out, "outputs; replaced if it exists");
   flags.Switch("--hidden-states", hidden_states, "text encoders: also write hidden_states.K");
-  flags.Whole("--step", step, 0, kMostSteps, "0-based step, for what depends on it", "0");
-  flags.Whole("--steps", steps, 1, kMostSteps, "steps of the whole run", "1");
-  flags.Text("--attention", "PLAN", attention,
-             "attention plan: [LAYERS:]OPERATOR;..., @FILE or preset:NAME", "dense");
-  flags.Value(
-      "-s,--seed", "N", [this](const std::string& text) { seed = ParseSeed("--seed", text); },
-      "seed, for operators that draw", "0");
+  at.Add(flags);
   common.Add(flags);
 }
 
@@ -55,15 +45,7 @@ ForwardOptions ForwardFlags::Options() const {
   ForwardOptions options;
   options.dtype = common.ComputeType();
   options.hidden_states = hidden_states;
-  options.attention = ReadPlan(attention.value_or(""), BuiltInPlansFolder());
-  options.seed = seed;
-  options.step = static_cast<int>(step.value_or(0));
-  options.steps = static_cast<int>(steps.value_or(options.step + 1));
-  if (options.step >= options.steps) {
-    throw Error(ErrorCode::kUsage, "--step " + std::to_string(options.step) +
-                                       " is not below --steps " + std::to_string(options.steps) +
-                                       "; steps count from 0");
-  }
+  at.Fill(options);
   return options;
 }
 
@@ -110,7 +92,11 @@ int RunForward(const ForwardFlags& flags) {
     json["threads"] = NumThreads();
     json["seconds"] = result.seconds;
     json["gflop"] = result.cost.flops / 1e9;
-    if (!options.attention.Empty()) {
+    if (!result.hires.Empty()) {
+      json["hires"] = ToJson(result.hires);
+      json["hires"]["stage"] = Name(result.stage);
+    }
+    if (!result.attention.empty()) {
       json["attention"] = {{"plan", options.attention.Text()},
                            {"ran", ToJson(GroupUses(result.attention))}};
     }
@@ -127,6 +113,7 @@ int RunForward(const ForwardFlags& flags) {
                   component->ClassName().c_str(), result.seconds, result.cost.flops / 1e9,
                   std::string(Name(options.dtype)).c_str(), NumThreads());
     PrintNote(times);
+    if (!result.hires.Empty()) PrintNote(Line(result.hires) + "; here: " + Name(result.stage));
     for (const std::string& line : Lines(GroupUses(result.attention))) PrintNote(line);
     PrintNote("memory: peak " + FormatBytes(peak_memory) + ", arena " +
               FormatBytes(static_cast<double>(result.arena_bytes)));

@@ -99,7 +99,11 @@ nlohmann::ordered_json Report(const Generated& generated, const Prediction& pred
                      {"decode", generated.timings.decode},
                      {"total", total}};
   json["gflop"] = predicted.flops / 1e9;
-  if (!generated.settings.attention.empty()) {
+  if (!generated.hires.Empty()) {
+    json["hires"] = ToJson(generated.hires);
+    json["hires"]["predicted_speedup"] = predicted.dense_flops / predicted.flops;
+  }
+  if (!generated.attention.empty()) {
     json["attention"] = {{"plan", generated.settings.attention},
                          {"predicted_speedup", predicted.dense_flops / predicted.flops},
                          {"ran", ToJson(GroupUses(generated.attention))}};
@@ -122,11 +126,12 @@ void NotePrediction(const Prediction& predicted) {
             ", packed weights " + FormatBytes(static_cast<double>(predicted.packed_bytes)) +
             ", mapped weights " + FormatBytes(static_cast<double>(predicted.weight_bytes)) + "), " +
             work);
-  if (predicted.attention.empty()) return;
+  if (predicted.attention.empty() && predicted.hires.Empty()) return;
   char saved[64];
-  std::snprintf(saved, sizeof saved, "attention plan: %.1f GFLOP if dense, %.2fx",
+  std::snprintf(saved, sizeof saved, "instead of %.1f GFLOP if dense: %.2fx",
                 predicted.dense_flops / 1e9, predicted.dense_flops / predicted.flops);
   PrintNote(saved);
+  if (!predicted.hires.Empty()) PrintNote("  " + Line(predicted.hires));
   for (const std::string& line : Lines(GroupUses(predicted.attention))) PrintNote("  " + line);
 }
 

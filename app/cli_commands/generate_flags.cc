@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "app/built_in_models.h"
+#include "pipelines/hires.h"
 #include "pipelines/plan_source.h"
 #include "pipelines/png_file.h"
 #include "pipelines/scheduler.h"
@@ -41,6 +42,7 @@ constexpr std::array kFieldFlags = {
     FieldFlag{"schedule", "--schedule", "model"},
     FieldFlag{"eta", "--eta", "0", 0, 1},
     FieldFlag{"attention", "--attention", "dense"},
+    FieldFlag{"hires", "--hires", "off"},
     FieldFlag{"clip-skip", "--clip-skip", "0", 0, 1000},
     FieldFlag{"rng", "--rng", "philox"},
     FieldFlag{"vae-tiling", "--vae-tiling", "auto"},
@@ -77,10 +79,12 @@ void AddField(Flags& flags, GenerateFlags& out, const FieldFlag& flag, const cha
   if constexpr (std::is_same_v<T, std::string>) {
     placeholder = choices.empty() ? "TEXT" : ListOf(choices);
     if (flag.field == "attention") placeholder = "PLAN";
+    if (flag.field == "hires") placeholder = "off|auto|hidiffusion|raunet[=SCHEDULE]";
     parse = [=, &out](const std::string& text) {
       CheckUtf8(name, text);
       CheckChoice(name, text, choices);
       if (flag.field == "prompt") out.prompt_given = true;
+      if (flag.field == "hires") ParseHires(text);
       store(flag.field == "attention" ? ReadPlan(text, BuiltInPlansFolder()).Text() : text);
     };
   } else if constexpr (std::is_same_v<T, int>) {

@@ -56,6 +56,7 @@ std::vector<std::filesystem::path> GenerateOutputs::Finish(const Generated& gene
   ran.sampler = generated.sampler;
   ran.schedule = generated.schedule;
   ran.attention = GroupUses(generated.attention);
+  ran.hires = generated.hires;
   for (size_t i = 0; i < pictures_.size(); ++i) {
     WritePng(pictures_[i], generated.images[i],
              PictureText(generated.settings, ran, static_cast<int>(i)));

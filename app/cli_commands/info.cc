@@ -76,6 +76,7 @@ void ReportPicture(const std::string& path, bool as_json) {
                       {"instruction_set", read.provenance.instruction_set},
                       {"threads", read.provenance.threads}};
     if (!read.provenance.attention.empty()) json["attention"] = ToJson(read.provenance.attention);
+    if (!read.provenance.hires.Empty()) json["hires"] = ToJson(read.provenance.hires);
     json["init_latents"] = read.provenance.init_latents;
     if (const auto found = text.find("parameters"); found != text.end()) {
       json["parameters"] = found->second;
@@ -91,6 +92,9 @@ void ReportPicture(const std::string& path, bool as_json) {
   }
   std::printf("%-12s %s, %s, %d threads\n", "device", read.provenance.device.c_str(),
               read.provenance.instruction_set.c_str(), read.provenance.threads);
+  if (!read.provenance.hires.Empty()) {
+    std::printf("%-12s %s\n", "ran", OneLine(Line(read.provenance.hires)).c_str());
+  }
   for (const std::string& line : Lines(read.provenance.attention)) {
     std::printf("%-12s %s\n", "ran", OneLine(line).c_str());
   }

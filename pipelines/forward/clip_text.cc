@@ -39,6 +39,7 @@ ForwardResult ClipTextComponent::Forward(const NamedTensors& inputs,
                                        " tokens, but the model takes at most " +
                                        std::to_string(traits.positions));
   }
+  RefuseHires(ClassName(), options);
   return runner_.Run(inputs, options, [&](ForwardPass& pass) {
     const auto states = [&] { return pass.ctx.arena.New({b, t, traits.hidden}, DType::kF32); };
     ClipTextOutput out;

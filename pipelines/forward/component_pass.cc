@@ -23,8 +23,8 @@ std::string ExpectedShape(std::initializer_list<int64_t> shape, std::string_view
 // What the arena's size and the operators depend on.
 std::string KeyOf(const NamedTensors& inputs, const ForwardOptions& options) {
   std::string key = std::string(Name(options.dtype)) + (options.hidden_states ? " hidden" : "");
-  key += " " + options.attention.Text() + "@" + std::to_string(options.step) + "/" +
-         std::to_string(options.steps) + " " + std::to_string(options.seed);
+  key += " " + options.hires + " " + options.attention.Text() + "@" + std::to_string(options.step) +
+         "/" + std::to_string(options.steps) + " " + std::to_string(options.seed);
   for (const auto& [name, tensor] : inputs) key += " " + name + tensor.shape().ToString();
   return key;
 }
@@ -115,6 +115,13 @@ std::vector<float> ForwardInputs::Timesteps(const std::string& name, int64_t bat
   if (tensor.dtype() == DType::kBool) Bad(name, "holds bool, but must hold numbers");
   const HostTensor values = tensor.ToF32();
   return {values.Data<float>(), values.Data<float>() + count};
+}
+
+void RefuseHires(const std::string& class_name, const ForwardOptions& options) {
+  if (ParseHires(options.hires).mode == HiresMode::kOff) return;
+  throw Error(ErrorCode::kUnsupported, "hires: \"" + options.hires +
+                                           "\" is for U-Nets, and this is a " + class_name +
+                                           "; take --hires off");
 }
 
 Tensor ForwardPass::Upload(const HostTensor& host) const {

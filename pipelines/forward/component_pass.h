@@ -47,6 +47,9 @@ class ForwardInputs {
   const NamedTensors& tensors_;
 };
 
+// Only U-Nets have feature maps that --hires could shrink: throws kUnsupported.
+void RefuseHires(const std::string& class_name, const ForwardOptions& options);
+
 // One pass in progress: dry (no outputs are kept) or real.
 class ForwardPass {
  public:

@@ -71,7 +71,10 @@ ForwardResult UNetComponent::Forward(const NamedTensors& inputs, const ForwardOp
     text = given.Floats("text_embeds", {n, -1}, "n, channels");
     times = given.Numbers("time_ids", {n, TimeIdCount(traits, text.shape()[1])}, "n, numbers");
   }
-  return runner_.Run(inputs, options, [&](ForwardPass& pass) {
+  const Hires hires(options.hires, traits, sample.shape()[2], sample.shape()[3], options.steps);
+  ForwardOptions planned = options;
+  planned.attention = hires.With(options.attention);
+  ForwardResult result = runner_.Run(inputs, planned, [&](ForwardPass& pass) {
     DenoiserInput input;
     input.latent = pass.UploadImage(sample);
     input.timestep = timesteps;
@@ -81,12 +84,16 @@ ForwardResult UNetComponent::Forward(const NamedTensors& inputs, const ForwardOp
       input.text_embeds = pass.Upload(text);
       input.time_ids = {times.Data<float>(), static_cast<size_t>(times.NumElements())};
     }
+    input.raunet = hires.StageAt(options.step);
     const Shape& s = input.latent.shape;
     const Tensor out =
         pass.ctx.arena.New({s[0], s[1], s[2], traits.out_channels}, DType::kF32);  // (n,h,w,c)
     pass.Run([&] { model_->Forward(pass.ctx, pass.attention, input, out); });
     pass.DownloadImage("sample", out);
   });
+  result.hires = ReportOf(hires);
+  result.stage = hires.StageAt(options.step);
+  return result;
 }
 
 NamedTensors UNetComponent::ExampleInputs(int width, int height, int batch) const {

@@ -33,6 +33,7 @@ ForwardResult VaeComponent::Decode(const ForwardInputs& given, const NamedTensor
                                    const ForwardOptions& options) {
   const VaeTraits& traits = model_->Traits();
   const HostTensor z = given.Floats("z", {-1, traits.latent_channels, -1, -1}, "n, c, h, w");
+  RefuseHires(ClassName(), options);
   return runner_.Run(inputs, options, [&](ForwardPass& pass) {
     const Tensor latent = pass.UploadImage(z);  // (n,h,w,latent)
     const Shape& s = latent.shape;
@@ -47,6 +48,7 @@ ForwardResult VaeComponent::Encode(const ForwardInputs& given, const NamedTensor
                                    const ForwardOptions& options) {
   const VaeTraits& traits = model_->Traits();
   const HostTensor x = given.Floats("x", {-1, traits.image_channels, -1, -1}, "n, c, h, w");
+  RefuseHires(ClassName(), options);
   return runner_.Run(inputs, options, [&](ForwardPass& pass) {
     const Tensor picture = pass.UploadImage(x);  // (n,H,W,c)
     const Shape latent{picture.shape[0], model_->LatentSide(picture.shape[1]),
