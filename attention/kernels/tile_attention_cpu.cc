@@ -119,16 +119,22 @@ void TileAttentionCpu(Context& ctx, const TileMap& map, float scale, const Atten
   };
   const auto group = [&](int64_t job) { return groups[static_cast<size_t>(job % per_head)]; };
   // Each query's result is the same whoever computes it, so threads take jobs as they come: a few
-  // at once, since the next one's queries can then be fetched early.
-  const int64_t at_once = std::clamp<int64_t>(jobs / (kChunksPerThread * threads), 1, 16);
-  std::atomic<int64_t> next{0};
+  // at once, since the next one's queries can then be fetched early, fewer towards the end.
+  std::vector<int64_t> chunks;
+  for (int64_t job = 0; job < jobs;) {
+    chunks.push_back(job);
+    job += std::clamp<int64_t>((jobs - job) / (kChunksPerThread * threads), 1, 16);
+  }
+  const size_t count = chunks.size();
+  chunks.push_back(jobs);
+  std::atomic<size_t> next{0};
   ParallelFor(std::min(threads, jobs), 1, [&](int64_t first, int64_t last) {
     for (int64_t thread = first; thread < last; ++thread) {
       const TileScratch s(scratch.Data<float>() + thread * scratch.stride[0], d, limit);
-      for (int64_t begin = next.fetch_add(at_once); begin < jobs; begin = next.fetch_add(at_once)) {
-        const int64_t end = std::min(begin + at_once, jobs);
-        HeadView head = view(begin);
-        for (int64_t job = begin; job < end; ++job) {
+      for (size_t chunk = next.fetch_add(1); chunk < count; chunk = next.fetch_add(1)) {
+        const int64_t end = chunks[chunk + 1];
+        HeadView head = view(chunks[chunk]);
+        for (int64_t job = chunks[chunk]; job < end; ++job) {
           if (job + 1 == end) {
             kernel(head, map, group(job), {}, s);
             break;

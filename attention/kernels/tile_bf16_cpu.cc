@@ -42,17 +42,20 @@ struct Bf16Arithmetic {
     return VF32{_mm512_castsi512_ps(_mm512_maskz_loadu_epi16(mask, from))};
   }
 
-  FOVEA_TILE_TARGET static void PackKeys(const HeadView& head, const int32_t* tokens, int64_t count,
-                                         float* to) {
+  // Rows must be whole pairs at addresses of pairs.
+  FOVEA_TILE_TARGET static bool ReadsKeysInPlace(const HeadView& head) {
+    const auto aligned = [](const std::byte* at, int64_t stride) {
+      return reinterpret_cast<uintptr_t>(at) % 4 == 0 && stride % 2 == 0;
+    };
+    return head.d % 2 == 0 && aligned(head.k, head.k_stride) &&
+           aligned(head.extra_k, head.extra_k_stride);
+  }
+  FOVEA_TILE_TARGET static void PackKey(const HeadView& head, const std::byte* row, float* to) {
     const int64_t words = Steps(head.d);
-    for (int64_t j = 0; j < count; ++j, to += words) {
-      const std::byte* row =
-          KeyRow(head, tokens[j], head.k, head.k_stride, head.extra_k, head.extra_k_stride);
-      for (int64_t c = 0; c < words; c += 16) {
-        const int64_t left = std::min<int64_t>(16, words - c);
-        const VF32 pairs = LoadWords(head, row, 0, c, left);
-        _mm512_mask_storeu_ps(to + c, static_cast<__mmask16>((1u << left) - 1), pairs.raw);
-      }
+    for (int64_t c = 0; c < words; c += 16) {
+      const int64_t left = std::min<int64_t>(16, words - c);
+      const VF32 pairs = LoadWords(head, row, 0, c, left);
+      _mm512_mask_storeu_ps(to + c, static_cast<__mmask16>((1u << left) - 1), pairs.raw);
     }
   }
 

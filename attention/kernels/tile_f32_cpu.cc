@@ -52,25 +52,20 @@ struct F32Arithmetic {
     }
   }
 
-  static HWY_INLINE void Pack(const HeadView& head, const std::byte* row, float* to) {
+  static HWY_INLINE bool ReadsKeysInPlace(const HeadView& head) { return !head.bf16; }
+  static HWY_INLINE void PackKey(const HeadView& head, const std::byte* row, float* to) {
     if (head.bf16) {
       PackRow(reinterpret_cast<const BFloat16*>(row), head.d, to);
     } else {
       PackRow(reinterpret_cast<const float*>(row), head.d, to);
     }
   }
-  static HWY_INLINE void PackKeys(const HeadView& head, const int32_t* tokens, int64_t count,
-                                  float* to) {
-    for (int64_t j = 0; j < count; ++j) {
-      Pack(head, KeyRow(head, tokens[j], head.k, head.k_stride, head.extra_k, head.extra_k_stride),
-           to + j * head.d);
-    }
-  }
   static HWY_INLINE void PackValues(const HeadView& head, const int32_t* tokens, int64_t count,
                                     float* to) {
     for (int64_t j = 0; j < count; ++j) {
-      Pack(head, KeyRow(head, tokens[j], head.v, head.v_stride, head.extra_v, head.extra_v_stride),
-           to + j * head.d);
+      PackKey(head,
+              KeyRow(head, tokens[j], head.v, head.v_stride, head.extra_v, head.extra_v_stride),
+              to + j * head.d);
     }
   }
 

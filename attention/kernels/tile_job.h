@@ -24,6 +24,14 @@ struct HeadView {
   float scale_log2;  // scale * log2(e); positive
 };
 
+// Where a key's row starts: among the sequence's own, or among the operator's extra ones.
+inline const std::byte* KeyRow(const HeadView& head, int32_t token, const std::byte* own,
+                               int64_t stride, const std::byte* extra, int64_t extra_stride) {
+  const int64_t size = head.bf16 ? 2 : 4;
+  return token < head.kv ? own + token * stride * size
+                         : extra + (token - head.kv) * extra_stride * size;
+}
+
 // Neighbouring query tiles that visit the same key tiles: each key tile is packed once for all.
 struct TileGroup {
   int32_t first = 0, count = 0;

@@ -1,14 +1,14 @@
-// The loop over key tiles and its two products, for an arithmetic A that says how elements are
-// packed and multiplied (tile_f32_cpu.cc, tile_bf16_cpu.cc).
+// A group of query tiles from its queries to its outputs, for an arithmetic A that says how
+// elements are packed and multiplied (tile_f32_cpu.cc, tile_bf16_cpu.cc).
 //
-// Both products are one micro-kernel, C = A B with broadcasts of A: Sᵀ = K Qᵀ and Oᵀ = Vᵀ Pᵀ, with
-// lanes along queries. Every function bears FOVEA_TILE_TARGET, the instruction set of its file.
+// Functions bear FOVEA_TILE_TARGET, the instruction set of the including file.
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "attention/kernels/online_softmax-inl.h"
-#include "attention/kernels/tile_job.h"
+#include "attention/kernels/row_prefetcher.h"
+#include "attention/kernels/tile_product-inl.h"
 #include "attention/kernels/tile_transpose-inl.h"
 
 #if defined(FOVEA_TILE_LOOP_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -21,183 +21,24 @@
 namespace fovea {
 namespace HWY_NAMESPACE {
 
-#if HWY_TARGET <= HWY_AVX3
-inline constexpr int kMaxVecs = 4;  // 6 x 4 accumulators of 32 registers
-#else
-inline constexpr int kMaxVecs = 2;  // 6 x 2 of 16
-#endif
-inline constexpr int kMaxRows = 6;
-
-// kScores: c = A b; A's rows are memory rows, `a_stride` apart; the columns' maxima of c go into
-// `vector`. kSum: c = vector * c + A b; A's columns are memory rows.
-enum class TileProduct { kScores, kSum };
-
-// kR rows of C and kV vectors of its columns; rows of b and c are kTileTokens floats apart.
-template <class A, TileProduct kProduct, int kR, int kV>
-FOVEA_TILE_TARGET inline void MicroKernel(const float* HWY_RESTRICT a, int64_t a_stride,
-                                          int64_t steps, const float* HWY_RESTRICT b,
-                                          float* HWY_RESTRICT vector, float* HWY_RESTRICT c) {
-  const F32 d;
-  constexpr bool kIsScores = kProduct == TileProduct::kScores;
-  VF32 sum[kR][kV];
-#pragma GCC unroll 8
-  for (int r = 0; r < kR; ++r) {
-#pragma GCC unroll 8
-    for (int v = 0; v < kV; ++v) {
-      if constexpr (kIsScores) {
-        sum[r][v] = hn::Zero(d);
-      } else {
-        sum[r][v] = hn::Mul(hn::Load(d, c + r * kTileTokens + v * kLanes),
-                            hn::Load(d, vector + v * kLanes));
-      }
+// Points at the rows of a key tile: packed if several query tiles read them or A needs it, else in
+// place.
+template <class A>
+FOVEA_TILE_TARGET KeyOperand PointAtKeys(const HeadView& head, const int32_t* tokens, int64_t count,
+                                         bool pack, float* packed, const float** rows) {
+  pack = pack || !A::ReadsKeysInPlace(head);
+  const int64_t words = A::Steps(head.d);
+  for (int64_t j = 0; j < count; ++j) {
+    const std::byte* row =
+        KeyRow(head, tokens[j], head.k, head.k_stride, head.extra_k, head.extra_k_stride);
+    if (pack) {
+      A::PackKey(head, row, packed + j * words);
+      rows[j] = packed + j * words;
+    } else {
+      rows[j] = reinterpret_cast<const float*>(row);
     }
   }
-  for (int64_t step = 0; step < steps; ++step) {
-    VF32 bv[kV];
-#pragma GCC unroll 8
-    for (int v = 0; v < kV; ++v) bv[v] = hn::Load(d, b + v * kLanes);
-#pragma GCC unroll 8
-    for (int r = 0; r < kR; ++r) {
-      const VF32 av = hn::Set(d, kIsScores ? a[r * a_stride] : a[r]);
-#pragma GCC unroll 8
-      for (int v = 0; v < kV; ++v) sum[r][v] = A::MultiplyAdd(av, bv[v], sum[r][v]);
-    }
-    a += kIsScores ? 1 : a_stride;
-    b += kTileTokens;
-  }
-#pragma GCC unroll 8
-  for (int v = 0; v < kV; ++v) {
-    VF32 max;
-    if constexpr (kIsScores) max = hn::Load(d, vector + v * kLanes);
-#pragma GCC unroll 8
-    for (int r = 0; r < kR; ++r) {
-      if constexpr (kIsScores) max = hn::Max(max, sum[r][v]);
-      hn::Store(sum[r][v], d, c + r * kTileTokens + v * kLanes);
-    }
-    if constexpr (kIsScores) hn::Store(max, d, vector + v * kLanes);
-  }
-}
-
-// Where a key's row starts: among the sequence's own, or among the operator's extra ones.
-FOVEA_TILE_TARGET inline const std::byte* KeyRow(const HeadView& head, int32_t token,
-                                                 const std::byte* own, int64_t stride,
-                                                 const std::byte* extra, int64_t extra_stride) {
-  const int64_t size = head.bf16 ? 2 : 4;
-  return token < head.kv ? own + token * stride * size
-                         : extra + (token - head.kv) * extra_stride * size;
-}
-
-// Brings rows near that will be wanted soon, a few at a time: strided rows come from far away, and
-// asked for all at once they would stall the arithmetic.
-class RowPrefetcher {
- public:
-  FOVEA_TILE_TARGET explicit RowPrefetcher(const HeadView& head)
-      : row_bytes_(head.d * (head.bf16 ? 2 : 4)), element_(head.bf16 ? 2 : 4) {}
-
-  // The rows of a key tile, spread over `calls` calls of Some. Drops what is left of earlier ones.
-  FOVEA_TILE_TARGET void Keys(const HeadView& head, const int32_t* tokens, int64_t count,
-                              int64_t calls) {
-    const bool own = count == 0 || tokens[count - 1] < head.kv;  // extra keys are few: not worth it
-    first_ = {own ? head.k : nullptr, head.k_stride * element_, tokens, own ? count : 0};
-    second_ = {own ? head.v : nullptr, head.v_stride * element_, tokens, own ? count : 0};
-    step_ = (count + calls - 1) / calls;
-  }
-  // The rows that will be written next, and the next group's queries.
-  FOVEA_TILE_TARGET void Queries(const HeadView& head, const TileMap& map, TileGroup group,
-                                 const TileUpcoming& upcoming, int64_t calls) {
-    first_ = OfGroup(map, group, head.out, head.out_stride);
-    second_ = {};
-    if (upcoming.head != nullptr) {
-      second_ = OfGroup(map, upcoming.group, upcoming.head->q, upcoming.head->q_stride);
-    }
-    step_ = (std::max(first_.left, second_.left) + calls - 1) / calls;
-  }
-  FOVEA_TILE_TARGET void Some() {
-    Rows(&first_);
-    Rows(&second_);
-  }
-
- private:
-  struct Stream {
-    const std::byte* base = nullptr;
-    int64_t stride = 0;
-    const int32_t* tokens = nullptr;
-    int64_t left = 0;
-  };
-  FOVEA_TILE_TARGET Stream OfGroup(const TileMap& map, TileGroup group, const std::byte* base,
-                                   int64_t stride) const {
-    const TokenTile& first = map.q.tiles[static_cast<size_t>(group.first)];
-    const TokenTile& last = map.q.tiles[static_cast<size_t>(group.first + group.count - 1)];
-    return {base, stride * element_, map.q.tokens.data() + first.begin,
-            last.begin + last.count - first.begin};
-  }
-  FOVEA_TILE_TARGET void Rows(Stream* stream) const {
-    constexpr int64_t kLine = 64;
-    const int64_t count = std::min(stream->left, step_);
-    for (int64_t i = 0; i < count; ++i) {
-      const std::byte* row = stream->base + stream->tokens[i] * stream->stride;
-      for (int64_t at = 0; at < row_bytes_; at += kLine) __builtin_prefetch(row + at, 0, 2);
-      __builtin_prefetch(row + row_bytes_ - 1, 0, 2);
-    }
-    stream->tokens += count;
-    stream->left -= count;
-  }
-
-  int64_t row_bytes_, element_;
-  Stream first_, second_;
-  int64_t step_ = 0;
-};
-
-template <class A, TileProduct kProduct, int kV>
-FOVEA_TILE_TARGET void ProductColumns(const float* a, int64_t a_stride, int64_t rows, int64_t steps,
-                                      const float* b, float* vector, float* c,
-                                      RowPrefetcher& prefetcher) {
-  // Blocks of rows as equal as possible: short ones leave multiply-add units waiting.
-  const int64_t a_row = kProduct == TileProduct::kScores ? a_stride : 1;
-  int64_t blocks = (rows + kMaxRows - 1) / kMaxRows;
-  for (int64_t r = 0; r < rows; --blocks) {
-    const int64_t block = (rows - r + blocks - 1) / blocks;
-    prefetcher.Some();
-    const float* ar = a + r * a_row;
-    float* cr = c + r * kTileTokens;
-    switch (block) {
-      case 6:
-        MicroKernel<A, kProduct, 6, kV>(ar, a_stride, steps, b, vector, cr);
-        break;
-      case 5:
-        MicroKernel<A, kProduct, 5, kV>(ar, a_stride, steps, b, vector, cr);
-        break;
-      case 4:
-        MicroKernel<A, kProduct, 4, kV>(ar, a_stride, steps, b, vector, cr);
-        break;
-      case 3:
-        MicroKernel<A, kProduct, 3, kV>(ar, a_stride, steps, b, vector, cr);
-        break;
-      case 2:
-        MicroKernel<A, kProduct, 2, kV>(ar, a_stride, steps, b, vector, cr);
-        break;
-      default:
-        MicroKernel<A, kProduct, 1, kV>(ar, a_stride, steps, b, vector, cr);
-        break;
-    }
-    r += block;
-  }
-}
-
-// All rows of C and its first `columns` columns, rounded up to whole vectors.
-template <class A, TileProduct kProduct>
-FOVEA_TILE_TARGET void Product(const float* a, int64_t a_stride, int64_t rows, int64_t steps,
-                               int64_t columns, const float* b, float* vector, float* c,
-                               RowPrefetcher& prefetcher) {
-  for (int64_t column = 0; column < columns; column += kMaxVecs * kLanes) {
-    const int64_t vecs = std::min<int64_t>(kMaxVecs, (columns - column + kLanes - 1) / kLanes);
-    auto* kernel = vecs == 1 ? ProductColumns<A, kProduct, 1> : ProductColumns<A, kProduct, 2>;
-    if constexpr (kMaxVecs == 4) {
-      if (vecs == 3) kernel = ProductColumns<A, kProduct, 3>;
-      if (vecs == 4) kernel = ProductColumns<A, kProduct, 4>;
-    }
-    kernel(a, a_stride, rows, steps, b + column, vector + column, c + column, prefetcher);
-  }
+  return {rows};
 }
 
 // Qᵀ of a query tile: `words` rows of four bytes, as A reads them; absent queries are zero.
@@ -303,7 +144,8 @@ FOVEA_TILE_TARGET void RunGroup(const HeadView& head, const TileMap& map, TileGr
     const TileMap::Visit visit = map.visits[static_cast<size_t>(i)];
     const TokenTile& kv = tile_of(i);
     const int32_t* tokens = map.kv.tokens.data() + kv.begin;
-    A::PackKeys(head, tokens, kv.count, s.k);
+    const float* key_rows[kTileTokens];
+    const KeyOperand keys = PointAtKeys<A>(head, tokens, kv.count, group.count > 1, s.k, key_rows);
     A::PackValues(head, tokens, kv.count, s.v);
     const int64_t calls = group.count * std::max<int64_t>(1, (kv.count + head.d) / kMaxRows);
     if (i + 1 < row.end) {
@@ -316,14 +158,14 @@ FOVEA_TILE_TARGET void RunGroup(const HeadView& head, const TileMap& map, TileGr
       const int64_t queries = q_tiles[g].count;
       float* running_max = s.max + g * kTileTokens;
       std::fill_n(s.tile_max, kTileTokens, -std::numeric_limits<float>::infinity());
-      Product<A, TileProduct::kScores>(s.k, A::Steps(head.d), kv.count, A::Steps(head.d), queries,
-                                       s.q + g * tile_floats, s.tile_max, s.p, prefetcher);
+      Product<A>(keys, kv.count, A::Steps(head.d), queries, s.q + g * tile_floats, s.tile_max, s.p,
+                 prefetcher);
       if (visit.mask >= 0) {
         MaskScores(s, map.masks[static_cast<size_t>(visit.mask)], kv.count, queries);
       }
       A::Softmax(head, s, kv.count, queries, running_max, s.sum + g * kTileTokens);
-      Product<A, TileProduct::kSum>(s.v, head.d, head.d, A::Steps(kv.count), queries, s.p, s.alpha,
-                                    s.o + g * tile_floats, prefetcher);
+      Product<A>(ValueOperand{s.v, head.d}, head.d, A::Steps(kv.count), queries, s.p, s.alpha,
+                 s.o + g * tile_floats, prefetcher);
     }
   }
   for (int64_t i = 0; i < group.count; ++i) {
