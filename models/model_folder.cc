@@ -108,6 +108,7 @@ const ComponentFolder& ModelFolder::Get(std::string_view component) const {
             (names.empty() ? "; it is a component folder alone" : "; it has " + names));
   }
   if (!IsFolder(found->folder)) {
+    if (!found->missing.empty()) Bad(folder.string(), found->missing);
     Bad(folder.string(),
         "component " + found->name + " is missing: there is no folder " + found->folder.string());
   }

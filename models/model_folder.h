@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "models/config.h"
+#include "models/lora/lora_choice.h"
 
 namespace fovea {
 
@@ -16,13 +17,20 @@ struct ComponentFolder {
   std::string name;        // "unet", "vae", "text_encoder", ...; "" for a component folder alone
   std::string class_name;  // "UNet2DConditionModel"
   std::filesystem::path folder;
+  // Of models/single_file: the checkpoint that holds the weights, while `folder` has the config;
+  // for a tokenizer, whose own settings win over those in `folder`; why `folder` is not there.
+  std::filesystem::path single_file = {};
+  std::filesystem::path settings = {};
+  std::string missing = {};
+  std::vector<LoraChoice> loras = {};  // added to its weights, in this order
 };
 
 struct ModelFolder {
-  std::filesystem::path folder;
-  std::string name;            // the folder's own name
-  std::string pipeline_class;  // _class_name of model_index.json; "" for a component folder alone
+  std::filesystem::path folder;  // or the single file
+  std::string name;              // its own name, of a file without extension
+  std::string pipeline_class;    // _class_name of model_index.json; "" for a component folder alone
   std::vector<ComponentFolder> components;  // null entries of model_index.json are left out
+  std::vector<std::string> notes;           // what was chosen for the user, a line each
   const ComponentFolder* Find(std::string_view component) const;
   const ComponentFolder& Get(std::string_view component) const;  // throws kBadFile naming it
 };

@@ -25,6 +25,17 @@ HostTensor CopyOf(const Tensor& view) {
   return copy;
 }
 
+HostTensor Transposed(const HostTensor& matrix) {  // f32
+  const int64_t rows = matrix.shape()[0], columns = matrix.shape()[1];
+  HostTensor out({columns, rows}, DType::kF32);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; ++c) {
+      out.Data<float>()[c * rows + r] = matrix.Data<float>()[r * columns + c];
+    }
+  }
+  return out;
+}
+
 std::string ListNames(std::vector<std::string> names) {
   std::sort(names.begin(), names.end());
   constexpr size_t kShown = 5;
@@ -38,16 +49,19 @@ std::string ListNames(std::vector<std::string> names) {
 
 }  // namespace
 
-std::shared_ptr<WeightStore> WeightStore::Open(const std::filesystem::path& path) {
+std::shared_ptr<WeightStore> WeightStore::Open(const std::filesystem::path& path,
+                                               std::shared_ptr<const TensorNames> names) {
   const WeightFiles files = FindWeightFiles(path);
   auto store = std::make_shared<WeightStore>();
   store->where_ = files.where.string();
+  store->names_ = std::move(names);
   for (const auto& file : files.files) store->files_.push_back(SafetensorsFile::Open(file));
   if (files.sharded) {
     store->AddShards(files.weight_map);
   } else {
     const auto& file = store->files_.front();
     for (const TensorEntry& entry : file->Header().tensors) {
+      if (store->names_ && !store->names_->Owns(entry.name)) continue;
       store->slots_[entry.name] = {.file = file.get(), .entry = &entry};
     }
   }
@@ -73,60 +87,112 @@ void WeightStore::AddShards(const std::map<std::string, std::string>& weight_map
   }
 }
 
+const StoredTensor* WeightStore::Locate(std::string_view name,
+                                        std::vector<StoredTensor>& candidates) const {
+  if (names_) {
+    candidates = names_->Find(name);
+  } else {
+    candidates.assign(1, {.name = std::string(name)});
+  }
+  const auto found = std::find_if(candidates.begin(), candidates.end(),
+                                  [&](const auto& each) { return slots_.contains(each.name); });
+  return found == candidates.end() ? nullptr : &*found;
+}
+
 bool WeightStore::Has(std::string_view name) const {
-  return slots_.contains(name);
+  std::vector<StoredTensor> candidates;
+  return Locate(name, candidates) != nullptr;
 }
 
 Shape WeightStore::ShapeOf(std::string_view name) const {
-  return Find(name, nullptr).entry->shape;
+  return Find(name, nullptr).shape;
 }
 
-WeightStore::Slot& WeightStore::Find(std::string_view name, const Shape* expected) const {
-  const auto found = slots_.find(name);
-  if (found == slots_.end()) {
-    Bad(where_, "tensor " + std::string(name) + " is missing" +
+WeightStore::Found WeightStore::Find(std::string_view name, const Shape* expected) const {
+  std::vector<StoredTensor> candidates;
+  const StoredTensor* stored = Locate(name, candidates);
+  if (stored == nullptr) {
+    const std::string missing = candidates.empty() ? std::string(name) : candidates.front().name;
+    Bad(where_, "tensor " + missing + " is missing" +
                     (expected ? "; the model needs it with shape " + expected->ToString() : ""));
   }
-  Slot& slot = found->second;
-  const std::string what = "tensor " + std::string(name) + " ";
-  if (!slot.entry->refusal.empty()) Bad(slot.file->Path().string(), what + slot.entry->refusal);
-  if (expected && !(slot.entry->shape == *expected)) {
-    Bad(slot.file->Path().string(), what + "has shape " + slot.entry->shape.ToString() +
-                                        ", but the model needs " + expected->ToString());
+  Found found{&slots_.find(stored->name)->second, *stored, {}};
+  const TensorEntry& entry = *found.slot->entry;
+  const std::string file = found.slot->file->Path().string();
+  const std::string what = "tensor " + stored->name + " ";
+  if (!entry.refusal.empty()) Bad(file, what + entry.refusal);
+  found.shape = entry.shape;
+  if (stored->parts > 1) {
+    if (entry.shape.rank == 0 || entry.shape[0] % stored->parts != 0) {
+      Bad(file, what + "has shape " + entry.shape.ToString() + ", which does not fall into " +
+                    std::to_string(stored->parts) + " equal parts");
+    }
+    found.shape.dim[0] /= stored->parts;
   }
-  return slot;
+  if (stored->transposed) {
+    if (entry.shape.rank != 2) {
+      Bad(file, what + "has shape " + entry.shape.ToString() + ", but must be a matrix");
+    }
+    found.shape = {entry.shape[1], entry.shape[0]};
+  }
+  if (expected && !(found.shape == *expected)) {
+    const bool whole = stored->parts == 1 && !stored->transposed;
+    Bad(file, what + "has shape " + entry.shape.ToString() + ", but the model needs " +
+                  expected->ToString() + (whole ? "" : " for its " + std::string(name)));
+  }
+  return found;
 }
 
-WeightStore::Slot& WeightStore::Read(std::string_view name, const Shape& expected) const {
-  Slot& slot = Find(name, &expected);
-  if (!IsFloat(slot.entry->dtype)) {
-    Bad(slot.file->Path().string(), "tensor " + std::string(name) + " has dtype " +
-                                        slot.entry->file_dtype +
-                                        ", but weights are F32, F16, BF16 or F64");
+WeightStore::Found WeightStore::Read(std::string_view name, const Shape& expected) const {
+  const Found found = Find(name, &expected);
+  const TensorEntry& entry = *found.slot->entry;
+  if (!IsFloat(entry.dtype)) {
+    Bad(found.slot->file->Path().string(), "tensor " + entry.name + " has dtype " +
+                                               entry.file_dtype +
+                                               ", but weights are F32, F16, BF16 or F64");
   }
-  slot.read = true;
-  return slot;
+  found.slot->read = true;
+  return found;
 }
 
-const HostTensor* WeightStore::Keep(HostTensor tensor) const {
+Tensor WeightStore::ViewOf(const Found& found) const {
+  const Tensor whole = found.slot->file->View(*found.slot->entry);
+  if (found.stored.parts == 1) return whole;
+  const int64_t rows = whole.shape[0] / found.stored.parts;
+  return whole.Slice(0, found.stored.part * rows, rows);
+}
+
+Tensor WeightStore::Keep(const std::string& key, HostTensor tensor) const {
   converted_bytes_ += tensor.Bytes();
-  return &copies_.emplace_back(std::move(tensor));
+  return copies_.emplace(key, std::move(tensor)).first->second.View();
 }
 
 Tensor WeightStore::Get(std::string_view name, const Shape& expected) const {
-  if (Find(name, &expected).entry->dtype == DType::kF64) return GetF32(name, expected);
-  Slot& slot = Read(name, expected);
-  const Tensor view = slot.file->View(*slot.entry);
+  const Found found = Read(name, expected);
+  if (found.slot->entry->dtype == DType::kF64 || found.stored.transposed) {
+    return GetF32(name, expected);
+  }
+  const Tensor view = ViewOf(found);
   if (IsAligned(view)) return view;
-  if (slot.copy == nullptr) slot.copy = Keep(CopyOf(view));
-  return slot.copy->View();
+  const std::string key = "aligned " + std::string(name);
+  if (const auto kept = copies_.find(key); kept != copies_.end()) return kept->second.View();
+  return Keep(key, CopyOf(view));
 }
 
 Tensor WeightStore::GetF32(std::string_view name, const Shape& expected) const {
-  Slot& slot = Read(name, expected);
-  if (slot.entry->dtype == DType::kF32) return Get(name, expected);
-  if (slot.f32 == nullptr) slot.f32 = Keep(CopyOf(slot.file->View(*slot.entry)).ToF32());
-  return slot.f32->View();
+  const Found found = Read(name, expected);
+  if (found.slot->entry->dtype == DType::kF32 && !found.stored.transposed) {
+    return Get(name, expected);
+  }
+  const std::string key = "f32 " + std::string(name);
+  if (const auto kept = copies_.find(key); kept != copies_.end()) return kept->second.View();
+  const HostTensor values = CopyOf(ViewOf(found)).ToF32();
+  return Keep(key, found.stored.transposed ? Transposed(values) : values);
+}
+
+std::shared_ptr<const WeightDelta> WeightStore::Delta(std::string_view path,
+                                                      const Shape& shape) const {
+  return deltas_ ? deltas_->Find(path, shape) : nullptr;
 }
 
 bool WeightStore::IsMapped(const Tensor& tensor) const {
@@ -137,7 +203,8 @@ bool WeightStore::IsMapped(const Tensor& tensor) const {
 void WeightStore::CheckAllRead() const {
   std::vector<std::string> surplus;
   for (const auto& [name, slot] : slots_) {
-    if (!slot.read && !IsIgnorable(name)) surplus.push_back(name);
+    if (slot.read || IsIgnorable(name) || (names_ && names_->Excuses(name))) continue;
+    surplus.push_back(name);
   }
   if (!surplus.empty()) {
     Bad(where_, "tensors that the model does not have: " + ListNames(surplus) +
@@ -149,6 +216,7 @@ void WeightStore::CheckAllRead() const {
   if (!surplus.empty()) {
     Bad(where_, "tensors in its shards that it does not list: " + ListNames(surplus));
   }
+  if (deltas_) deltas_->CheckAllUsed();
 }
 
 size_t WeightStore::MappedBytes() const {

@@ -5,7 +5,6 @@
 // shape.
 #pragma once
 
-#include <deque>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -15,14 +14,20 @@
 #include <vector>
 
 #include "models/safetensors.h"
+#include "models/tensor_names.h"
+#include "models/weight_deltas.h"
 #include "tensor/weight.h"
 
 namespace fovea {
 
 class WeightStore {
  public:
-  // A .safetensors file, or a folder searched as models/weight_files.h says.
-  static std::shared_ptr<WeightStore> Open(const std::filesystem::path& path);
+  // A .safetensors file, or a folder searched as models/weight_files.h says. With `names` the store
+  // holds what they own and is asked by the model's names; messages name the file's tensors.
+  static std::shared_ptr<WeightStore> Open(const std::filesystem::path& path,
+                                           std::shared_ptr<const TensorNames> names = nullptr);
+  // From now on added to the weights that WeightScope makes.
+  void SetDeltas(std::shared_ptr<const WeightDeltas> deltas) { deltas_ = std::move(deltas); }
 
   bool Has(std::string_view name) const;
   // The file's shape, to choose between forms of one weight. Throws as Get does; not marked as
@@ -30,12 +35,16 @@ class WeightStore {
   Shape ShapeOf(std::string_view name) const;
   // Floats, marked as read: a view of the mapped file in the file's dtype; where the file holds
   // them misaligned or as f64, an aligned copy (f64 as f32) that the store keeps. Throws kBadFile
-  // naming the file, the tensor and, on a mismatch, both shapes.
+  // naming the file, the tensor and, on a mismatch, both shapes. Parts of a stored tensor are
+  // views, too; a transposed one is a copy in f32.
   Tensor Get(std::string_view name, const Shape& expected) const;
   // The same as f32: converted where the file holds another type. For norms, biases.
   Tensor GetF32(std::string_view name, const Shape& expected) const;
   bool IsMapped(const Tensor& tensor) const;  // whether its bytes are the file's
-  // Throws kBadFile listing the tensors that nothing has read and the table does not excuse.
+  // What is added to the weight of the layer at `path`, or null.
+  std::shared_ptr<const WeightDelta> Delta(std::string_view path, const Shape& shape) const;
+  // Throws kBadFile listing the tensors that nothing has read and the table does not excuse, or the
+  // deltas that fit no layer.
   void CheckAllRead() const;
   // Bytes of the files' data, and of the copies.
   size_t MappedBytes() const;
@@ -48,23 +57,30 @@ class WeightStore {
     const SafetensorsFile* file = nullptr;
     const TensorEntry* entry = nullptr;
     bool read = false;
-    const HostTensor* copy = nullptr;  // aligned, for Get
-    const HostTensor* f32 = nullptr;   // for GetF32
+  };
+  struct Found {
+    Slot* slot = nullptr;
+    StoredTensor stored;
+    Shape shape;  // of what the model sees of it
   };
   struct Hash : std::hash<std::string_view> {
     using is_transparent = void;
   };
 
   void AddShards(const std::map<std::string, std::string>& weight_map);
-  Slot& Find(std::string_view name, const Shape* expected) const;
-  Slot& Read(std::string_view name, const Shape& expected) const;
-  const HostTensor* Keep(HostTensor tensor) const;
+  const StoredTensor* Locate(std::string_view name, std::vector<StoredTensor>& candidates) const;
+  Found Find(std::string_view name, const Shape* expected) const;
+  Found Read(std::string_view name, const Shape& expected) const;
+  Tensor ViewOf(const Found& found) const;  // of the file
+  Tensor Keep(const std::string& key, HostTensor tensor) const;
 
   std::string where_;
   std::vector<std::shared_ptr<const SafetensorsFile>> files_;
   mutable std::unordered_map<std::string, Slot, Hash, std::equal_to<>> slots_;
   std::vector<std::string> unlisted_;  // in a shard, but not in the index
-  mutable std::deque<HostTensor> copies_;
+  std::shared_ptr<const TensorNames> names_;
+  std::shared_ptr<const WeightDeltas> deltas_;
+  mutable std::unordered_map<std::string, HostTensor> copies_;  // by kind and the model's name
   mutable size_t converted_bytes_ = 0;
 };
 

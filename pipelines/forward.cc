@@ -1,7 +1,7 @@
 #include "pipelines/forward.h"
 
+#include "models/component_weights.h"
 #include "models/config.h"
-#include "models/weight_store.h"
 #include "pipelines/forward/components.h"
 
 namespace fovea {
@@ -27,7 +27,7 @@ std::unique_ptr<Component> Component::Load(const ComponentFolder& folder, Backen
   for (const KnownClass& each : kClasses) {
     if (folder.class_name == each.name) {
       const Config config = Config::ReadFile(folder.folder / "config.json");
-      return each.load(config, WeightStore::Open(folder.folder), folder.folder, backend);
+      return each.load(config, OpenWeights(folder), folder.folder, backend);
     }
     known += (known.empty() ? "" : ", ") + std::string(each.name);
   }

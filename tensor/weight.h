@@ -7,6 +7,8 @@
 
 namespace fovea {
 
+struct WeightDelta;
+
 // What a backend keeps for a weight: made at its first use, freed with the last copy of the Weight.
 struct PackedWeight {
   virtual ~PackedWeight() = default;
@@ -20,6 +22,9 @@ struct Weight {
       std::make_shared<std::unique_ptr<PackedWeight>>();
   // `w` lies in a read-only file mapping: once a backend has its own copy, the pages may be given up.
   bool mapped = false;
+  // Added to `w` in the backend's copy, which it then must make; row 0 of w is its row `delta_row`.
+  std::shared_ptr<const WeightDelta> delta = nullptr;
+  int64_t delta_row = 0;
 
   int64_t Out() const { return w.shape[0]; }
   int64_t In() const { return w.shape[1]; }

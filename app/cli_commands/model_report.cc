@@ -7,7 +7,7 @@
 
 #include "app/common_flags.h"
 #include "app/host_memory.h"
-#include "models/weight_store.h"
+#include "models/component_weights.h"
 #include "pipelines/forward.h"
 #include "tensor/error.h"
 
@@ -18,6 +18,7 @@ using Json = nlohmann::ordered_json;
 
 // Tokenizers, schedulers and image processors have none.
 bool HasWeights(const ComponentFolder& component) {
+  if (!component.single_file.empty()) return true;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(component.folder, error)) {
     const std::string name = entry.path().filename().string();
@@ -27,7 +28,7 @@ bool HasWeights(const ComponentFolder& component) {
 }
 
 void AddWeights(const ComponentFolder& component, bool list, Json& described, Json& tensors) {
-  const auto store = WeightStore::Open(component.folder);
+  const auto store = OpenWeights(component);
   int64_t parameters = 0;
   uint64_t bytes = 0;
   std::map<std::string, int64_t> dtypes;

@@ -71,8 +71,9 @@ struct ClipTokenizer::Data {
 ClipTokenizer::ClipTokenizer(std::unique_ptr<Data> data) : data_(std::move(data)) {}
 ClipTokenizer::~ClipTokenizer() = default;
 
-std::unique_ptr<ClipTokenizer> ClipTokenizer::Open(const std::filesystem::path& folder) {
-  auto data = std::make_unique<Data>(ParseTokenizer(ReadTokenizerTexts(folder)));
+std::unique_ptr<ClipTokenizer> ClipTokenizer::Open(const std::filesystem::path& folder,
+                                                   const std::filesystem::path& settings) {
+  auto data = std::make_unique<Data>(ParseTokenizer(ReadTokenizerTexts(folder, settings)));
   return std::unique_ptr<ClipTokenizer>(new ClipTokenizer(std::move(data)));
 }
 

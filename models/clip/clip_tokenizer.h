@@ -16,8 +16,10 @@ namespace fovea {
 class ClipTokenizer {
  public:
   // A folder that holds either form (and tokenizer_config.json / special_tokens_map.json if any).
-  // Throws kBadFile naming the file.
-  static std::unique_ptr<ClipTokenizer> Open(const std::filesystem::path& folder);
+  // The latter two of `settings`, where given and there, win over the folder's own. Throws kBadFile
+  // naming the file.
+  static std::unique_ptr<ClipTokenizer> Open(const std::filesystem::path& folder,
+                                             const std::filesystem::path& settings = {});
   // Pure; fuzzed.
   static std::unique_ptr<ClipTokenizer> FromVocabAndMerges(std::string_view vocab_json,
                                                            std::string_view merges_txt,

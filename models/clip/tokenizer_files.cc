@@ -295,14 +295,18 @@ void ParseLength(const json& object, const char* name, TokenizerSpec& out) {
 
 }  // namespace
 
-TokenizerTexts ReadTokenizerTexts(const std::filesystem::path& folder) {
+TokenizerTexts ReadTokenizerTexts(const std::filesystem::path& folder,
+                                  const std::filesystem::path& settings) {
   TokenizerTexts out;
   out.where = folder.string();
-  const auto read = [&](const char* name, std::optional<std::string>& text) {
+  const auto read_from = [](const std::filesystem::path& from, const char* name,
+                            std::optional<std::string>& text) {
     std::error_code error;
-    if (std::filesystem::exists(folder / name, error)) {
-      text = ReadTextFile(folder / name, kLimits.bytes);
-    }
+    if (!std::filesystem::exists(from / name, error)) return;
+    text = ReadTextFile(from / name, kLimits.bytes);
+  };
+  const auto read = [&](const char* name, std::optional<std::string>& text) {
+    read_from(folder, name, text);
   };
   read("tokenizer.json", out.tokenizer);
   read("vocab.json", out.vocab);
@@ -310,6 +314,10 @@ TokenizerTexts ReadTokenizerTexts(const std::filesystem::path& folder) {
   read("tokenizer_config.json", out.config);
   read("special_tokens_map.json", out.special_tokens_map);
   read("added_tokens.json", out.added_tokens);
+  if (!settings.empty()) {
+    read_from(settings, "tokenizer_config.json", out.config);
+    read_from(settings, "special_tokens_map.json", out.special_tokens_map);
+  }
   if (!out.tokenizer && out.vocab && !out.merges) Bad(out.where, "merges.txt is missing");
   if (!out.tokenizer && !out.vocab) {
     Bad(out.where, "holds no tokenizer: tokenizer.json, or vocab.json and merges.txt");

@@ -35,8 +35,10 @@ struct TokenizerSpec {
   int length = 77;
 };
 
-// Throws kBadFile if there is no tokenizer.
-TokenizerTexts ReadTokenizerTexts(const std::filesystem::path& folder);
+// `config` and `special_tokens_map` are those of `settings` where it has them. Throws kBadFile if
+// there is no tokenizer.
+TokenizerTexts ReadTokenizerTexts(const std::filesystem::path& folder,
+                                  const std::filesystem::path& settings = {});
 // Throws kBadFile, or kUnsupported for kinds of tokenizers and steps that we lack. Pure.
 TokenizerSpec ParseTokenizer(const TokenizerTexts& texts);
 

@@ -26,9 +26,12 @@ ResnetBlock2D ResnetBlock2D::Load(const WeightScope& scope, int64_t in, int64_t 
     block.time_emb_proj.emplace();
     block.time_emb_proj->w = both.w.Slice(0, 0, out);
     block.time_emb_proj->bias = both.bias.Slice(0, 0, out);
+    block.time_emb_proj->delta = both.delta;
     block.time_emb_shift.emplace();
     block.time_emb_shift->w = both.w.Slice(0, out, out);
     block.time_emb_shift->bias = both.bias.Slice(0, out, out);
+    block.time_emb_shift->delta = both.delta;
+    block.time_emb_shift->delta_row = out;
   } else if (options.temb_channels > 0) {
     block.time_emb_proj = scope.Linear("time_emb_proj", options.temb_channels, out);
   }

@@ -1,11 +1,13 @@
 #include "tensor/cpu/weight_packs.h"
 
 #include <algorithm>
+#include <span>
 #include <vector>
 
 #include "tensor/cpu/host_memory.h"
 #include "tensor/cpu/kernels.h"
 #include "tensor/threads.h"
+#include "tensor/weight_delta.h"
 
 namespace fovea {
 namespace {
@@ -79,22 +81,39 @@ void ScatterPiece(const ScatterPlan& plan, const T* rows, int64_t o, int64_t hei
   }
 }
 
+// Elements [first, first + out.size()) of row `o` as the copy holds them. `sum` is scratch.
 template <class T>
-void Scatter(const Tensor& w, const onednn::Layout& layout, WeightAxes axes, T* to) {
+void ReadRow(const Weight& weight, int64_t o, int64_t row, int64_t first, std::span<T> out,
+             std::vector<float>& sum) {
+  const auto* from = static_cast<const std::byte*>(weight.w.data) +
+                     (o * row + first) * static_cast<int64_t>(SizeOf(weight.w.dtype));
+  const auto count = static_cast<int64_t>(out.size());
+  if (weight.delta == nullptr) {
+    ConvertDense(from, weight.w.dtype, out.data(), DTypeOf<T>, count);
+    return;
+  }
+  sum.resize(out.size());
+  ConvertDense(from, weight.w.dtype, sum.data(), DType::kF32, count);
+  weight.delta->AddTo(weight.delta_row + o, first, sum);
+  ConvertDense(sum.data(), DType::kF32, out.data(), DTypeOf<T>, count);
+}
+
+template <class T>
+void Scatter(const Weight& weight, const onednn::Layout& layout, WeightAxes axes, T* to) {
+  const Tensor& w = weight.w;
   const ScatterPlan plan(w, layout, axes);
   const int64_t outs = w.shape[0];
   const int64_t positions = static_cast<int64_t>(plan.kernel.size());
-  const auto* from = static_cast<const std::byte*>(w.data);
-  const int64_t size = static_cast<int64_t>(SizeOf(w.dtype));
   ParallelFor((outs + kRows - 1) / kRows, 1, [&](int64_t begin, int64_t end) {
     std::vector<T> rows(static_cast<size_t>(kRows * plan.pitch));
+    std::vector<float> sum;
     for (int64_t o = begin * kRows; o < std::min(end * kRows, outs); o += kRows) {
       const int64_t height = std::min(kRows, outs - o);
       for (int64_t first = 0; first < plan.row; first += plan.chunk) {
         const int64_t width = std::min(plan.chunk, plan.row - first);
         for (int64_t r = 0; r < height; ++r) {
-          ConvertDense(from + ((o + r) * plan.row + first) * size, w.dtype,
-                       rows.data() + r * plan.pitch, DTypeOf<T>, width);
+          ReadRow<T>(weight, o + r, plan.row, first,
+                     {rows.data() + r * plan.pitch, static_cast<size_t>(width)}, sum);
         }
         ScatterPiece(plan, rows.data(), o, height, first / positions, width / positions, to);
       }
@@ -118,9 +137,9 @@ const void* RealPacks::Provide(const Weight& weight, const onednn::Layout& layou
   auto made = std::make_unique<CpuPackedWeight>(wanted, bytes_);
   std::byte* to = made->buffer.bytes.get();
   if (wanted.data_type() == dnnl::memory::data_type::f32) {
-    Scatter(weight.w, wanted, axes, reinterpret_cast<float*>(to));
+    Scatter(weight, wanted, axes, reinterpret_cast<float*>(to));
   } else {
-    Scatter(weight.w, wanted, axes, reinterpret_cast<BFloat16*>(to));
+    Scatter(weight, wanted, axes, reinterpret_cast<BFloat16*>(to));
   }
   *weight.packed = std::move(made);
   if (weight.mapped) ReleaseMappedPages(weight.w.data, weight.w.Bytes());

@@ -18,6 +18,7 @@ void LinearCpu(const CpuExecution& execution, Context& ctx, const Tensor& x, con
   const int64_t rows = RowCount(x);
   if (rows == 0 || weight.Out() == 0) return;
   const bool in_place = weight.w.dtype == DType::kF32 && x.dtype == DType::kF32 &&
+                        weight.delta == nullptr &&
                         reinterpret_cast<uintptr_t>(weight.w.data) % alignof(float) == 0;
   // oneDNN's good implementations want dense rows. On the plain layout it has a fair one for
   // strided rows of x too (88 GFLOP/s against 94); on its packed layouts it has none.

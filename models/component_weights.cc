@@ -1,0 +1,30 @@
+#include "models/component_weights.h"
+
+#include "models/lora/lora_deltas.h"
+#include "models/single_file/ldm_component.h"
+#include "tensor/error.h"
+
+namespace fovea {
+namespace {
+
+std::shared_ptr<const TensorNames> NamesOf(const ComponentFolder& component,
+                                           const std::filesystem::path& config_json) {
+  const auto file = SafetensorsFile::Open(component.single_file);
+  const auto home = FindLdmHome(file->Header(), component.name);
+  ENSURE(home.has_value(), component.name);
+  return LdmTensorNames(*home, ReadLdmLayout(config_json));
+}
+
+}  // namespace
+
+std::shared_ptr<WeightStore> OpenWeights(const ComponentFolder& component) {
+  const std::filesystem::path config_json = component.folder / "config.json";
+  const bool single = !component.single_file.empty();
+  const auto store = single
+                         ? WeightStore::Open(component.single_file, NamesOf(component, config_json))
+                         : WeightStore::Open(component.folder);
+  if (!component.loras.empty()) store->SetDeltas(OpenLoraDeltas(component, config_json));
+  return store;
+}
+
+}  // namespace fovea

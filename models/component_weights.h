@@ -1,0 +1,15 @@
+// The weights of a model's component, wherever it keeps them: its folder or a single file, with the
+// LoRA files that were chosen for it.
+#pragma once
+
+#include <memory>
+
+#include "models/model_folder.h"
+#include "models/weight_store.h"
+
+namespace fovea {
+
+// Throws kBadFile, kUnsupported.
+std::shared_ptr<WeightStore> OpenWeights(const ComponentFolder& component);
+
+}  // namespace fovea

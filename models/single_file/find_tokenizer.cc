@@ -1,0 +1,60 @@
+#include "models/single_file/find_tokenizer.h"
+
+#include <algorithm>
+
+#include "models/clip/clip_tokenizer.h"
+#include "tensor/error.h"
+
+namespace fovea {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool IsFile(const fs::path& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
+
+std::vector<fs::path> FoldersIn(const fs::path& folder) {
+  std::vector<fs::path> out;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::error_code ignored;
+    if (it->is_directory(ignored)) out.push_back(it->path());
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+bool Fits(const fs::path& folder, int vocabulary) {
+  if (!HoldsTokenizer(folder)) return false;
+  try {
+    return ClipTokenizer::Open(folder)->Vocabulary() == vocabulary;
+  } catch (const Error&) {
+    return false;  // another kind of tokenizer, or a broken one
+  }
+}
+
+}  // namespace
+
+bool HoldsTokenizer(const fs::path& folder) {
+  return IsFile(folder / "tokenizer.json") ||
+         (IsFile(folder / "vocab.json") && IsFile(folder / "merges.txt"));
+}
+
+std::optional<fs::path> FindTokenizer(const std::vector<fs::path>& search, int vocabulary) {
+  for (const fs::path& root : search) {
+    std::vector<fs::path> folders{root};
+    for (const char* below : {"", "diffusers", "clip", "tokenizers", "models/diffusers"}) {
+      for (fs::path& folder : FoldersIn(root / below)) folders.push_back(std::move(folder));
+    }
+    for (const fs::path& folder : folders) {
+      for (const fs::path& candidate : {folder, folder / "tokenizer"}) {
+        if (Fits(candidate, vocabulary)) return candidate;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace fovea
