@@ -4,27 +4,15 @@
 #include <cmath>
 #include <vector>
 
-#include "models/json_text.h"
 #include "tensor/ops/elementwise.h"
 
 namespace fovea {
 
-HostTensor TokenizePrompt(const ClipTokenizer& tokenizer, int length, const std::string& prompt,
-                          const std::string& which,
-                          const std::function<void(const std::string&)>& warn) {
-  std::vector<std::string> cut;
-  const std::vector<int32_t> ids = tokenizer.EncodePadded(prompt, length, &cut);
-  if (!cut.empty() && warn) {
-    std::string text;
-    for (const std::string& piece : cut) text += piece;
-    warn(which + " is longer than " + std::to_string(length - 2) + " tokens; cut off: \"" +
-         Printable(text) + "\"");
-  }
-  return HostTensor({1, length}, ids);
-}
+namespace {
 
-void EncodeText(Context& ctx, AttentionRuntime& attention, const ClipTextModel& text,
-                const HostTensor& ids, int skip, const Tensor& out) {
+// ids (w,t) to states (w,t,hidden).
+void Encode(Context& ctx, AttentionRuntime& attention, const ClipTextModel& text,
+            const HostTensor& ids, int skip, const Tensor& out) {
   ArenaScope scope(ctx.arena);
   ClipTextOutput output;
   if (skip == 0) {
@@ -41,6 +29,60 @@ void EncodeText(Context& ctx, AttentionRuntime& attention, const ClipTextModel& 
   text.Forward(ctx, attention, ids.View(), output);
   if (ctx.Cancelled()) return;
   text.FinalNorm(ctx, states[states.size() - 1 - static_cast<size_t>(skip)], out);
+}
+
+// One window of `count` states of `width` numbers each.
+void WeighAsA1111(const double* weights, int64_t count, int64_t width, float* states) {
+  double before = 0, after = 0;
+  for (int64_t i = 0; i < count * width; ++i) {
+    before += states[i];
+    after += states[i] * weights[i / width];
+  }
+  const double restore = after != 0 ? before / after : 1;
+  for (int64_t i = 0; i < count * width; ++i) {
+    states[i] = static_cast<float>(states[i] * weights[i / width] * restore);
+  }
+}
+
+void WeighAsComfy(const double* weights, int64_t count, int64_t width, const float* empty,
+                  float* states) {
+  for (int64_t i = 0; i < count * width; ++i) {
+    states[i] = static_cast<float>((states[i] - empty[i]) * weights[i / width] + empty[i]);
+  }
+}
+
+}  // namespace
+
+void EncodePrompt(Context& ctx, AttentionRuntime& attention, const ClipTextModel& text,
+                  const PromptWindows& windows, int skip, const Tensor& out) {
+  const int64_t count = windows.Count(), t = windows.length, width = out.shape[2];
+  ENSURE(out.shape == (Shape{1, count * t, width}), out.shape.ToString());
+  if (!windows.Weighted()) {
+    return Encode(ctx, attention, text, HostTensor({count, t}, windows.ids), skip,
+                  out.Reshape({count, t, width}));
+  }
+  ArenaScope scope(ctx.arena);
+  const bool comfy = windows.mode == PromptWeights::kComfy;
+  std::vector<int32_t> ids = windows.ids;
+  if (comfy) ids.insert(ids.end(), windows.empty.begin(), windows.empty.end());
+  const int64_t rows = static_cast<int64_t>(ids.size()) / t;
+  const Tensor states = ctx.arena.New({rows, t, width}, DType::kF32);
+  Encode(ctx, attention, text, HostTensor({rows, t}, std::move(ids)), skip, states);
+  if (ctx.Cancelled() || ctx.backend.IsPlanning()) return;
+  HostTensor host(states.shape, DType::kF32);
+  ops::Copy(ctx, states, host.View());
+  ctx.backend.Synchronize();
+  const int64_t window = t * width;
+  for (int64_t w = 0; w < count; ++w) {
+    float* own = host.Data<float>() + w * window;
+    const double* weights = windows.weights.data() + w * t;
+    if (comfy)
+      WeighAsComfy(weights, t, width, host.Data<float>() + count * window, own);
+    else
+      WeighAsA1111(weights, t, width, own);
+  }
+  ops::Copy(ctx, host.View().Slice(0, 0, count), out.Reshape({count, t, width}));
+  ctx.backend.Synchronize();  // the host tensor ends here
 }
 
 HostTensor GuidanceEmbedding(double scale, int64_t n, int64_t c) {

@@ -178,6 +178,7 @@ PictureSettings ReadPictureSettings(const PngText& text, const std::string& wher
                    std::to_string(kFormat));
   }
   PictureSettings result;
+  result.settings.prompt_weights = "off";  // as it was before pictures said so
   result.settings.ForEachField(FieldReader(Member(json, "settings", where), where));
   const FieldReader top(json, where);
   top("version", result.provenance.version);

@@ -5,6 +5,7 @@
 
 #include "attention/plan.h"
 #include "pipelines/noise.h"
+#include "pipelines/prompt_weights.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -12,6 +13,7 @@ namespace {
 
 constexpr int kMaxSide = 1 << 20;  // memory is the real limit
 constexpr int kMaxBatch = 4096;
+constexpr size_t kMaxPromptBytes = 65536;
 
 [[noreturn]] void Bad(const std::string& what) {
   throw Error(ErrorCode::kUsage, what);
@@ -71,6 +73,12 @@ GenerateSettings ResolveSettings(const GenerateSettings& asked, const SettingLim
         " layers");
   }
   settings.attention = AttentionPlan::Parse(asked.attention).Text();
+  ParsePromptWeights(asked.prompt_weights);
+  for (const std::string* text : {&asked.prompt, &asked.negative}) {
+    if (text->size() > kMaxPromptBytes) {
+      Bad("prompt: longer than " + std::to_string(kMaxPromptBytes) + " bytes");
+    }
+  }
   CheckOneOf("rng", asked.rng, {"torch", "philox"});
   CheckOneOf("vae-tiling", asked.vae_tiling, {"auto", "on", "off"});
   if (asked.dtype == "f16") {

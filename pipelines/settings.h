@@ -9,6 +9,7 @@ namespace fovea {
 
 struct GenerateSettings {
   std::string prompt, negative;
+  std::string prompt_weights = "a1111";  // or "comfy", "off"
   std::string model;             // as given: a path or a name; empty: built in
   int width = 0, height = 0;     // 0: the model's
   int steps = 0;                 // 0: the model's default, else 25
@@ -31,6 +32,8 @@ struct GenerateSettings {
   void ForEachField(Visitor&& v) {
     v("prompt", prompt, "what to draw");
     v("negative", negative, "what to avoid");
+    v("prompt-weights", prompt_weights,
+      "how (x:1.2) is read; off: literally, one window of tokens, cut");
     v("model", model, "pipeline folder or name; empty: the built-in still-life-unet");
     v("width", width, "picture width in pixels, a multiple of the VAE factor (8)");
     v("height", height, "picture height in pixels, a multiple of the VAE factor (8)");

@@ -46,7 +46,7 @@ class StableDiffusion final : public TextToImage {
 
  private:
   struct Prompts {
-    HostTensor positive, negative;  // ids (1,t)
+    PromptWindows positive, negative;  // equally many
   };
   using Draws = std::vector<std::unique_ptr<NoiseSource>>;
 
@@ -194,9 +194,15 @@ GenerateSettings StableDiffusion::Resolve(const GenerateSettings& settings) cons
 StableDiffusion::Prompts StableDiffusion::Tokenize(const GenerateSettings& settings,
                                                    const GenerateHooks& hooks) const {
   const int length = std::min(tokenizer_->Length(), text_->Traits().positions);
-  return {TokenizePrompt(*tokenizer_, length, settings.prompt, "prompt", hooks.warn),
-          TokenizePrompt(*tokenizer_, length, settings.negative, "negative prompt",
-                         GuidanceOf(settings).Active() ? hooks.warn : nullptr)};
+  const PromptWeights mode = ParsePromptWeights(settings.prompt_weights);
+  const bool guided = GuidanceOf(settings).Active();
+  Prompts prompts;
+  prompts.positive = MakeWindows(*tokenizer_, length, settings.prompt, mode, "prompt", hooks.warn);
+  prompts.negative = MakeWindows(*tokenizer_, length, guided ? settings.negative : "", mode,
+                                 "negative prompt", hooks.warn);
+  PadWindows(prompts.negative.Count(), &prompts.positive);
+  PadWindows(prompts.positive.Count(), &prompts.negative);
+  return prompts;
 }
 
 AttentionRuntime StableDiffusion::AttentionOf(const GenerateSettings& settings,
@@ -227,13 +233,14 @@ Conditioning StableDiffusion::Condition(Context& ctx, const GenerateSettings& se
   AttentionRuntime attention;
   const Guidance guidance = GuidanceOf(settings);
   const int64_t n = settings.batch, halves = guidance.Active() ? 2 : 1;
-  const int64_t t = prompts.positive.shape()[1], hidden = text_->Traits().hidden;
+  const int64_t t = prompts.positive.Count() * prompts.positive.length,
+                hidden = text_->Traits().hidden;
   Conditioning conditioning;
   conditioning.context = ctx.arena.New({n * halves, t, hidden}, DType::kF32);
   NamedTensors dump;
-  const auto encode = [&](const HostTensor& ids, int skip, int64_t first, const char* name) {
+  const auto encode = [&](const PromptWindows& windows, int skip, int64_t first, const char* name) {
     const Tensor own = conditioning.context.Slice(0, first, 1);  // (1, t, hidden)
-    EncodeText(ctx, attention, *text_, ids, skip, own);
+    EncodePrompt(ctx, attention, *text_, windows, skip, own);
     for (int64_t i = 1; i < n; ++i) {
       ops::Copy(ctx, own, conditioning.context.Slice(0, first + i, 1));
     }

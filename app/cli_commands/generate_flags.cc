@@ -31,6 +31,7 @@ struct FieldFlag {
 constexpr std::array kFieldFlags = {
     FieldFlag{"prompt", "-p,--prompt", "the model's sample prompt"},
     FieldFlag{"negative", "-n,--negative", "\"\""},
+    FieldFlag{"prompt-weights", "--prompt-weights", "a1111"},
     FieldFlag{"width", "-W,--width", "the model's", 1, 1 << 20},
     FieldFlag{"height", "-H,--height", "the model's", 1, 1 << 20},
     FieldFlag{"steps", "--steps", "the model's, else 25", 1, 1 << 20},
@@ -51,6 +52,7 @@ constexpr std::array kFieldFlags = {
 std::vector<std::string> ChoicesOf(std::string_view field) {
   if (field == "rng") return {"torch", "philox"};
   if (field == "vae-tiling") return {"auto", "on", "off"};
+  if (field == "prompt-weights") return {"a1111", "comfy", "off"};
   if (field == "schedule") return {ScheduleNames().begin(), ScheduleNames().end()};
   if (field == "sampler") return {SamplerNames().begin(), SamplerNames().end()};
   return {};
@@ -113,8 +115,6 @@ void GenerateFlags::Add(Flags& flags) {
     if (flag == kFieldFlags.end()) return;
     AddField<std::decay_t<decltype(member)>>(flags, *this, *flag, help);
   });
-  flags.Choice("--prompt-weights", prompt_weights, {"off"},
-               "off: the text is taken literally, one window of 77 tokens", "off");
   flags.Text("--tokenizer", "DIR", tokenizer, "folder of the tokenizer", "the model's");
   flags.Text("--from", "PICTURE", from, "take all settings of this picture; other flags win");
   flags.Text("--init-latents", "FILE", init_latents, "unit noise to start from: tensor latents");

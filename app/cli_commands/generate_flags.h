@@ -16,7 +16,7 @@ namespace fovea {
 struct GenerateFlags {
   CommonFlags common;
   ModelFlags models;
-  std::optional<std::string> prompt_weights, tokenizer, from, init_latents, save_latents, dump,
+  std::optional<std::string> tokenizer, from, init_latents, save_latents, dump,
       trace, output;
   // Settings that were given, in the order of the command line.
   std::vector<std::function<void(GenerateSettings&)>> overrides;

@@ -13,6 +13,7 @@ GenerateSettings FullSettings() {
   GenerateSettings settings;
   settings.prompt = "a \"red\" cube,\non a table: 猫";
   settings.negative = "blur";
+  settings.prompt_weights = "comfy";
   settings.model = "/home/someone/models/still-life-unet/";
   settings.width = 96;
   settings.height = 64;

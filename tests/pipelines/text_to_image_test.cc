@@ -296,6 +296,7 @@ TEST_CASE("models that are no Stable Diffusion pipeline are refused") {
 TEST_CASE("text that does not fit its window is cut and named") {
   GenerateSettings settings = Small();
   settings.steps = 1;
+  settings.prompt_weights = "off";
   for (int i = 0; i < 60; ++i) settings.prompt += " red cube";
   settings.prompt += " lastword";
   std::vector<std::string> warnings;
@@ -304,6 +305,29 @@ TEST_CASE("text that does not fit its window is cut and named") {
   CHECK(warnings[0].find("prompt") != std::string::npos);
   CHECK(warnings[0].find("cube") != std::string::npos);
   CHECK(warnings[0].find('\n') == std::string::npos);
+}
+
+TEST_CASE("weights and long prompts change the picture, and the two ways of reading differ") {
+  GenerateSettings settings = Small();
+  const auto latents = [&](const char* mode, const std::string& prompt) {
+    settings.prompt_weights = mode;
+    settings.prompt = prompt;
+    const Generated generated = RunOnce(settings);
+    const float* values = generated.latents.Data<float>();
+    return std::vector<float>(values, values + generated.latents.NumElements());
+  };
+  CHECK(latents("a1111", "a red cube") == latents("off", "a red cube"));
+  CHECK(latents("comfy", "a red cube") == latents("off", "a red cube"));
+  const auto plain = latents("a1111", "a red cube");
+  const auto a1111 = latents("a1111", "a (red:1.6) cube");
+  const auto comfy = latents("comfy", "a (red:1.6) cube");
+  CHECK(a1111 != plain);
+  CHECK(comfy != plain);
+  CHECK(a1111 != comfy);
+  std::string longer = "a red cube";
+  for (int i = 0; i < 60; ++i) longer += " and the blue";
+  CHECK(latents("a1111", longer) != latents("off", longer));
+  CHECK(latents("comfy", longer) != latents("off", longer));
 }
 
 TEST_CASE("guidance is off at 1 and follows its formula above") {

@@ -1,0 +1,29 @@
+// Fuzzes prompt weights: every text is a prompt in every mode.
+#include <cmath>
+
+#include "pipelines/prompt_weights.h"
+#include "tests/fuzz/fuzz_target.h"
+
+namespace fovea {
+
+std::vector<std::string> FuzzSeeds() {
+  return {"a red cube",           "a ((red:1.2) [cube]:0.5) BREAK (x",
+          "\\(a\\) \\[b\\] \\\\", ")(:1.2)((:) []",
+          "(a:-.5e3)(b: +1.)",    "BREAKBREAK BREAK BREAK"};
+}
+
+}  // namespace fovea
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace fovea;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  for (const auto mode : {PromptWeights::kOff, PromptWeights::kA1111, PromptWeights::kComfy}) {
+    size_t bytes = 0;
+    for (const WeightedText& piece : ParsePrompt(text, mode)) {
+      if (std::isnan(piece.weight)) std::abort();
+      bytes += piece.text.size();
+    }
+    if (bytes > size) std::abort();
+  }
+  return 0;
+}
