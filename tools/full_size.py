@@ -1,10 +1,10 @@
-"""Writes a pipeline folder of Stable Diffusion 1.5's full size with random weights.
+"""Writes models of full size with random weights: Stable Diffusion 1.5, or SDXL's U-Net alone.
 
-    python3 tools/full_size.py --out DIR [--dtype f16|f32|bf16] [--model sd15]
+    python3 tools/full_size.py --out DIR [--dtype f16|f32|bf16] [--model sd15|sdxl-unet]
 
 For timing, memory and loading: configs, tensor names and shapes are the real ones, the weights are
 uniform noise scaled by fan-in (activations stay near 1), the vocabulary is synthetic but valid.
-Needs numpy alone. 2.1 GB in f16.
+Needs numpy alone. 2.1 GB in f16; SDXL's U-Net 5.1 GB.
 """
 
 import argparse
@@ -23,6 +23,14 @@ UNET = {
     "flip_sin_to_cos": True, "freq_shift": 0, "in_channels": 4, "layers_per_block": 2,
     "mid_block_scale_factor": 1, "norm_eps": 1e-05, "norm_num_groups": 32, "out_channels": 4,
     "sample_size": 64, "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3}
+SDXL_UNET = {
+    **UNET, "addition_embed_type": "text_time", "addition_time_embed_dim": 256,
+    "attention_head_dim": [5, 10, 20], "block_out_channels": [320, 640, 1280],
+    "cross_attention_dim": 2048,
+    "down_block_types": ["DownBlock2D"] + ["CrossAttnDownBlock2D"] * 2,
+    "projection_class_embeddings_input_dim": 2816, "sample_size": 128,
+    "transformer_layers_per_block": [1, 2, 10],
+    "up_block_types": ["CrossAttnUpBlock2D"] * 2 + ["UpBlock2D"], "use_linear_projection": True}
 VAE = {
     "_class_name": "AutoencoderKL", "_diffusers_version": "0.6.0", "act_fn": "silu",
     "block_out_channels": [128, 256, 512, 512], "down_block_types": ["DownEncoderBlock2D"] * 4,
@@ -78,10 +86,17 @@ class Shapes(dict):
         if inputs != outputs:
             self.conv(name + ".conv_shortcut", inputs, outputs, 1)
 
-    def transformer(self, name, channels, context):
+    def transformer(self, name, channels, context, layers, linear):
         self.norm(name + ".norm", channels)
-        self.conv(name + ".proj_in", channels, channels, 1)
-        block = name + ".transformer_blocks.0"
+        for projection in ("proj_in", "proj_out"):
+            if linear:
+                self.linear(f"{name}.{projection}", channels, channels)
+            else:
+                self.conv(f"{name}.{projection}", channels, channels, 1)
+        for i in range(layers):
+            self.transformer_block(f"{name}.transformer_blocks.{i}", channels, context)
+
+    def transformer_block(self, block, channels, context):
         for attention, keys in (("attn1", channels), ("attn2", context)):
             self.linear(f"{block}.{attention}.to_q", channels, channels, bias=False)
             self.linear(f"{block}.{attention}.to_k", keys, channels, bias=False)
@@ -91,7 +106,6 @@ class Shapes(dict):
             self.norm(f"{block}.{norm}", channels)
         self.linear(block + ".ff.net.0.proj", channels, 8 * channels)
         self.linear(block + ".ff.net.2", 4 * channels, channels)
-        self.conv(name + ".proj_out", channels, channels, 1)
 
     def vae_middle(self, name, channels):
         self.resnet(name + ".resnets.0", channels, channels)
@@ -101,36 +115,46 @@ class Shapes(dict):
         self.resnet(name + ".resnets.1", channels, channels)
 
 
-def unet_shapes():
-    shapes, widths, layers = Shapes(), UNET["block_out_channels"], UNET["layers_per_block"]
-    context, time = UNET["cross_attention_dim"], 4 * widths[0]
-    shapes.conv("conv_in", UNET["in_channels"], widths[0])
+def unet_shapes(config):
+    shapes, widths, layers = Shapes(), config["block_out_channels"], config["layers_per_block"]
+    context, time = config["cross_attention_dim"], 4 * widths[0]
+    depths = config.get("transformer_layers_per_block", [1] * len(widths))
+
+    def transformer(name, level):
+        shapes.transformer(name, widths[level], context, depths[level],
+                           config.get("use_linear_projection", False))
+
+    shapes.conv("conv_in", config["in_channels"], widths[0])
     shapes.linear("time_embedding.linear_1", widths[0], time)
     shapes.linear("time_embedding.linear_2", time, time)
+    if "addition_embed_type" in config:
+        shapes.linear("add_embedding.linear_1", config["projection_class_embeddings_input_dim"],
+                      time)
+        shapes.linear("add_embedding.linear_2", time, time)
     skips, channels = [widths[0]], widths[0]
     for i, width in enumerate(widths):
         for j in range(layers):
             shapes.resnet(f"down_blocks.{i}.resnets.{j}", channels, width, time)
             channels = width
-            if UNET["down_block_types"][i].startswith("CrossAttn"):
-                shapes.transformer(f"down_blocks.{i}.attentions.{j}", width, context)
+            if config["down_block_types"][i].startswith("CrossAttn"):
+                transformer(f"down_blocks.{i}.attentions.{j}", i)
             skips.append(width)
         if i + 1 < len(widths):
             shapes.conv(f"down_blocks.{i}.downsamplers.0.conv", width, width)
             skips.append(width)
     shapes.resnet("mid_block.resnets.0", channels, channels, time)
-    shapes.transformer("mid_block.attentions.0", channels, context)
+    transformer("mid_block.attentions.0", -1)
     shapes.resnet("mid_block.resnets.1", channels, channels, time)
     for i, width in enumerate(reversed(widths)):
         for j in range(layers + 1):
             shapes.resnet(f"up_blocks.{i}.resnets.{j}", channels + skips.pop(), width, time)
             channels = width
-            if UNET["up_block_types"][i].startswith("CrossAttn"):
-                shapes.transformer(f"up_blocks.{i}.attentions.{j}", width, context)
+            if config["up_block_types"][i].startswith("CrossAttn"):
+                transformer(f"up_blocks.{i}.attentions.{j}", len(widths) - 1 - i)
         if i + 1 < len(widths):
             shapes.conv(f"up_blocks.{i}.upsamplers.0.conv", width, width)
     shapes.norm("conv_norm_out", channels)
-    shapes.conv("conv_out", channels, UNET["out_channels"])
+    shapes.conv("conv_out", channels, config["out_channels"])
     return shapes
 
 
@@ -248,10 +272,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", required=True, metavar="DIR")
     parser.add_argument("--dtype", choices=["f16", "f32", "bf16"], default="f16")
-    parser.add_argument("--model", choices=["sd15"], default="sd15")
+    parser.add_argument("--model", choices=["sd15", "sdxl-unet"], default="sd15")
     args = parser.parse_args()
+    if args.model == "sdxl-unet":
+        os.makedirs(args.out, exist_ok=True)
+        write_json(os.path.join(args.out, "config.json"), SDXL_UNET)
+        write_safetensors(os.path.join(args.out, "diffusion_pytorch_model.safetensors"),
+                          unet_shapes(SDXL_UNET), args.dtype)
+        return
     components = {
-        "unet": (UNET, unet_shapes(), "diffusion_pytorch_model"),
+        "unet": (UNET, unet_shapes(UNET), "diffusion_pytorch_model"),
         "vae": (VAE, vae_shapes(), "diffusion_pytorch_model"),
         "text_encoder": (CLIP, clip_shapes(), "model")}
     for name in (*components, "tokenizer", "scheduler"):
