@@ -23,6 +23,7 @@ struct BenchFlags {
   ModelFlags models;
   RunPointFlags at;
   std::optional<int64_t> width, height, batch, repeat;
+  bool cold = false;
 
   void Add(Flags& flags);
 };
@@ -34,6 +35,7 @@ void BenchFlags::Add(Flags& flags) {
   flags.Whole("-H,--height", height, 1, 65536, "picture height", "the model's");
   flags.Whole("-b,--batch", batch, 1, 1024, "pictures at once", "1");
   flags.Whole("--repeat", repeat, 1, 10000, "timed passes, after one to warm up", "5");
+  flags.Switch("--cold", cold, "time the first pass too, which packs the weights");
   at.Add(flags);
   common.Add(flags);
 }
@@ -83,7 +85,7 @@ int RunBench(const BenchFlags& flags) {
   HiresReport hires;
   RaunetStage stage;
   const int64_t repeat = flags.repeat.value_or(5);
-  for (int64_t i = 0; i <= repeat; ++i) {
+  for (int64_t i = flags.cold ? 1 : 0; i <= repeat; ++i) {
     const ForwardResult result = component->Forward(inputs, options);
     signals.ThrowIfStopped();
     flops = result.cost.flops;

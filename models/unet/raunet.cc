@@ -1,5 +1,6 @@
 #include "models/unet/raunet.h"
 
+#include <algorithm>
 #include <array>
 
 #include "models/unet/unet_config.h"
@@ -25,26 +26,12 @@ constexpr double kLong = 0.4, kLongControlNet = 0.5, kLongTurbo = 0.5;
 constexpr double kLongExtreme = 0.7, kShortExtreme = 0.3;
 constexpr double kHead = 8.0 / 50;  // of SDXL's conv alone
 
-// Whether the levels have attention as given, all with two resnets.
-bool HasLevels(const UNetConfig& config, std::initializer_list<bool> attention) {
-  if (config.levels.size() != attention.size()) return false;
-  size_t i = 0;
-  for (const bool wanted : attention) {
-    const UNetLevel& level = config.levels[i++];
-    if (level.down_attention != wanted || level.up_attention != wanted || level.layers != 2) {
-      return false;
-    }
-  }
-  return true;
-}
-
-std::string Levels(const UNetConfig& config) {
-  std::string text;
-  for (const UNetLevel& level : config.levels) {
-    text += (text.empty() ? "" : ", ") + std::to_string(level.layers) +
-            (level.down_attention ? " with" : " without") + " attention";
-  }
-  return text;
+// Whether exactly these levels have attention, from the largest maps down.
+bool HasAttention(const UNetConfig& config, std::initializer_list<bool> wanted) {
+  return std::equal(config.levels.begin(), config.levels.end(), wanted.begin(), wanted.end(),
+                    [](const UNetLevel& level, bool attention) {
+                      return level.down_attention == attention && level.up_attention == attention;
+                    });
 }
 
 }  // namespace
@@ -73,19 +60,18 @@ RaunetFit FitRaunet(const UNetConfig& config) {
     return {{},
             "its downsample_padding is " + std::to_string(config.downsample_padding) + ", not 1"};
   }
-  if (HasLevels(config, {true, true, true, false})) return {RaunetSchedule::kSd, {}};
-  if (HasLevels(config, {false, true, true})) {
+  if (HasAttention(config, {true, true, true, false})) return {RaunetSchedule::kSd, {}};
+  if (HasAttention(config, {false, true, true})) {
     constexpr int64_t kInpainting = 9;  // latent, mask, latent of the masked picture
     return {config.in_channels == kInpainting ? RaunetSchedule::kSdxlPlain : RaunetSchedule::kSdxl,
             {}};
   }
-  if (HasLevels(config, {false, true, true, false})) {
+  if (HasAttention(config, {false, true, true, false})) {
     return {{}, "it has the levels of SDXL's refiner, for which no schedule was published"};
   }
   return {{},
-          "its levels have the resnets " + Levels(config) +
-              "; schedules exist for SD 1 and 2 (2, 2, 2 with attention, 2 without) and SDXL (2 "
-              "without, 2, 2 with)"};
+          "schedules exist for four levels, all but the last with attention (SD 1 and 2), and for "
+          "three, all but the first (SDXL)"};
 }
 
 std::string Name(const RaunetStage& stage) {

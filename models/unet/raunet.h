@@ -7,7 +7,8 @@
 //   conv: a downsampler runs with stride 4, padding 2 and dilation 2, on the same weights; the
 //         matching upsampler goes up to the size of its skip, as upsamplers always do.
 //   pool: the first pair (resnet, transformer) of a down block is followed by a 2x2 average, which
-//         also becomes the skip; the second pair of the matching up block by a bicubic resize back.
+//         also becomes the skip; the last pair but one of the matching up block, which takes the
+//         last skip of that size, by a bicubic resize back.
 // The stage is a pure function of the numbers below, so that layers keep no counters.
 #pragma once
 
@@ -30,9 +31,9 @@ enum class RaunetSchedule : uint8_t {
 std::string_view Name(RaunetSchedule schedule);  // "sd", "sdxl", "sdxl-plain", "sdxl-turbo"
 std::optional<RaunetSchedule> ParseRaunetSchedule(std::string_view name);
 
-// What this U-Net takes, told by the structure of its config: SD's four levels, SDXL's three, with
-// 9 input channels (inpainting) the plain one. A Turbo model looks like any SDXL and must be named
-// by the user. Without a schedule, `reason` says why.
+// What this U-Net takes, told by where its config has attention: SD's four levels, SDXL's three,
+// with 9 input channels (inpainting) the plain one. A Turbo model looks like any SDXL and must be
+// named by the user. Without a schedule, `reason` says why.
 struct RaunetFit {
   std::optional<RaunetSchedule> schedule;
   std::string reason;

@@ -178,7 +178,8 @@ Tensor UNetUpBlock::Forward(UNetPass& pass, int index, const Tensor& x, std::vec
     Concatenate(ctx, hidden, skip, both);
     const Transformer2DModel* attention = attentions.empty() ? nullptr : &attentions[i];
     const Shape shape = WithChannels(both, Channels());
-    if (i != 1 || pass.raunet.pool_up != index) {
+    // After the last skip that the down block pooled.
+    if (i + 2 != resnets.size() || pass.raunet.pool_up != index) {
       hidden = ViewOf(buffer, shape);
       ForwardPair(pass, resnets[i], attention, both, hidden);
       continue;

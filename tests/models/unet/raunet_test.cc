@@ -159,6 +159,7 @@ TEST_CASE("the structure of a U-Net tells its schedule") {
   CHECK(sd.Allows(RaunetSchedule::kSd));
   CHECK_FALSE(sd.Allows(RaunetSchedule::kSdxlTurbo));
   CHECK(Fit(json::object(), {{"in_channels", 9}}).schedule == RaunetSchedule::kSd);
+  CHECK(Fit(json::object(), {{"layers_per_block", 1}}).schedule == RaunetSchedule::kSd);
   const RaunetFit xl = Fit(kXl);
   CHECK(xl.schedule == RaunetSchedule::kSdxl);
   CHECK(xl.Allows(RaunetSchedule::kSdxlTurbo));
@@ -178,11 +179,12 @@ TEST_CASE("other U-Nets take no schedule, and it is said why") {
     return fit.reason;
   };
   CHECK(reason(Fit(refiner)).find("refiner") != std::string::npos);
-  CHECK(reason(Fit(json::object(), {{"layers_per_block", 1}})).find("resnets") !=
-        std::string::npos);
   CHECK(reason(Fit(json::object(), {{"downsample_padding", 0}})).find("downsample_padding") !=
         std::string::npos);
-  CHECK(reason(Fit(kXl, {{"layers_per_block", {2, 2, 3}}})).find("SDXL") != std::string::npos);
+  const json no_attention = {{"down_block_types", {"DownBlock2D", "DownBlock2D"}},
+                             {"up_block_types", {"UpBlock2D", "UpBlock2D"}},
+                             {"block_out_channels", {32, 64}}};
+  CHECK(reason(Fit(no_attention)).find("SDXL") != std::string::npos);
 }
 
 }  // namespace
