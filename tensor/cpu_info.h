@@ -16,4 +16,8 @@ std::string_view InstructionSetName();
 // f32's where there is none. The best of several short runs, about 0.1 s in all.
 double MeasurePeakGflops(DType dtype);
 
+// Bytes read and written by a copy of memory that no cache holds, on NumThreads() threads, in GB/s:
+// the other limit of a roofline. The best of several runs, about 0.1 s in all.
+double MeasureMemoryGbps();
+
 }  // namespace fovea

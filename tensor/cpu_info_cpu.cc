@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstring>
+#include <vector>
 
 #include "tensor/threads.h"
 
@@ -115,6 +117,23 @@ double MeasurePeakGflops(DType dtype) {
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     best = std::max(best, static_cast<double>(threads) * kRounds * kChains * loop.flops /
                               seconds.count() / 1e9);
+  }
+  return best;
+}
+
+double MeasureMemoryGbps() {
+  constexpr int64_t kBytes = int64_t{128} << 20;
+  constexpr int kCopies = 5;
+  const std::vector<std::byte> from(kBytes, std::byte{1});
+  std::vector<std::byte> to(kBytes);
+  double best = 0;
+  for (int i = 0; i < kCopies; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    ParallelFor(kBytes, 1 << 20, [&](int64_t first, int64_t last) {
+      std::memcpy(to.data() + first, from.data() + first, static_cast<size_t>(last - first));
+    });
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    best = std::max(best, 2.0 * static_cast<double>(kBytes) / seconds.count() / 1e9);
   }
   return best;
 }

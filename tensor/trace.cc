@@ -19,8 +19,10 @@ namespace {
 struct Event {
   const char* name;
   int64_t begin, end;  // nanoseconds
+  int64_t inner;       // of zones inside
   int64_t detail;      // index into Sink::details, or -1
   int thread;
+  Work work;
 };
 
 struct Sink {
@@ -35,6 +37,9 @@ Sink& TheSink() {
   static Sink sink;
   return sink;
 }
+
+// The innermost open zone of this thread.
+thread_local Zone* innermost = nullptr;
 
 int64_t Now() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -127,6 +132,25 @@ void Write(const std::filesystem::path& path) {
   }
 }
 
+std::vector<Record> Stop() {
+  Sink& sink = TheSink();
+  const std::lock_guard lock(sink.mutex);
+  sink.enabled = false;
+  std::vector<Record> records;
+  for (const Event& event : sink.events) {
+    records.push_back({event.name, event.detail < 0 ? "" : sink.details[event.detail],
+                       static_cast<double>(event.end - event.begin) * 1e-9,
+                       static_cast<double>(event.inner) * 1e-9, event.work});
+  }
+  return records;
+}
+
+void Count(const Work& work) {
+  if (innermost == nullptr) return;
+  innermost->work_.flops += work.flops;
+  innermost->work_.bytes += work.bytes;
+}
+
 Zone::Zone(const char* name, std::string_view detail) : name_(name) {
   if (!Enabled()) return;
   if (!detail.empty()) {
@@ -135,16 +159,21 @@ Zone::Zone(const char* name, std::string_view detail) : name_(name) {
     detail_ = static_cast<int64_t>(sink.details.size());
     sink.details.emplace_back(detail);
   }
+  outer_ = innermost;
+  innermost = this;
   begin_ = Now();
 }
 
 Zone::~Zone() {
-  if (begin_ < 0 || !Enabled()) return;
+  if (begin_ < 0) return;
   const int64_t end = Now();
+  innermost = outer_;
+  if (outer_ != nullptr) outer_->inner_ += end - begin_;
+  if (!Enabled()) return;
   Sink& sink = TheSink();
   const std::lock_guard lock(sink.mutex);
   if (begin_ < sink.start) return;  // opened in an earlier recording
-  sink.events.push_back({name_, begin_, end, detail_, ThreadNumber()});
+  sink.events.push_back({name_, begin_, end, inner_, detail_, ThreadNumber(), work_});
 }
 
 }  // namespace fovea::trace

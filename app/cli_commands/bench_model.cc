@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli_commands/commands.h"
+#include "app/cli_commands/layer_table.h"
 #include "app/common_flags.h"
 #include "app/exit_code.h"
 #include "app/host_memory.h"
@@ -24,6 +25,7 @@ struct BenchFlags {
   RunPointFlags at;
   std::optional<int64_t> width, height, batch, repeat;
   bool cold = false;
+  std::optional<std::string> layers;
 
   void Add(Flags& flags);
 };
@@ -37,6 +39,9 @@ void BenchFlags::Add(Flags& flags) {
   flags.Whole("--repeat", repeat, 1, 10000, "timed passes, after one to warm up", "5");
   flags.Switch("--cold", cold, "time the first pass too, which packs the weights");
   at.Add(flags);
+  flags.Choice("--layers", layers, {"none", "kinds", "shapes"},
+               "one more pass, with the time of each layer kind against the machine's bounds",
+               "none");
   common.Add(flags);
 }
 
@@ -95,8 +100,17 @@ int RunBench(const BenchFlags& flags) {
   }
   const double median = Median(seconds);
   const double gflops = flops / 1e9 / median;
-  const double peak = MeasurePeakGflops(options.dtype);
   const double peak_memory = static_cast<double>(PeakMemoryBytes()) / 1e6;
+  const double peak = MeasurePeakGflops(options.dtype);
+  std::vector<LayerRow> rows;
+  double memory_speed = 0;
+  if (flags.layers.value_or("none") != "none") {
+    trace::Start();
+    component->Forward(inputs, options);
+    rows = GroupLayers(trace::Stop(),
+                       *flags.layers == "kinds" ? LayerGrouping::kKinds : LayerGrouping::kShapes);
+    memory_speed = MeasureMemoryGbps();
+  }
   if (flags.common.json) {
     nlohmann::ordered_json json;
     json["component"] = chosen.name.empty() ? component->ClassName() : chosen.name;
@@ -115,6 +129,10 @@ int RunBench(const BenchFlags& flags) {
     json["peak_gflops"] = peak;
     json["share_of_peak"] = gflops / peak;
     json["peak_memory_mb"] = peak_memory;
+    if (!rows.empty()) {
+      json["memory_gbps"] = memory_speed;
+      json["layers"] = LayerJson(rows, peak, memory_speed);
+    }
     PrintJson(json);
   } else {
     const std::string size =
@@ -124,6 +142,10 @@ int RunBench(const BenchFlags& flags) {
         component->ClassName().c_str(), size.c_str(), batch,
         std::string(Name(options.dtype)).c_str(), NumThreads(), median, flops / 1e9, gflops,
         100 * gflops / peak, peak);
+    if (!rows.empty()) {
+      std::printf("memory %.1f GB/s\n%s", memory_speed,
+                  LayerTable(rows, peak, memory_speed).c_str());
+    }
   }
   return kExitDone;
 }

@@ -5,6 +5,7 @@
 #include "tensor/cpu/kernels.h"
 #include "tensor/cpu/onednn.h"
 #include "tensor/cpu/weight_packs.h"
+#include "tensor/trace.h"
 
 namespace fovea {
 
@@ -28,6 +29,7 @@ class CpuBackend final : public Backend {
   int64_t Allocations() const override { return allocations_; }
   void Synchronize() override {}
   size_t PackedBytes() const override { return packs_.Bytes(); }
+  void CountFlops(double flops) override { trace::Count({flops, 0}); }
 
   void Copy(Context&, const Tensor& src, const Tensor& dst) override { CopyCpu(src, dst); }
   void Linear(Context& ctx, const Tensor& x, const Weight& weight, const Epilogue& epilogue,

@@ -10,6 +10,7 @@ void Activate(Context& ctx, const Tensor& x, Act act, const Tensor& out) {
   EnsureSameType(x, out);
   EnsureSameShape(x, out);
   ENSURE(x.IsContiguous() && out.IsContiguous(), x.shape.ToString());
+  CountWork(0, {&x, &out});
   ctx.backend.Activate(ctx, x, act, out);
 }
 
@@ -22,6 +23,7 @@ void GatedAct(Context& ctx, const Tensor& x, Act act, const Tensor& out) {
   ENSURE(x.shape[-1] % 2 == 0 && half == out.shape,
          x.shape.ToString() + " gated to " + out.shape.ToString());
   ENSURE(x.IsContiguous() && out.IsContiguous(), x.shape.ToString());
+  CountWork(0, {&x, &out});
   ctx.backend.GatedAct(ctx, x, act, out);
 }
 

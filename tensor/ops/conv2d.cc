@@ -3,10 +3,22 @@
 #include "tensor/ops/op_checks.h"
 
 namespace fovea::ops {
+namespace {
+
+std::string ConvDetail(const Tensor& x, const Weight& weight, const Conv2dParams& params,
+                       const Tensor& out) {
+  if (!trace::Enabled()) return {};
+  const Shape& w = weight.w.shape;
+  std::string filter = std::to_string(w[2]) + "x" + std::to_string(w[3]);
+  if (params.stride != 1) filter += "/" + std::to_string(params.stride);
+  return filter + " " + TraceDetail(x, out);
+}
+
+}  // namespace
 
 void Conv2d(Context& ctx, const Tensor& x, const Weight& weight, const Conv2dParams& params,
             const Tensor& out, const Epilogue& epilogue) {
-  TRACE_ZONE("conv2d", TraceDetail(x, out));
+  TRACE_ZONE("conv2d", ConvDetail(x, weight, params, out));
   EnsureActivation(x);
   EnsureSameType(x, out);
   const Shape& w = weight.w.shape;
@@ -22,6 +34,7 @@ void Conv2d(Context& ctx, const Tensor& x, const Weight& weight, const Conv2dPar
   ENSURE(LastAxisDense(x) && LastAxisDense(out), x.shape.ToString());
   if (!weight.bias.Empty()) EnsureParameter(weight.bias, weight.Out());
   EnsureEpilogue(epilogue, out);
+  CountWork(ProductFlops(out, weight), {&x, &weight.w, &out});
   ctx.backend.Conv2d(ctx, x, weight, params, epilogue, out);
 }
 

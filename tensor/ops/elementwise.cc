@@ -12,12 +12,14 @@ void Add(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& out) {
   EnsureSameShape(a, b);
   EnsureSameShape(a, out);
   ENSURE(LastAxisDense(a) && LastAxisDense(b) && LastAxisDense(out), a.shape.ToString());
+  CountWork(0, {&a, &b, &out});
   ctx.backend.Add(ctx, a, b, out);
 }
 
 void Copy(Context& ctx, const Tensor& src, const Tensor& dst) {
   TRACE_ZONE("copy", TraceDetail(src, dst));
   EnsureSameShape(src, dst);
+  CountWork(0, {&src, &dst});
   ctx.backend.Copy(ctx, src, dst);
 }
 

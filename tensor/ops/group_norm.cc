@@ -28,6 +28,7 @@ void GroupNorm(Context& ctx, const Tensor& x, const GroupNormParams& params, con
   EnsurePerSample(params.add, x);
   EnsurePerSample(params.scale, x);
   EnsurePerSample(params.shift, x);
+  CountWork(0, {&x, &out});
   ctx.backend.GroupNorm(ctx, x, params, out);
 }
 

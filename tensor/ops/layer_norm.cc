@@ -14,6 +14,7 @@ void LayerNorm(Context& ctx, const Tensor& x, const Tensor& gamma, const Tensor&
   ENSURE(LastAxisDense(x) && LastAxisDense(out), x.shape.ToString());
   if (!gamma.Empty()) EnsureParameter(gamma, x.shape[-1]);
   if (!beta.Empty()) EnsureParameter(beta, x.shape[-1]);
+  CountWork(0, {&x, &out});
   ctx.backend.LayerNorm(ctx, x, gamma, beta, eps, out);
 }
 

@@ -18,6 +18,7 @@ void Linear(Context& ctx, const Tensor& x, const Weight& weight, const Tensor& o
   ENSURE(LastAxisDense(x) && LastAxisDense(out), x.shape.ToString());
   if (!weight.bias.Empty()) EnsureParameter(weight.bias, weight.Out());
   EnsureEpilogue(epilogue, out);
+  CountWork(ProductFlops(out, weight), {&x, &weight.w, &out});
   ctx.backend.Linear(ctx, x, weight, epilogue, out);
 }
 

@@ -1,6 +1,7 @@
 // What the checked operations have in common: conditions on tensors, and details for trace zones.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 
 #include "tensor/context.h"
@@ -12,6 +13,23 @@ namespace fovea::ops {
 inline std::string TraceDetail(const Tensor& a, const Tensor& b) {
   if (!trace::Enabled()) return {};
   return a.shape.ToString() + " -> " + b.shape.ToString() + " " + std::string(Name(a.dtype));
+}
+
+// Every element of a product is a sum over one row of the weight.
+inline double ProductFlops(const Tensor& out, const Weight& weight) {
+  if (weight.Out() == 0) return 0;
+  return 2.0 * static_cast<double>(out.NumElements()) *
+         static_cast<double>(weight.w.NumElements() / weight.Out());
+}
+
+// Counts an operation's work in its zone: what it reads and writes at the least.
+inline void CountWork(double flops, std::initializer_list<const Tensor*> operands) {
+  if (!trace::Enabled()) return;
+  double bytes = 0;
+  for (const Tensor* operand : operands) {
+    if (!operand->Empty()) bytes += static_cast<double>(operand->Bytes());
+  }
+  trace::Count({flops, bytes});
 }
 
 inline void EnsureActivation(const Tensor& t) {

@@ -12,6 +12,7 @@ void UpsampleNearest(Context& ctx, const Tensor& x, const Tensor& out) {
              x.shape[3] == out.shape[3],
          x.shape.ToString() + " to " + out.shape.ToString());
   ENSURE(LastAxisDense(x) && LastAxisDense(out), x.shape.ToString());
+  CountWork(0, {&x, &out});
   ctx.backend.UpsampleNearest(ctx, x, out);
 }
 

@@ -45,6 +45,33 @@ TEST_CASE("zones are written as complete events, with escaped details") {
   std::filesystem::remove_all(folder);
 }
 
+TEST_CASE("work is counted in the innermost zone, time inside a zone apart") {
+  trace::Count({1, 1});  // no zone: lost
+  trace::Start();
+  {
+    TRACE_ZONE("outer");
+    trace::Count({2, 3});
+    {
+      TRACE_ZONE("inner", "detail");
+      trace::Count({4, 5});
+      trace::Count({6, 7});
+    }
+    trace::Count({8, 9});
+  }
+  const std::vector<trace::Record> records = trace::Stop();
+  CHECK_FALSE(trace::Enabled());
+  REQUIRE(records.size() == 2);
+  CHECK(records[0].name == "inner");
+  CHECK(records[0].detail == "detail");
+  CHECK(records[0].work.flops == 10);
+  CHECK(records[0].work.bytes == 12);
+  CHECK(records[0].inner_seconds == 0);
+  CHECK(records[1].work.flops == 10);
+  CHECK(records[1].work.bytes == 12);
+  CHECK(records[1].inner_seconds == records[0].seconds);
+  CHECK(records[1].seconds >= records[0].seconds);
+}
+
 TEST_CASE("an unwritable trace is an error and leaves nothing") {
   trace::Start();
   try {
