@@ -153,6 +153,11 @@ Layout Library::PlainMatmulWeights(int64_t out, int64_t in, DType dtype) {
   return Layout({in, out}, TypeOf(dtype), memory::dims{1, in});
 }
 
+Layout Library::WinogradFilters(int64_t out, int64_t in, DType dtype) {
+  const memory::data_type type = dtype == DType::kF16 ? memory::data_type::f16 : TypeOf(dtype);
+  return Layout({out, in, 3, 3}, type, memory::format_tag::Ohwi16o);
+}
+
 std::shared_ptr<Primitive> Library::Matmul(const MatmulSpec& spec, const Layout* weights) {
   const auto [bias, act, accumulate] = KeyOf(spec.post);
   const Key key{0,

@@ -76,6 +76,8 @@ class Library {
   std::shared_ptr<Primitive> Conv2d(const ConvSpec& spec, const Layout* weights);
   // (out, in) dense, for Matmul.
   static Layout PlainMatmulWeights(int64_t out, int64_t in, DType dtype);
+  // (out / 16, 3, 3, in, 16), for Winograd's algorithm; f16 too.
+  static Layout WinogradFilters(int64_t out, int64_t in, DType dtype);
 
   void Run(Primitive& primitive, const void* x, const void* weights, const void* bias,
            void* scratch, void* out);

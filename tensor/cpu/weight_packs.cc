@@ -136,10 +136,16 @@ const void* RealPacks::Provide(const Weight& weight, const onednn::Layout& layou
   weight.packed->reset();
   auto made = std::make_unique<CpuPackedWeight>(wanted, bytes_);
   std::byte* to = made->buffer.bytes.get();
-  if (wanted.data_type() == dnnl::memory::data_type::f32) {
-    Scatter(weight, wanted, axes, reinterpret_cast<float*>(to));
-  } else {
-    Scatter(weight, wanted, axes, reinterpret_cast<BFloat16*>(to));
+  switch (wanted.data_type()) {
+    case dnnl::memory::data_type::f32:
+      Scatter(weight, wanted, axes, reinterpret_cast<float*>(to));
+      break;
+    case dnnl::memory::data_type::f16:
+      Scatter(weight, wanted, axes, reinterpret_cast<Float16*>(to));
+      break;
+    default:
+      Scatter(weight, wanted, axes, reinterpret_cast<BFloat16*>(to));
+      break;
   }
   *weight.packed = std::move(made);
   if (weight.mapped) ReleaseMappedPages(weight.w.data, weight.w.Bytes());

@@ -1,7 +1,10 @@
-// Convolutions on the CPU: oneDNN on packed weights; 1x1 ones are matrix products.
+// Convolutions on the CPU: Winograd's algorithm where it serves, else oneDNN on packed weights; 1x1
+// ones are matrix products.
 #include "tensor/cpu/execution.h"
 #include "tensor/cpu/kernels.h"
 #include "tensor/cpu/product.h"
+#include "tensor/cpu/winograd.h"
+#include "tensor/threads.h"
 
 namespace fovea {
 namespace {
@@ -11,6 +14,21 @@ bool IsPointwise(const Weight& weight, const Conv2dParams& p) {
          p.pad_left == 0 && p.pad_bottom == 0 && p.pad_right == 0;
 }
 
+void RunWinograd(const CpuExecution& execution, Context& ctx, const Tensor& x, const Weight& weight,
+                 const Conv2dParams& params, const Epilogue& epilogue, const Tensor& out) {
+  // 16-bit filters stay as the file has them: they are widened where they are transformed.
+  const DType file = weight.w.dtype;
+  const bool as_in_file = weight.delta == nullptr && (file == DType::kF16 || file == DType::kBF16);
+  const DType type = as_in_file ? file : x.dtype;
+  const void* filters = execution.packs.Provide(
+      weight, onednn::Library::WinogradFilters(weight.Out(), weight.In(), type), kConvAxes);
+  const WinogradPlan plan(x, out, NumThreads());
+  const ArenaScope scope(ctx.arena);
+  const Tensor scratch = ctx.arena.New({plan.ScratchFloats()}, DType::kF32);
+  if (execution.planning) return;
+  WinogradCpu(plan, x, filters, type, weight.bias, params, epilogue, scratch.Data<float>(), out);
+}
+
 }  // namespace
 
 void Conv2dCpu(const CpuExecution& execution, Context& ctx, const Tensor& x, const Weight& weight,
@@ -18,6 +36,10 @@ void Conv2dCpu(const CpuExecution& execution, Context& ctx, const Tensor& x, con
   if (out.NumElements() == 0) return;
   if (IsPointwise(weight, params)) {
     LinearCpu(execution, ctx, x, weight, epilogue, out);
+    return;
+  }
+  if (WinogradServes(x, weight, params, out)) {
+    RunWinograd(execution, ctx, x, weight, params, epilogue, out);
     return;
   }
   // On strided pixels oneDNN has only its reference loops (0.4 GFLOP/s): copy.

@@ -60,7 +60,7 @@ TEST_CASE("arena peak and packed bytes of a dry run are those of the run") {
       const auto real = MakeCpuBackend();
       const Network network(wtype, dtype);
       // Cold, warm, and other sizes on what is packed already.
-      for (const int64_t size : {16, 16, 40, 6, 16}) {
+      for (const int64_t size : {16, 16, 40, 18, 16}) {
         INFO("size " << size);
         const auto planning = MakePlanningBackend(*real);
         Arena reserved(*planning, kPlanningArenaBytes);
@@ -83,6 +83,25 @@ TEST_CASE("arena peak and packed bytes of a dry run are those of the run") {
       }
       if (wtype == DType::kF16) CHECK(real->PackedBytes() > 0);
     }
+  }
+}
+
+TEST_CASE("a dry run foresees copies of weights that change with the picture's size") {
+  OpTest test;
+  const auto real = MakeCpuBackend();
+  const Network network(DType::kF32, DType::kF32);
+  for (const int64_t size : {16, 6, 16, 6}) {  // large enough for Winograd's algorithm, too small
+    INFO("size " << size);
+    const auto planning = MakePlanningBackend(*real);
+    Arena reserved(*planning, kPlanningArenaBytes);
+    Context plan{*planning, reserved};
+    network.Forward(plan, size, plan.New({1, size * size / 4, 48}));
+    const size_t before = real->PackedBytes();
+    Arena arena(*real, reserved.PeakBytes());
+    Context ctx{*real, arena};
+    network.Forward(ctx, size, ctx.New({1, size * size / 4, 48}));
+    CHECK(arena.PeakBytes() == reserved.PeakBytes());
+    CHECK(real->PackedBytes() <= before + planning->TotalCost().packed_bytes);
   }
 }
 
