@@ -1,11 +1,71 @@
 #include "models/unet/resnet_block.h"
 
+#include <algorithm>
+
 #include "tensor/ops/conv2d.h"
+#include "tensor/ops/elementwise.h"
 #include "tensor/ops/group_norm.h"
 #include "tensor/ops/linear.h"
 #include "tensor/ops/upsample.h"
 
 namespace fovea {
+namespace {
+
+// Rows that are made at a time where a whole feature map would need memory of its own. A multiple
+// of 4, so that tiles of Winograd's algorithm are those of the whole.
+constexpr int64_t kStripRows = 32;
+// Maps below are not cut: there is little to save.
+constexpr int64_t kCutElements = int64_t{4} << 20;
+
+// Rows [begin, begin + count) of a 3x3 convolution that keeps the sides; `x` holds the map's rows
+// from `first` on.
+void ConvolveRows(Context& ctx, const Tensor& x, int64_t first, const Weight& weight,
+                  int64_t height, int64_t begin, int64_t count, const Tensor& out) {
+  const int64_t top = std::max<int64_t>(begin - 1, 0), bottom = std::min(begin + count + 1, height);
+  const Conv2dParams params{.stride = 1,
+                            .pad_top = begin == 0 ? 1 : 0,
+                            .pad_left = 1,
+                            .pad_bottom = bottom == begin + count ? 1 : 0,
+                            .pad_right = 1};
+  ops::Conv2d(ctx, x.Slice(1, top - first, bottom - top), weight, params, out);
+}
+
+// x (n,h,w,in) -> (n,h,w,out) at x's own memory, `out` at most half of `in`: the rows of a strip's
+// result end above the last row of x that the next strip reads.
+Tensor ShrinkInPlace(Context& ctx, const Tensor& x, const Weight& weight) {
+  const int64_t height = x.shape[1], width = x.shape[2];
+  const Tensor out = ViewOf(x, {x.shape[0], height, width, weight.Out()});
+  for (int64_t i = 0; i < x.shape[0]; ++i) {
+    for (int64_t begin = 0; begin < height; begin += kStripRows) {
+      ArenaScope scope(ctx.arena);
+      const int64_t count = std::min(kStripRows, height - begin);
+      const Tensor strip = ctx.New({1, count, width, weight.Out()});
+      ConvolveRows(ctx, x.Slice(0, i, 1), 0, weight, height, begin, count, strip);
+      ops::Copy(ctx, strip, out.Slice(0, i, 1).Slice(1, begin, count));
+    }
+  }
+  return out;
+}
+
+// Twice the sides, then a 3x3 convolution. `out` may begin at x's own memory: from the last sample
+// and row to the first, results are written behind all that is still to be read.
+void UpsampleInStrips(Context& ctx, const Tensor& x, const Weight& weight, const Tensor& out) {
+  const int64_t height = out.shape[1];
+  for (int64_t i = x.shape[0] - 1; i >= 0; --i) {
+    for (int64_t begin = (height - 1) / kStripRows * kStripRows; begin >= 0; begin -= kStripRows) {
+      ArenaScope scope(ctx.arena);
+      const int64_t count = std::min(kStripRows, height - begin);
+      const int64_t first = std::max<int64_t>(begin / 2 - 1, 0);
+      const int64_t rows = std::min((begin + count) / 2 + 1, x.shape[1]) - first;
+      const Tensor resized = ctx.New({1, 2 * rows, out.shape[2], x.shape[3]});
+      ops::UpsampleNearest(ctx, x.Slice(0, i, 1).Slice(1, first, rows), resized);
+      ConvolveRows(ctx, resized, 2 * first, weight, height, begin, count,
+                   out.Slice(0, i, 1).Slice(1, begin, count));
+    }
+  }
+}
+
+}  // namespace
 
 void SameConv2d(Context& ctx, const Tensor& x, const Weight& weight, const Tensor& out,
                 const Epilogue& epilogue) {
@@ -55,10 +115,15 @@ void ResnetBlock2D::Forward(Context& ctx, const Tensor& x, const Tensor& temb,
     ops::Linear(ctx, x, *conv_shortcut, residual);
   }
 
-  const Tensor hidden = ctx.New(out.shape);  // (n,h,w,out)
-  {
+  // With a shortcut, x is not needed again: it may be normalised, and shrink, where it lies.
+  const bool shrink = in_place && conv_shortcut && 2 * conv1.Out() <= conv1.In();
+  Tensor hidden;  // (n,h,w,out)
+  if (shrink) {
+    norm1.Forward(ctx, x, x, act);
+    hidden = ShrinkInPlace(ctx, x, conv1);
+  } else {
+    hidden = ctx.New(out.shape);
     ArenaScope inner(ctx.arena);
-    // With a shortcut, x is not needed again and may be normalised where it lies.
     const Tensor normed = in_place && conv_shortcut ? x : ctx.New(x.shape);  // (n,h,w,in)
     norm1.Forward(ctx, x, normed, act);
     SameConv2d(ctx, normed, conv1, hidden);
@@ -78,6 +143,15 @@ void ResnetBlock2D::Forward(Context& ctx, const Tensor& x, const Tensor& temb,
   }
   ops::GroupNorm(ctx, hidden, params, hidden);
 
+  if (shrink) {
+    SameConv2d(ctx, hidden, conv2, residual, {.residual = &residual});
+    if (rescale) {
+      rescale->Forward(ctx, residual, out);
+    } else {
+      ops::Copy(ctx, residual, out);
+    }
+    return;
+  }
   if (!rescale) {
     SameConv2d(ctx, hidden, conv2, out, {.residual = &residual});
     return;
@@ -114,6 +188,11 @@ Upsample2D Upsample2D::Load(const WeightScope& scope, int64_t channels) {
 }
 
 void Upsample2D::Forward(Context& ctx, const Tensor& x, const Tensor& out) const {
+  if (out.shape[1] == 2 * x.shape[1] && out.shape[2] == 2 * x.shape[2] &&
+      out.NumElements() >= kCutElements) {
+    UpsampleInStrips(ctx, x, conv, out);
+    return;
+  }
   ArenaScope scope(ctx.arena);
   const Tensor resized = ctx.New(out.shape);  // (n,h,w,c)
   ops::UpsampleNearest(ctx, x, resized);
