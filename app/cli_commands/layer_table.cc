@@ -9,9 +9,9 @@
 namespace fovea {
 namespace {
 
-// "conv2d" with detail "3x3 (..) -> (..)" is kind "conv2d 3x3"; the rest is its shape.
+// "conv2d" with detail "3x3 [..] -> [..]" is kind "conv2d 3x3"; the rest is its shape.
 LayerRow RowOf(const trace::Record& record) {
-  const size_t shape = std::min(record.detail.find('('), record.detail.size());
+  const size_t shape = std::min(record.detail.find_first_of("[("), record.detail.size());
   LayerRow row{record.name, record.detail.substr(shape), 0, 0, {}};
   std::string before = record.detail.substr(0, shape);
   while (!before.empty() && before.back() == ' ') before.pop_back();

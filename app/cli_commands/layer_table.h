@@ -12,7 +12,7 @@ namespace fovea {
 
 // Operations of one kind, or of one kind and shape.
 struct LayerRow {
-  std::string kind, shape;  // "conv2d 3x3", "(1,64,64,320) -> (1,64,64,320) bf16"
+  std::string kind, shape;  // "conv2d 3x3", "[1, 64, 64, 320] -> [1, 64, 64, 320] bf16"
   int64_t calls = 0;
   double seconds = 0;
   trace::Work work;

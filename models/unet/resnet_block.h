@@ -32,8 +32,8 @@ struct ResnetBlock2D {
   static ResnetBlock2D Load(const WeightScope& scope, int64_t in, int64_t out,
                             const ResnetOptions& options);
   // x (n,h,w,in), temb (n,temb), already activated, or empty -> out (n,h,w,out). `out` may begin at
-  // x's own memory; x is then overwritten. Scratch: n*h*w*(in + out) elements at most; n*h*w*out and
-  // a strip if `out` lies at x's memory and has at most half its channels.
+  // x's own memory; x is then overwritten. Scratch: n*h*w*(in + out) elements at most; n*h*w*out
+  // and a strip if `out` lies at x's memory and has at most half its channels.
   void Forward(Context& ctx, const Tensor& x, const Tensor& temb, const Tensor& out) const;
 };
 
