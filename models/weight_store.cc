@@ -192,7 +192,9 @@ Tensor WeightStore::GetF32(std::string_view name, const Shape& expected) const {
 
 std::shared_ptr<const WeightDelta> WeightStore::Delta(std::string_view path,
                                                       const Shape& shape) const {
-  return deltas_ ? deltas_->Find(path, shape) : nullptr;
+  const auto delta = deltas_ ? deltas_->Find(path, shape) : nullptr;
+  if (delta != nullptr) converted_bytes_ += delta->Bytes();
+  return delta;
 }
 
 bool WeightStore::IsMapped(const Tensor& tensor) const {

@@ -46,7 +46,7 @@ class WeightStore {
   // Throws kBadFile listing the tensors that nothing has read and the table does not excuse, or the
   // deltas that fit no layer.
   void CheckAllRead() const;
-  // Bytes of the files' data, and of the copies.
+  // Bytes of the files' data, and of the copies and deltas that were asked for.
   size_t MappedBytes() const;
   size_t ConvertedBytes() const { return converted_bytes_; }
   std::vector<TensorEntry> Entries() const;  // sorted by name

@@ -19,6 +19,7 @@ struct LowRankProduct {
 struct WeightDelta {
   std::vector<LowRankProduct> products;
 
+  size_t Bytes() const;
   // values[c] += delta(row, first + c), products in order. Thread-safe.
   void AddTo(int64_t row, int64_t first, std::span<float> values) const;
 };

@@ -81,5 +81,27 @@ TEST_CASE("LoRA files add what diffusers' load_lora_weights adds", "[golden]") {
   }
 }
 
+// Matrices in f32 are used where they lie in the file, but for those that gain something.
+TEST_CASE("LoRA files join weights in f32, too", "[golden]") {
+  const SingleFileCase single = SingleFileCase::Read("sd15");
+  const NamedTensors golden = ReadSafetensors(LoraFolder() / "io.safetensors");
+  const TempDir temp;
+  single.WriteFile(temp / "model.safetensors");
+  NamedTensors weights = ReadSafetensors(temp / "model.safetensors");
+  for (auto& [name, tensor] : weights) tensor = tensor.ToF32();
+  WriteSafetensors(temp / "model.safetensors", weights);
+  ModelFolder model =
+      OpenSingleFile(temp / "model.safetensors", {{}, single.folder.string(), {}, {}});
+  AddLoras(model, {{LoraFolder() / "kohya.safetensors", 1}});
+  const auto got = RunAll(model, single);
+  for (const auto& [component, outputs] : got) {
+    for (const auto& [tensor, values] : outputs) {
+      const auto want = golden.find("kohya." + component + "." + tensor);
+      REQUIRE(want != golden.end());
+      CHECK(Difference(values, want->second, ForwardLimit(want->second, 1e-5)) == "");
+    }
+  }
+}
+
 }  // namespace
 }  // namespace fovea
