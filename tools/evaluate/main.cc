@@ -1,5 +1,6 @@
 // fovea-evaluate: judges pictures against their prompts, or itself against scenes it knows.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -12,6 +13,7 @@
 
 #include "tools/evaluate/picture_file.h"
 #include "tools/evaluate/self_test.h"
+#include "tools/evaluate/sheet.h"
 #include "tools/evaluate/verdict.h"
 
 namespace {
@@ -20,14 +22,17 @@ using namespace fovea::evaluate;
 using fovea::scenes::Name;
 
 constexpr const char* kUsage =
-    "usage: fovea-evaluate --pictures FILE|DIR... --prompts FILE [--json] [--threads N]\n"
+    "usage: fovea-evaluate --pictures FILE|DIR... --prompts FILE [--sheet FILE] [--json]\n"
+    "                      [--threads N]\n"
     "       fovea-evaluate --self-test N --seed S [--json] [--threads N]\n"
-    "The prompts stand one a line, in the pictures' order. Learning to see takes a minute or two;\n"
+    "The prompts stand one a line, in the pictures' order; --sheet draws them all with the "
+    "verdicts.\n"
+    "Learning to see takes a minute or two;\n"
     "--observer FILE keeps what was learned for the next time.\n";
 
 struct Options {
   std::vector<std::string> pictures;
-  std::string prompts, observer;
+  std::string prompts, observer, sheet;
   int self_test = 0;
   unsigned long long seed = 0;
   int threads = 0;
@@ -63,6 +68,8 @@ Options ParseOptions(int argc, char** argv) {
       }
     } else if (flag == "--prompts") {
       options.prompts = value();
+    } else if (flag == "--sheet") {
+      options.sheet = value();
     } else if (flag == "--observer") {
       options.observer = value();
     } else if (flag == "--self-test") {
@@ -129,6 +136,18 @@ std::string Seen(const std::vector<Sighting>& sightings, bool json) {
   return text + (json ? "]" : "");
 }
 
+// "45 of 64, 70 % (58 to 80)": Wilson's interval of 95 %.
+std::string Share(int part, int n) {
+  constexpr double kZ = 1.96;
+  const double p = static_cast<double>(part) / n, z2 = kZ * kZ / n;
+  const double middle = (p + z2 / 2) / (1 + z2);
+  const double half = kZ * std::sqrt(p * (1 - p) / n + z2 / (4.0 * n)) / (1 + z2);
+  char text[96];
+  std::snprintf(text, sizeof text, "%d of %d, %.0f %% (%.0f to %.0f)", part, n, 100 * p,
+                100 * (middle - half), 100 * (middle + half));
+  return text;
+}
+
 void JudgePictures(const Options& options) {
   const std::vector<std::string> files = ListPictures(options.pictures);
   const std::vector<std::string> lines = ReadLines(options.prompts);
@@ -142,8 +161,10 @@ void JudgePictures(const Options& options) {
   const Observer observer = GetObserver(options);
   int color = 0, shape = 0, count = 0, objects = 0, relation = 0, related = 0, right = 0;
   std::string json = "{\"pictures\":[";
+  std::vector<SheetEntry> entries;
   for (size_t i = 0; i < files.size(); ++i) {
-    const std::vector<Sighting> seen = observer.Observe(ReadPng(files[i]));
+    const cv::Mat picture = ReadPng(files[i]);
+    const std::vector<Sighting> seen = observer.Observe(picture);
     const Verdict verdict = Judge(prompts[i], seen);
     const bool asks = prompts[i].relation != fovea::scenes::Relation::kNone;
     color += verdict.color;
@@ -153,6 +174,7 @@ void JudgePictures(const Options& options) {
     related += asks;
     relation += asks && verdict.relation;
     right += verdict.right;
+    if (!options.sheet.empty()) entries.push_back({picture, lines[i], verdict.right});
     const auto flag = [](bool b) { return b ? "true" : "false"; };
     if (options.json) {
       json += (i ? ",\n" : "\n") + std::string("{\"file\":") + Quoted(files[i]) +
@@ -166,6 +188,7 @@ void JudgePictures(const Options& options) {
                   lines[i].c_str(), Seen(seen, false).c_str());
     }
   }
+  if (!options.sheet.empty()) WritePng(options.sheet, MakeSheet(entries, 8));
   const int n = static_cast<int>(files.size());
   std::printf(
       options.json ? "%s\n],\"total\":%d,\"right\":%d,\"count\":%d,\"color\":%d,\"shape\":%d,"
@@ -173,6 +196,7 @@ void JudgePictures(const Options& options) {
                    : "%s%d pictures: %d right, count %d, colour %d, shape %d, colour and shape %d, "
                      "relation %d of %d\n",
       options.json ? json.c_str() : "", n, right, count, color, shape, objects, relation, related);
+  if (!options.json && n > 0) std::printf("right: %s\n", Share(right, n).c_str());
 }
 
 }  // namespace

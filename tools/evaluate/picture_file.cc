@@ -31,6 +31,17 @@ cv::Mat ReadPng(const std::string& path) {
   return picture;
 }
 
+void WritePng(const std::string& path, const cv::Mat& picture) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  image.width = static_cast<png_uint_32>(picture.cols);
+  image.height = static_cast<png_uint_32>(picture.rows);
+  image.format = PNG_FORMAT_RGB;
+  if (!png_image_write_to_file(&image, path.c_str(), 0, picture.data, 0, nullptr)) {
+    throw std::runtime_error("cannot write picture " + path + ": " + image.message);
+  }
+}
+
 std::vector<std::string> ListPictures(const std::vector<std::string>& paths) {
   std::vector<std::string> files;
   for (const std::string& path : paths) {
