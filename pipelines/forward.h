@@ -28,7 +28,7 @@ struct ForwardOptions {
 
 struct ForwardResult {
   NamedTensors outputs;
-  double seconds = 0;         // of the pass, packing of weights excluded when it ran before
+  double seconds = 0;  // of the pass, packing of weights excluded when it ran before
   Cost cost;
   size_t arena_bytes = 0;
   std::vector<AttentionUse> attention;  // what ran where; empty without a plan
