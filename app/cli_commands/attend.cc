@@ -1,5 +1,4 @@
 // `fovea attend`: one attention operator on given q, k, v.
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 
@@ -10,6 +9,7 @@
 #include "app/exit_code.h"
 #include "app/host_memory.h"
 #include "app/output_files.h"
+#include "app/token_grid_flag.h"
 #include "attention/attention_op.h"
 #include "attention/plan.h"
 #include "attention/tile_map.h"
@@ -20,8 +20,6 @@
 
 namespace fovea {
 namespace {
-
-constexpr int64_t kMostTokens = 1 << 24;
 
 struct AttendFlags {
   CommonFlags common;
@@ -38,7 +36,7 @@ void AttendFlags::Add(Flags& flags) {
   flags.Text("--in", "QKV.safetensors", in, "tensors q, k, v [batch, heads, tokens, dim]");
   flags.Text("--out", "O.safetensors", out, "tensors o, and lse for a softmax over keys");
   flags.Text("--grid", "HxW|FxHxW", grid, "the grid of the tokens; a line is 1xN");
-  flags.Whole("--text", text, 0, kMostTokens, "text tokens beside the grid", "0");
+  flags.Whole("--text", text, 0, kMostGridTokens, "text tokens beside the grid", "0");
   flags.Choice("--text-at", text_at, {"start", "end"}, "where the text tokens stand", "start");
   flags.Whole("--step", step, 0, 1000000, "0-based step, for operators that change", "0");
   flags.Whole("--steps", steps, 1, 1000000, "steps of the whole run", "1");
@@ -49,33 +47,8 @@ void AttendFlags::Add(Flags& flags) {
   common.Add(flags);
 }
 
-std::array<int, 3> ParseGrid(const std::string& text) {
-  std::vector<int> sides;
-  std::string_view rest = text;
-  for (bool more = true; more;) {
-    const size_t cross = rest.find('x');
-    const std::string_view side = rest.substr(0, cross);
-    int value = 0;
-    const auto [end, error] = std::from_chars(side.data(), side.data() + side.size(), value);
-    if (error != std::errc() || end != side.data() + side.size() || value < 1 ||
-        value > kMostTokens) {
-      sides.clear();
-      break;
-    }
-    sides.push_back(value);
-    more = cross != std::string_view::npos;
-    if (more) rest.remove_prefix(cross + 1);
-  }
-  if (sides.size() == 2) sides.insert(sides.begin(), 1);
-  if (sides.size() != 3 || int64_t{sides[0]} * sides[1] > kMostTokens ||
-      int64_t{sides[0]} * sides[1] * sides[2] > kMostTokens) {
-    throw Error(ErrorCode::kUsage, "--grid must be HxW or FxHxW, as 64x48, not \"" + text + "\"");
-  }
-  return {sides[0], sides[1], sides[2]};
-}
-
 TokenLayout AttendFlags::Layout() const {
-  const std::array<int, 3> sides = ParseGrid(*grid);
+  const std::array<int, 3> sides = ParseTokenGrid("--grid", *grid);
   const int tokens = sides[0] * sides[1] * sides[2], words = static_cast<int>(text.value_or(0));
   const bool first = text_at.value_or("start") == "start";
   Segment picture{SegmentKind::kGrid, first ? words : 0, tokens, sides};

@@ -9,6 +9,7 @@ Command GenerateCommand();
 Command ForwardCommand();
 Command InfoCommand();
 Command BenchModelCommand();
+Command BenchAttentionCommand();
 Command AttendCommand();
 
 }  // namespace fovea
