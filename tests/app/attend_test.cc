@@ -57,6 +57,26 @@ TEST_CASE("attend writes o and the log of the sum of exponentials") {
   }
 }
 
+TEST_CASE("attend gives agentsd what the block was given") {
+  const Qkv qkv;
+  const NamedTensors in = ReadSafetensors(qkv.temp / "qkv.safetensors");
+  const auto run = [&](const Shape& hidden) {
+    WriteSafetensors(
+        qkv.temp / "more.safetensors",
+        {{"q", in.at("q")}, {"k", in.at("k")}, {"v", in.at("v")}, {"hidden", Wave(hidden, 2.9)}});
+    return RunFovea({"attend", "--in", "more.safetensors", "--grid", "5x7", "--attention",
+                     "agentsd(sx=2,sy=2,random=off)", "--out", "with.safetensors"},
+                    {.folder = qkv.temp.Path()});
+  };
+  CheckDone(run({1, 35, 12}));
+  CheckDone(qkv.Attend({"--grid", "5x7", "--attention", "agentsd(sx=2,sy=2,random=off)", "--out",
+                        "without.safetensors"}));
+  const NamedTensors with = ReadSafetensors(qkv.temp / "with.safetensors");
+  CHECK_FALSE(with.contains("lse"));
+  CHECK(ReadBytes(qkv.temp / "with.safetensors") != ReadBytes(qkv.temp / "without.safetensors"));
+  CheckFails(run({1, 34, 12}), 3, "hidden");
+}
+
 TEST_CASE("attend refuses what does not fit") {
   const Qkv qkv;
   const std::vector<std::tuple<std::vector<std::string>, int, std::string>> refusals = {
@@ -67,6 +87,19 @@ TEST_CASE("attend refuses what does not fit") {
       {{"--grid", "5x7", "--attention", "gna(window=0)"}, 2, "window"},
       {{"--grid", "5x7", "--attention", "gna(size=3)"}, 2, "size"},
       {{"--grid", "5x7", "--attention", "gna(window=3"}, 2, "parenthesis"},
+      {{"--grid", "5x7", "--attention", "dense(x=1)"}, 2, "takes none"},
+      {{"--grid", "5x7", "--attention", "*: dense"}, 2, "operator's name"},
+      {{"--grid", "5x7", "--attention", "window(shift=1,quarter=2)"}, 2, "give one"},
+      {{"--grid", "5x7", "--attention", "radial(model=2d,block=64)"}, 2, "rule and tile"},
+      {{"--grid", "5x7", "--attention", "agentsd(ratio=2)"}, 2, "ratio"},
+      {{"--grid", "5x7", "--attention", "clear(down=3)"}, 4, "divides"},
+      {{"--grid", "5x7x1", "--attention", "clear"}, 4, "frame"},
+      {{"--grid", "5x7", "--attention", "window(grid=6x1)"}, 4, "windows"},
+      {{"--grid", "5x7", "--attention", "radial"}, 4, "multiple"},
+      {{"--grid", "5x7x1", "--attention", "radial(model=2d)"}, 4, "frame"},
+      {{"--grid", "5x7", "--attention", "agent(agents=4096)"}, 4, "65536"},
+      {{"--grid", "5x7", "--attention", "agentsd(sy=6)"}, 4, "cell"},
+      {{"--grid", "5x6", "--text", "5", "--attention", "agentsd"}, 4, "text"},
       {{"--grid", "5x7", "--dtype", "f16"}, 4, "f16"},
       {{"--grid", "5x7", "--out", "absent/o.safetensors"}, 3, "absent"},
       {{"--grid", "5x7", "--in", "absent.safetensors"}, 2, "--in"},
