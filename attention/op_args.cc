@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 
 #include "tensor/error.h"
 
@@ -14,6 +15,12 @@ template <class T>
 bool ParseWhole(std::string_view text, T* value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
   return error == std::errc() && end == text.data() + text.size();
+}
+
+std::string Shown(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", number);
+  return text;
 }
 
 }  // namespace
@@ -69,7 +76,7 @@ int OpArgs::Int(std::string_view name, int low, int high) const {
 double OpArgs::Number(std::string_view name, double low, double high) const {
   double value = 0;
   if (!ParseWhole(Text(name), &value) || !std::isfinite(value) || value < low || value > high) {
-    Bad(name, "a number from " + std::to_string(low) + " to " + std::to_string(high));
+    Bad(name, "a number from " + Shown(low) + " to " + Shown(high));
   }
   return value;
 }
