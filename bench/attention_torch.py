@@ -56,6 +56,8 @@ def dense(args, ours, torch):
     for layout in args.layouts:
         for dtype in args.dtypes:
             for batch, heads, d, grid, kv in DENSE[args.shapes]:
+                if args.dims and d not in args.dims:
+                    continue
                 rows, columns = map(int, grid.split("x"))
                 tokens = rows * columns
                 flops = 4.0 * batch * heads * d * tokens * (kv or tokens)
@@ -80,7 +82,7 @@ def dense(args, ours, torch):
 
 
 def local(args, ours):
-    for d in args.dims:
+    for d in args.dims or [64]:
         for dtype in args.dtypes:
             last = {}
             for side in args.sides:
@@ -104,7 +106,7 @@ def main():
     parser.add_argument("--shapes", default="sd15", choices=[*DENSE, "local"])
     parser.add_argument("--dtypes", nargs="+", default=["f32"])
     parser.add_argument("--layouts", nargs="+", default=["bthd"])
-    parser.add_argument("--dims", nargs="+", type=int, default=[64])
+    parser.add_argument("--dims", nargs="+", type=int, help="only these head sizes; local operators: 64")
     parser.add_argument("--sides", nargs="+", type=int, default=[64, 128])
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3)

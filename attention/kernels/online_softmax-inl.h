@@ -23,7 +23,12 @@ namespace HWY_NAMESPACE {
 template <int kDegree>
 HWY_INLINE VF32 Exp2(F32 d, VF32 x) {
   const hn::RebindToSigned<F32> di;
-  x = hn::Max(x, hn::Set(d, -126.0f));
+  const VF32 lowest = hn::Set(d, -126.0f);
+#if HWY_TARGET == HWY_SCALAR
+  x = hn::IfThenElse(hn::Lt(x, lowest), lowest, x);
+#else
+  x = hn::Max(lowest, x);  // in this order x86 keeps NaN
+#endif
   // Adding 1.5 * 2^23 rounds to an integer, which is left in the low bits.
   const VF32 magic = hn::Set(d, 12582912.0f);
   const VF32 rounded = hn::Add(x, magic);

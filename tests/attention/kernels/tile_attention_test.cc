@@ -215,6 +215,25 @@ TEST_CASE("a query that sees no key gives zero and an lse of minus infinity") {
   }
 }
 
+TEST_CASE("NaN in a query or a key is not hidden by the softmax") {
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    const Case c{1, 70, 70, 1, 16};
+    for (const bool in_key : {false, true}) {
+      Inputs in(c);
+      (in_key ? in.k : in.q).Data<float>()[66 * c.d] = NAN;  // of token 66
+      if (dtype == DType::kBF16) in.Round();
+      ForEachTarget([&] {
+        HostTensor out(in.q.shape(), dtype);
+        Attend(DenseTileMap(c.t, c.kv, false), 0.25f,
+               {in.q.View(), in.k.View(), in.v.View(), out.View()});
+        for (int64_t i = 0; i < c.t; ++i) {
+          CHECK(std::isnan(reference::At(out.View(), {0, i, 0, 3})) == (in_key || i == 66));
+        }
+      });
+    }
+  }
+}
+
 TEST_CASE("the bytes do not depend on the number of threads") {
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
     const Case c{1, 600, 600, 3, 40};
