@@ -26,6 +26,10 @@ fs::path BuiltInModelsFolder() {
   return AssetFolder("models");
 }
 
+fs::path BuiltInConfigsFolder() {
+  return AssetFolder("configs");
+}
+
 fs::path BuiltInPlansFolder() {
   return AssetFolder("plans");
 }

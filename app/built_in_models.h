@@ -10,5 +10,7 @@ namespace fovea {
 std::filesystem::path BuiltInModelsFolder();
 // The folder "plans" at the same places: presets, NAME.plan each.
 std::filesystem::path BuiltInPlansFolder();
+// The folder "configs": of single-file checkpoints, one in the diffusers layout for each kind.
+std::filesystem::path BuiltInConfigsFolder();
 
 }  // namespace fovea

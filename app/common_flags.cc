@@ -6,6 +6,8 @@
 
 #include "app/built_in_models.h"
 #include "app/exit_code.h"
+#include "models/lora/lora_deltas.h"
+#include "models/single_file/single_file.h"
 #include "tensor/error.h"
 #include "tensor/threads.h"
 
@@ -55,8 +57,16 @@ DType CommonFlags::ComputeType() const {
 }
 
 void ModelFlags::Add(Flags& flags) {
-  flags.Text("-m,--model", "MODEL", model, "model folder or name", "the built-in still-life-unet");
+  flags.Text("-m,--model", "MODEL", model, "model folder, single file or name",
+             "the built-in still-life-unet");
   flags.TextList("--models", "DIR", folders, "look for names here first; may be repeated");
+  flags.Text("--config", "NAME|DIR", config,
+             "configs of a single file: sd15, sd15-inpaint, sd21, sd21-v, sdxl, sdxl-refiner, or a "
+             "folder that has them",
+             "told by its shapes");
+  flags.Text("--tokenizer", "DIR", tokenizer, "folder of the tokenizer", "the model's");
+  flags.TextList("--lora", "FILE[:SCALE]", loras,
+                 "add a LoRA file, or a name to look up; may be repeated");
 }
 
 void ModelFlags::AddComponent(Flags& flags) {
@@ -65,8 +75,35 @@ void ModelFlags::AddComponent(Flags& flags) {
       "component of the pipeline: unet, vae, text_encoder; omit for a component's own folder");
 }
 
-ModelFolder ModelFlags::Open(const std::string& name) const {
-  return OpenModelFolder(FindModel(name, ModelSearchPath(folders, BuiltInModelsFolder())));
+std::vector<NamedLora> ModelFlags::Loras() const {
+  std::vector<NamedLora> out;
+  for (const std::string& text : loras) out.push_back(ParseLoraFlag(text));
+  return out;
+}
+
+ModelFolder ModelFlags::Open(const std::string& name, const std::vector<NamedLora>& with) const {
+  const auto search = ModelSearchPath(folders, BuiltInModelsFolder());
+  const std::filesystem::path path = FindModel(name, search);
+  ModelFolder model;
+  if (std::filesystem::is_directory(path)) {
+    if (config) {
+      throw Error(ErrorCode::kUsage, "--config " + *config + ": " + path.string() +
+                                         " is a folder, which has configs of its own");
+    }
+    model = OpenModelFolder(path);
+    for (ComponentFolder& each : model.components) {
+      if (tokenizer && each.name == "tokenizer") each.folder = *tokenizer;
+    }
+  } else {
+    SingleFileOptions options{
+        BuiltInConfigsFolder(), config.value_or(""), tokenizer.value_or(""), {}};
+    if (needs_tokenizer) options.search = search;
+    model = OpenSingleFile(path, options);
+  }
+  std::vector<LoraChoice> choices;
+  for (const NamedLora& lora : with) choices.push_back({FindLora(lora.name, search), lora.scale});
+  AddLoras(model, choices);
+  return model;
 }
 
 const ComponentFolder& ModelFlags::Choose(const ModelFolder& folder) const {

@@ -26,13 +26,17 @@ struct CommonFlags {
 };
 
 struct ModelFlags {
-  std::optional<std::string> model, component;
-  std::vector<std::string> folders;
+  std::optional<std::string> model, component, config, tokenizer;
+  std::vector<std::string> folders, loras;
+  bool needs_tokenizer = false;  // then one is looked for, for a single file
 
-  void Add(Flags& flags);           // -m, --models
+  void Add(Flags& flags);           // -m, --models, --config, --tokenizer, --lora
   void AddComponent(Flags& flags);  // --component
-  // `name`: a path or a name; empty: the built-in model. Throws kBadFile.
-  ModelFolder Open(const std::string& name) const;
+  // `name`: a path or a name; empty: the built-in model. With --lora's files, or with those given
+  // instead. Throws kBadFile, kUsage.
+  ModelFolder Open(const std::string& name) const { return Open(name, Loras()); }
+  ModelFolder Open(const std::string& name, const std::vector<NamedLora>& with) const;
+  std::vector<NamedLora> Loras() const;  // --lora's; throws kUsage
   // The one that --component names; of a component folder alone, that component.
   const ComponentFolder& Choose(const ModelFolder& folder) const;
 };

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/config.h"
+#include "models/lora/lora_choice.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -43,7 +44,11 @@ std::string Quoted(const std::string& value) {
 }
 
 std::string ParametersText(const GenerateSettings& s, const Provenance& provenance) {
-  std::string text = s.prompt + "\n";
+  std::string text = s.prompt;
+  for (const NamedLora& lora : ParseLoraText(s.lora)) {
+    text += " <lora:" + lora.name + ":" + Number(lora.scale) + ">";
+  }
+  text += "\n";
   text += "Negative prompt: " + s.negative + "\n";  // ComfyUI's importer needs it, even empty
   text += "Steps: " + std::to_string(s.steps);
   text +=
@@ -144,6 +149,9 @@ PngText PictureText(const GenerateSettings& settings, const Provenance& provenan
   own.batch = 1;
   const std::filesystem::path model(settings.model);
   own.model = (model.has_filename() ? model : model.parent_path()).filename().string();
+  std::vector<NamedLora> loras = ParseLoraText(settings.lora);
+  for (NamedLora& lora : loras) lora.name = std::filesystem::path(lora.name).stem().string();
+  own.lora = LoraText(loras);
 
   OrderedJson json;
   json["format"] = kFormat;

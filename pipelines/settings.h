@@ -10,10 +10,11 @@ namespace fovea {
 struct GenerateSettings {
   std::string prompt, negative;
   std::string prompt_weights = "a1111";  // or "comfy", "off"
-  std::string model;             // as given: a path or a name; empty: built in
-  int width = 0, height = 0;     // 0: the model's
-  int steps = 0;                 // 0: the model's default, else 25
-  std::optional<uint64_t> seed;  // none: random, and printed
+  std::string model;                     // as given: a path or a name; empty: built in
+  std::string lora;                      // LoRA files and their scales, as LoraText
+  int width = 0, height = 0;             // 0: the model's
+  int steps = 0;                         // 0: the model's default, else 25
+  std::optional<uint64_t> seed;          // none: random, and printed
   int batch = 1;
   double cfg = -1;                 // < 0: the model's default; off at 1
   double cfg_rescale = -1;         // < 0: the model's default
@@ -35,6 +36,7 @@ struct GenerateSettings {
     v("prompt-weights", prompt_weights,
       "how (x:1.2) is read; off: literally, one window of tokens, cut");
     v("model", model, "pipeline folder or name; empty: the built-in still-life-unet");
+    v("lora", lora, "LoRA files: NAME:SCALE;NAME:SCALE");
     v("width", width, "picture width in pixels, a multiple of the VAE factor (8)");
     v("height", height, "picture height in pixels, a multiple of the VAE factor (8)");
     v("steps", steps, "sampling steps, 1 to the model's training steps");

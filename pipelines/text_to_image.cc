@@ -5,6 +5,7 @@
 
 #include "models/clip/clip_text_model.h"
 #include "models/clip/clip_tokenizer.h"
+#include "models/component_weights.h"
 #include "models/unet/unet.h"
 #include "models/vae/autoencoder_kl.h"
 #include "pipelines/attention_report.h"
@@ -109,16 +110,17 @@ StableDiffusion::StableDiffusion(const ModelFolder& model, Backend& backend) : b
   const ComponentFolder& unet = GetPart(model, "unet", "UNet2DConditionModel");
   const ComponentFolder& vae = GetPart(model, "vae", "AutoencoderKL");
   const ComponentFolder& text = GetPart(model, "text_encoder", "CLIPTextModel");
-  tokenizer_ = ClipTokenizer::Open(model.Get("tokenizer").folder);
+  const ComponentFolder& words = model.Get("tokenizer");
+  tokenizer_ = ClipTokenizer::Open(words.folder, words.settings);
   scheduler_config_ = Config::ReadFile(model.Get("scheduler").folder / "scheduler_config.json");
   const auto config = [](const ComponentFolder& part) {
     return Config::ReadFile(part.folder / "config.json");
   };
-  unet_weights_ = WeightStore::Open(unet.folder);
+  unet_weights_ = OpenWeights(unet);
   unet_ = UNet2DConditionModel::Load(config(unet), unet_weights_);
-  vae_weights_ = WeightStore::Open(vae.folder);
+  vae_weights_ = OpenWeights(vae);
   vae_ = AutoencoderKL::Load(config(vae), vae_weights_);
-  text_weights_ = WeightStore::Open(text.folder);
+  text_weights_ = OpenWeights(text);
   text_ = ClipTextModel::Load(config(text), text_weights_);
   limits_.defaults = ReadModelDefaults(model.folder);
   limits_.factor = vae_->Traits().factor;
@@ -223,8 +225,8 @@ Hires StableDiffusion::HiresOf(const GenerateSettings& settings, const Scheduler
 }
 
 DenoiseLoop StableDiffusion::LoopOf(const GenerateSettings& settings, Scheduler& scheduler) const {
-  return {*unet_, scheduler, GuidanceOf(settings), LatentShape(settings), {}, {},
-          HiresOf(settings, scheduler)};
+  return {*unet_, scheduler, GuidanceOf(settings),        LatentShape(settings),
+          {},     {},        HiresOf(settings, scheduler)};
 }
 
 Conditioning StableDiffusion::Condition(Context& ctx, const GenerateSettings& settings,

@@ -45,15 +45,6 @@ void WarnIfElsewhere(const GenerateFlags& flags, const Provenance& then, const P
                now.instruction_set + "; the last bits may differ");
 }
 
-ModelFolder OpenModel(const GenerateFlags& flags, const std::string& name) {
-  ModelFolder folder = flags.models.Open(name);
-  if (!flags.tokenizer) return folder;
-  for (ComponentFolder& component : folder.components) {
-    if (component.name == "tokenizer") component.folder = *flags.tokenizer;
-  }
-  return folder;
-}
-
 HostTensor ReadInitLatents(const std::string& path) {
   NamedTensors tensors = ReadSafetensors(path);
   const auto found = tensors.find("latents");
@@ -156,7 +147,9 @@ int RunGenerate(const GenerateFlags& flags) {
   GenerateOutputs outputs(flags, asked.settings);
   if (flags.trace) trace::Start();
 
-  const ModelFolder folder = OpenModel(flags, asked.settings.model);
+  const ModelFolder folder =
+      flags.models.Open(asked.settings.model, ParseLoraText(asked.settings.lora));
+  for (const std::string& note : folder.notes) PrintNote(note);
   const auto backend = MakeCpuBackend();
   const auto pipeline = TextToImage::Load(folder, *backend);
   asked.settings.model = folder.name;

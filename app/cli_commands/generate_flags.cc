@@ -107,6 +107,7 @@ void AddField(Flags& flags, GenerateFlags& out, const FieldFlag& flag, const cha
 
 void GenerateFlags::Add(Flags& flags) {
   models.Add(flags);
+  models.needs_tokenizer = true;
   GenerateSettings fields;
   fields.ForEachField([&](std::string_view name, auto& member, const char* help) {
     const auto flag = std::find_if(kFieldFlags.begin(), kFieldFlags.end(),
@@ -115,7 +116,6 @@ void GenerateFlags::Add(Flags& flags) {
     if (flag == kFieldFlags.end()) return;
     AddField<std::decay_t<decltype(member)>>(flags, *this, *flag, help);
   });
-  flags.Text("--tokenizer", "DIR", tokenizer, "folder of the tokenizer", "the model's");
   flags.Text("--from", "PICTURE", from, "take all settings of this picture; other flags win");
   flags.Text("--init-latents", "FILE", init_latents, "unit noise to start from: tensor latents");
   flags.Text("--save-latents", "FILE", save_latents, "write the final latents: tensor latents");
@@ -134,6 +134,10 @@ PictureSettings GenerateFlags::Settings() const {
   GenerateSettings& settings = result.settings;
   for (const auto& apply : overrides) apply(settings);
   if (models.model) settings.model = *models.model;
+  std::vector<NamedLora> loras = models.Loras();
+  if (loras.empty()) loras = ParseLoraText(settings.lora);
+  settings.prompt = TakeLoraTags(settings.prompt, loras);
+  settings.lora = LoraText(loras);
   if (common.dtype) settings.dtype = *common.dtype;
   if (from && result.provenance.init_latents && !init_latents) {
     throw Error(ErrorCode::kUsage,

@@ -16,8 +16,7 @@ namespace fovea {
 struct GenerateFlags {
   CommonFlags common;
   ModelFlags models;
-  std::optional<std::string> tokenizer, from, init_latents, save_latents, dump,
-      trace, output;
+  std::optional<std::string> from, init_latents, save_latents, dump, trace, output;
   // Settings that were given, in the order of the command line.
   std::vector<std::function<void(GenerateSettings&)>> overrides;
   bool prompt_given = false;
