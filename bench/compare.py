@@ -71,7 +71,8 @@ def run_torch(args, component, side, dtype):
     environment = dict(os.environ, OMP_NUM_THREADS=str(args.threads))
     text, load = run([os.environ["PEER_PYTHON"], __file__, "--peer", component, str(side), dtype,
                       folder], environment)
-    return dict(json.loads(text.strip().splitlines()[-1]), load=load)
+    figures = [line for line in text.splitlines() if line.startswith("{")][-1]
+    return dict(json.loads(figures), load=load)
 
 
 def run_sd_cli(args, component, side, dtype):

@@ -11,9 +11,13 @@
 namespace fovea {
 namespace {
 
-// Rows that are made at a time where a whole feature map would need memory of its own. A multiple
-// of 4, so that tiles of Winograd's algorithm are those of the whole.
-constexpr int64_t kStripRows = 32;
+// Rows that are made at a time where a whole feature map would need memory of its own: equal parts
+// of at most 32, a multiple of 4, so that tiles of Winograd's algorithm are those of the whole.
+int64_t StripRows(int64_t height) {
+  const int64_t strips = (height + 31) / 32;
+  return (height + 4 * strips - 1) / (4 * strips) * 4;
+}
+
 // Maps below are not cut: there is little to save.
 constexpr int64_t kCutElements = int64_t{4} << 20;
 
@@ -34,11 +38,12 @@ void ConvolveRows(Context& ctx, const Tensor& x, int64_t first, const Weight& we
 // result end above the last row of x that the next strip reads.
 Tensor ShrinkInPlace(Context& ctx, const Tensor& x, const Weight& weight) {
   const int64_t height = x.shape[1], width = x.shape[2];
+  const int64_t rows = StripRows(height);
   const Tensor out = ViewOf(x, {x.shape[0], height, width, weight.Out()});
   for (int64_t i = 0; i < x.shape[0]; ++i) {
-    for (int64_t begin = 0; begin < height; begin += kStripRows) {
+    for (int64_t begin = 0; begin < height; begin += rows) {
       ArenaScope scope(ctx.arena);
-      const int64_t count = std::min(kStripRows, height - begin);
+      const int64_t count = std::min(rows, height - begin);
       const Tensor strip = ctx.New({1, count, width, weight.Out()});
       ConvolveRows(ctx, x.Slice(0, i, 1), 0, weight, height, begin, count, strip);
       ops::Copy(ctx, strip, out.Slice(0, i, 1).Slice(1, begin, count));
@@ -50,11 +55,11 @@ Tensor ShrinkInPlace(Context& ctx, const Tensor& x, const Weight& weight) {
 // Twice the sides, then a 3x3 convolution. `out` may begin at x's own memory: from the last sample
 // and row to the first, results are written behind all that is still to be read.
 void UpsampleInStrips(Context& ctx, const Tensor& x, const Weight& weight, const Tensor& out) {
-  const int64_t height = out.shape[1];
+  const int64_t height = out.shape[1], strip = StripRows(height);
   for (int64_t i = x.shape[0] - 1; i >= 0; --i) {
-    for (int64_t begin = (height - 1) / kStripRows * kStripRows; begin >= 0; begin -= kStripRows) {
+    for (int64_t begin = (height - 1) / strip * strip; begin >= 0; begin -= strip) {
       ArenaScope scope(ctx.arena);
-      const int64_t count = std::min(kStripRows, height - begin);
+      const int64_t count = std::min(strip, height - begin);
       const int64_t first = std::max<int64_t>(begin / 2 - 1, 0);
       const int64_t rows = std::min((begin + count) / 2 + 1, x.shape[1]) - first;
       const Tensor resized = ctx.New({1, 2 * rows, out.shape[2], x.shape[3]});
