@@ -197,6 +197,7 @@ void VaeDecoder::Forward(Context& ctx, AttentionRuntime& attention, const Tensor
     if (block.upsampler) pixels *= 4;
     largest = std::max(largest, pixels * block.resnets[0].conv2.Out());
   }
+  const size_t begin = ctx.arena.Mark();
   const Tensor buffer = ctx.New({largest});
   Tensor hidden = ViewOf(buffer, WithChannels(z, conv_in.Out()));  // (n,h,w,c)
   SameConv2d(ctx, z, conv_in, hidden);
@@ -207,6 +208,8 @@ void VaeDecoder::Forward(Context& ctx, AttentionRuntime& attention, const Tensor
       const Tensor result = ViewOf(buffer, WithChannels(hidden, resnet.conv2.Out()));
       resnet.Forward(ctx, hidden, Tensor{}, result);
       hidden = result;
+      // Nothing larger follows in the last block: the rest of the buffer is scratch again.
+      if (!block.upsampler) ctx.arena.Release(begin + (hidden.Bytes() + 63) / 64 * 64);
     }
     if (!block.upsampler) continue;
     if (ctx.Cancelled()) return;
