@@ -64,11 +64,6 @@ void FillRandom(uint64_t seed, const Tensor& x) {
   });
 }
 
-std::string GridText(const std::array<int, 3>& grid) {
-  const std::string sides = std::to_string(grid[1]) + "x" + std::to_string(grid[2]);
-  return grid[0] == 1 ? sides : std::to_string(grid[0]) + "x" + sides;
-}
-
 int64_t CountVisits(const TileMap& map) {
   int64_t visits = 0;
   for (const TileMap::Row& row : map.rows) visits += row.Length();
@@ -76,6 +71,11 @@ int64_t CountVisits(const TileMap& map) {
 }
 
 }  // namespace
+
+std::string GridText(const std::array<int, 3>& grid) {
+  const std::string sides = std::to_string(grid[1]) + "x" + std::to_string(grid[2]);
+  return grid[0] == 1 ? sides : std::to_string(grid[0]) + "x" + sides;
+}
 
 struct AttentionBench::Case {
   AttentionTiming timing;

@@ -45,6 +45,8 @@ struct AttentionTiming {
   double bound_seconds = 0, share_of_bound = 0;
 };
 
+std::string GridText(const std::array<int, 3>& grid);  // "64x48", or "16x30x52" with frames
+
 class AttentionBench {
  public:
   // Prepares every case and counts its memory. Throws kUsage and kUnsupported (an operator that

@@ -92,11 +92,6 @@ int64_t Tokens(const AttentionTiming& timing) {
   return int64_t{timing.grid[0]} * timing.grid[1] * timing.grid[2];
 }
 
-std::string GridText(const std::array<int, 3>& grid) {
-  std::string text = std::to_string(grid[1]) + "x" + std::to_string(grid[2]);
-  return grid[0] == 1 ? text : std::to_string(grid[0]) + "x" + text;
-}
-
 std::string Title(const AttentionTiming& any) {
   return "head size " + std::to_string(any.dim) + ", " + std::to_string(any.heads) +
          (any.heads == 1 ? " head, " : " heads, ") + std::string(Name(any.dtype)) + ", " +

@@ -83,11 +83,6 @@ AttentionBenchOptions BenchAttentionFlags::Options() const {
   return options;
 }
 
-std::string GridText(const std::array<int, 3>& grid) {
-  const std::string sides = std::to_string(grid[1]) + "x" + std::to_string(grid[2]);
-  return grid[0] == 1 ? sides : std::to_string(grid[0]) + "x" + sides;
-}
-
 nlohmann::ordered_json ToJson(const AttentionTiming& timing) {
   return {{"operator", timing.op},
           {"grid", GridText(timing.grid)},
