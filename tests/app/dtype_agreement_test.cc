@@ -17,7 +17,7 @@ double Psnr(const Image& a, const Image& b) {
   REQUIRE(!a.rgb.empty());
   double squares = 0;
   for (size_t i = 0; i < a.rgb.size(); ++i) {
-    const double difference = double{a.rgb[i]} - double{b.rgb[i]};
+    const double difference = a.rgb[i] - b.rgb[i];
     squares += difference * difference;
   }
   if (squares == 0) return std::numeric_limits<double>::infinity();
