@@ -13,6 +13,7 @@
 # MINUTES  end every training stage after so many minutes (0: never); call again to go on
 # THREADS  of each stage on a CPU (1; the three stages run side by side)
 # STEPS_UNET_SINGLE, STEPS_UNET, STEPS_VAE, STEPS_CLIP, COUNT: shorter or longer runs
+# BIN      fovea and fovea-evaluate (build/bin), for the evaluation at the end
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -34,25 +35,26 @@ render() {  # NAME COUNT SEED MIX
     "$scenes" --out "$work/$1" --count "$2" --seed "$3" --mix "$4" --threads "${RENDER_THREADS:-2}"
 }
 render full "$count" 11 full
-render single "$((count / 2))" 12 single
+render single "$count" 12 single
+render pair "$count" 14 0,1,0
 render unseen 1000 9001 full
 render unseen_single 500 9002 single
 
 tokenizer=$ckpt/tokenizer
 [ -f "$tokenizer/vocab.json" ] ||
   "$python" tokenizer.py --data "$work/full" "$work/single" --out "$tokenizer"
-"$python" pca.py --data "$work/full" "$work/single" --out "$ckpt"
+"$python" pca.py --data "$work/full" "$work/single" "$work/pair" --out "$ckpt"
 
 common=(--data "$work" --out "$ckpt" --logs "$logs" --minutes "${MINUTES:-0}"
         --threads "${THREADS:-1}" ${DEVICE:+--device "$DEVICE"})
 pids=()
 "$python" vae.py "${common[@]}" --sets full single --steps "${STEPS_VAE:-9000}" & pids+=($!)
 "$python" clip.py "${common[@]}" --tokenizer "$tokenizer" --steps "${STEPS_CLIP:-900}" & pids+=($!)
-(  # single objects first; the rate stays on its plateau for the second part
+(  # single objects first, small batches; the rate stays on its plateau until the second part's end
   "$python" unet.py "${common[@]}" --tokenizer "$tokenizer" --sets single \
     --steps "${STEPS_UNET_SINGLE:-2000}" --decay 0
-  "$python" unet.py "${common[@]}" --tokenizer "$tokenizer" --sets single full --shares 0.4 0.6 \
-    --steps "${STEPS_UNET:-8000}"
+  "$python" unet.py "${common[@]}" --tokenizer "$tokenizer" --batch 32 \
+    --sets single full pair --shares 0.25 0.3 0.45 --steps "${STEPS_UNET:-12000}" --decay 0.15
 ) & pids+=($!)
 for pid in "${pids[@]}"; do wait "$pid"; done
 
@@ -63,3 +65,5 @@ for pid in "${pids[@]}"; do wait "$pid"; done
 "$python" evaluate_unet.py --data "$work" --sets full single --single unseen_single --pairs unseen \
   --tokenizer "$tokenizer" --out "$ckpt" --logs "$logs" --sheet "$work/sheet.png"
 "$python" plots.py --logs "$logs"
+MODEL=$assets/still-life-unet BIN=${BIN:-$root/build/bin} OBSERVER=$work/observer.bin \
+  "$root/tools/evaluate/study.sh" "$work/study"
