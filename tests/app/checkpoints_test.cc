@@ -121,7 +121,7 @@ TEST_CASE("info and forward take single files") {
   }
 }
 
-TEST_CASE("--lora, tags in the prompt and --from are one") {
+TEST_CASE("generate: --lora, tags in the prompt and --from are one") {
   const Tiny tiny;
   const std::string lora = tiny.WriteLora("style");
   const std::string plain = tiny.Latents(tiny.folder, {"-p", "a red cube"});

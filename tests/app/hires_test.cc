@@ -94,7 +94,7 @@ TEST_CASE("generate: rules of --attention come before the windows of --hires") {
         latents({"--hires", "hidiffusion"}));
 }
 
-TEST_CASE("--hires: what cannot be, each with its exit code and one line") {
+TEST_CASE("generate: modes of --hires that cannot be, each with its exit code and one line") {
   const Here here;
   WritePipeline(here.temp / "tiny", Sd15SchedulerJson());
   const auto tiny = [&](const char* mode) {

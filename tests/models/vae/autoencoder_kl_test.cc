@@ -140,7 +140,8 @@ TEST_CASE("a cancelled VAE stops within a few operations") {
   const auto backend = MakeCpuBackend();
   CHECK(MostOperationsAfterStop(*backend, vae.DecodePass(2, 4, 4)) <= 8);
   CHECK(MostOperationsAfterStop(*backend, vae.EncodePass(2, 32, 32)) <= 8);
-  CHECK(MostOperationsAfterStop(*backend, vae.DecodePass(1, 9, 9, 4)) <= 8);
+  // Tiles and strips of a large map finish the one that they are at.
+  CHECK(MostOperationsAfterStop(*backend, vae.DecodePass(1, 9, 9, 4)) <= 12);
 }
 
 TEST_CASE("a VAE lists the attention of its encoder, then of its decoder") {
