@@ -92,7 +92,7 @@ TEST_CASE("philox noise counts calls and elements") {
   CHECK(Normals(RngKind::kPhilox, 1, 64) != Normals(RngKind::kPhilox, uint64_t{1} << 32 | 1, 64));
 }
 
-TEST_CASE("both generators give unit normals and uniforms in [0, 1)") {
+TEST_CASE("both generators give unit normals and uniforms in zero to one") {
   for (const RngKind kind : {RngKind::kTorch, RngKind::kPhilox}) {
     constexpr size_t kCount = 200000;
     const std::vector<float> normals = Normals(kind, 99, kCount);

@@ -274,7 +274,7 @@ TEST_CASE("models that are no Stable Diffusion pipeline are refused") {
   CHECK(load(Model() / "unet") == ErrorCode::kUnsupported);
 
   const TempDir folder;
-  WritePipeline(folder.Path(), R"({"_class_name":"HeunDiscreteScheduler"})");
+  WritePipeline(folder.Path(), R"({"_class_name":"SASolverScheduler"})");
   CHECK(load(folder.Path()) == ErrorCode::kUnsupported);
   const auto index_with = [&](const std::function<void(nlohmann::json&)>& change) {
     nlohmann::json index;

@@ -9,7 +9,7 @@
 namespace fovea {
 namespace {
 
-TEST_CASE("lora choice: FILE[:SCALE]") {
+TEST_CASE("lora choice: a file and its scale") {
   const auto is = [](const std::string& text, const std::string& name, double scale) {
     const NamedLora lora = ParseLoraFlag(text);
     CHECK(lora.name == name);
