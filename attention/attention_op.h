@@ -73,6 +73,8 @@ class PreparedAttention {
   // Scratch comes from ctx.arena, also under the PlanningBackend, which only reserves and counts.
   virtual void Run(Context& ctx, const AttentionIo& io) = 0;
   virtual const TileMap* Map() const { return nullptr; }  // where the operator has one
+  // Without a map: pairs that are multiplied, over the pairs of all queries and all keys.
+  virtual double PairShare() const { return 1; }
 };
 
 class AttentionOp {

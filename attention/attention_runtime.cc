@@ -267,7 +267,8 @@ void AttentionRuntime::Remember(const AttentionSite& site, const Choice& choice,
       use.steps.emplace_back(step_, step_);
     return;
   }
-  AttentionUse use{site.path, op, heads, {{step_, step_}}, 1, 1, choice.refusal};
+  const double share = prepared.PairShare();
+  AttentionUse use{site.path, op, heads, {{step_, step_}}, share, share, choice.refusal};
   if (const TileMap* map = prepared.Map(); map != nullptr) {
     use.density = map->Density();
     use.visited = map->VisitedShare();

@@ -46,6 +46,11 @@ class PreparedAgent final : public PreparedAttention {
     if (!ctx.backend.IsPlanning()) ApplyHeadMixCpu(io);
   }
 
+  double PairShare() const override {
+    const auto tokens = static_cast<double>(spread_.q.tokens.size());
+    return static_cast<double>(gather_.pairs + spread_.pairs) / (tokens * tokens);
+  }
+
  private:
   Segment grid_;
   std::array<int, 3> agents_;

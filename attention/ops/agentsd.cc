@@ -58,6 +58,7 @@ class PreparedAgentSd final : public PreparedAttention {
   PreparedAgentSd(const AttentionSpec& spec, const Settings& settings)
       : settings_(settings), grid_(*GridOf(spec.q)), scale_(ScoreScale(spec)) {
     const int64_t tokens = TokenCount(spec.q);
+    all_pairs_ = static_cast<double>(tokens) * static_cast<double>(tokens);
     cell_rows_ = grid_[1] / settings.rows;
     cell_columns_ = grid_[2] / settings.columns;
     counts_ =
@@ -114,6 +115,10 @@ class PreparedAgentSd final : public PreparedAttention {
     ApplyHeadMixCpu(io);
   }
 
+  double PairShare() const override {
+    return static_cast<double>(gather_.pairs + spread_.pairs) / all_pairs_;
+  }
+
  private:
   // x (b,t,heads,d) -> (t,heads,d)
   static Tensor Sample(const Tensor& x, int64_t b) {
@@ -147,6 +152,7 @@ class PreparedAgentSd final : public PreparedAttention {
     return tokens;
   }
 
+  double all_pairs_ = 1;
   Settings settings_;
   std::array<int, 3> grid_;
   float scale_;

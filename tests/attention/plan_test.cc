@@ -163,6 +163,16 @@ TEST_CASE("the runtime swaps heads and steps, and reports it") {
   CHECK((clear->density > 0.05 && clear->density < 0.2));
 }
 
+TEST_CASE("operators without tiles report the pairs that they multiply") {
+  Model model;
+  AttentionRuntime planned(AttentionPlan::Parse("a.*: agent(agents=2x3)"), model.sites, 1, {0});
+  model.Attend(planned, 0);
+  REQUIRE(!planned.Report().empty());
+  const double tokens = TokenCount(model.sites[0].tokens);
+  CHECK(planned.Report()[0].density == Approx(2 * 6 / tokens));
+  CHECK(planned.Report()[0].visited == Approx(2 * 6 / tokens));
+}
+
 TEST_CASE("rules leave cross-attention alone") {
   Model model;
   AttentionRuntime dense, planned(AttentionPlan::Parse("clear(r=2)"), model.sites, 1, {0});
