@@ -48,8 +48,7 @@ class Euler final : public Scheduler {
     for (double& t : timesteps_) t = static_cast<float>(t);
     ENSURE(sigmas_.size() > timesteps_.size());
 
-    const float top = *std::max_element(sigmas_.begin(), sigmas_.end());
-    init_sigma_ = schedule_.spacing == Spacing::kLeading ? std::sqrt(top * top + 1) : top;
+    init_sigma_ = FirstSigma(schedule_, sigmas_);
   }
 
   std::string_view Name() const override { return "euler"; }
@@ -58,8 +57,7 @@ class Euler final : public Scheduler {
   double InitNoiseSigma() const override { return init_sigma_; }
 
   void ScaleModelInput(int i, std::span<float> latents) const override {
-    const float sigma = sigmas_[static_cast<size_t>(i)], scale = std::sqrt(sigma * sigma + 1);
-    for (float& x : latents) x /= scale;
+    ScaleBySigma(sigmas_[static_cast<size_t>(i)], latents);
   }
 
   void Step(int i, std::span<const float> model_output, std::span<float> latents,
@@ -76,10 +74,7 @@ class Euler final : public Scheduler {
   std::span<const float> PredictedClean() const override { return clean_; }
 
   void AddNoise(int i, std::span<const float> noise, std::span<float> latents) const override {
-    const double sigma = sigmas_[static_cast<size_t>(i)];
-    for (size_t k = 0; k < latents.size(); ++k) {
-      latents[k] = static_cast<float>(latents[k] + sigma * noise[k]);
-    }
+    AddSigmaNoise(sigmas_[static_cast<size_t>(i)], noise, latents);
   }
 
  private:

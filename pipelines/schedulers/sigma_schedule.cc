@@ -112,6 +112,22 @@ std::vector<double> SigmasAt(std::span<const float> table, std::span<const doubl
   return out;
 }
 
+double FirstSigma(const NoiseSchedule& schedule, std::span<const float> sigmas) {
+  const float top = *std::max_element(sigmas.begin(), sigmas.end());
+  return schedule.spacing == Spacing::kLeading ? std::sqrt(top * top + 1) : top;
+}
+
+void ScaleBySigma(float sigma, std::span<float> latents) {
+  const float scale = std::sqrt(sigma * sigma + 1);
+  for (float& x : latents) x /= scale;
+}
+
+void AddSigmaNoise(double sigma, std::span<const float> noise, std::span<float> latents) {
+  for (size_t k = 0; k < latents.size(); ++k) {
+    latents[k] = static_cast<float>(latents[k] + sigma * noise[k]);
+  }
+}
+
 std::vector<float> Logs(std::span<const float> values) {
   std::vector<float> out;
   for (const float x : values) out.push_back(static_cast<float>(std::log(static_cast<double>(x))));

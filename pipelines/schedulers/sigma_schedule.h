@@ -45,6 +45,12 @@ std::vector<double> SpacedForSolver(const NoiseSchedule& schedule, int last, int
 // Sigmas of the training steps at fractional timesteps; beyond the ends, the ends.
 std::vector<double> SigmasAt(std::span<const float> table, std::span<const double> timesteps);
 
+// Unit noise times this is the first latents of samplers whose latents are clean + sigma * noise.
+double FirstSigma(const NoiseSchedule& schedule, std::span<const float> sigmas);
+// Their latents as the model wants them, and clean latents with noise.
+void ScaleBySigma(float sigma, std::span<float> latents);
+void AddSigmaNoise(double sigma, std::span<const float> noise, std::span<float> latents);
+
 std::vector<float> Logs(std::span<const float> values);  // f32, as NumPy's
 // The fractional timestep of a noise level, linear in log sigma.
 double TimestepAt(double sigma, std::span<const float> log_table);
