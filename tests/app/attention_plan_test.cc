@@ -54,8 +54,6 @@ TEST_CASE("generate: a plan changes the picture, and the picture says what ran w
     }
   }
   CHECK(found);
-  const ProgramResult info = tiny.Run("info", {});
-  CheckDone(info);
   const ProgramResult picture = RunFovea({"info", (tiny.temp / "gna.png").string(), "--json"}, {});
   CheckDone(picture);
   CHECK(json::parse(picture.out).at("attention") == report.at("ran"));
@@ -111,8 +109,6 @@ TEST_CASE("forward: a plan and the step at which it holds") {
     }
     return tensor;
   };
-  const ProgramResult info = tiny.Run("info", {"--json"});
-  CheckDone(info);
   inputs["sample"] = fill({1, 4, 12, 10});
   inputs["timestep"] = HostTensor({1}, std::vector<int64_t>{500});
   inputs["encoder_hidden_states"] = fill({1, 5, 32});
