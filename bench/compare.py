@@ -2,16 +2,21 @@
 
     PEER_PYTHON=VENV/bin/python python3 bench/compare.py --fovea build/bin/fovea --sd15 DIR
         [--sdxl-unet DIR] [--cases unet-512,vae-512] [--dtypes f32,bf16] [--rounds 3]
-        [--sd-cli PATH] [--json FILE] [--markdown FILE]
+        [--sd-cli PATH --sd-cli-model FILE] [--json FILE] [--markdown FILE] [--budget SECONDS]
 
-DIR is a pipeline folder of full size (tools/full_size.py writes one with random weights). PEER_PYTHON
-is a Python with torch, diffusers and transformers; without it, or without --sd-cli, that peer is left
+DIR is a pipeline folder of full size (tools/full_size.py writes one with random weights, and SDXL's
+U-Net; tools/ldm_file.py makes the single file that stable-diffusion.cpp reads). PEER_PYTHON is a
+Python with torch, diffusers and transformers; without it, or without --sd-cli, that peer is left
 out. PyTorch builds the same networks from the same config.json files with random weights of its own:
 times do not depend on values.
 
-Every run is a process of its own: one pass to warm up (packing, allocation), then one that counts.
+Every run is a process of its own: one pass to warm up (packing, allocation), then one that counts;
+of stable-diffusion.cpp the last of two steps counts, and its only VAE decoding. All cases run once,
+then all again. Runs already in --json are not made again, and none is begun that would not end
+within --budget as it did before: a comparison can be made in pieces.
+
 GFLOP are those of the plain algorithm for everybody, so a share of the peak above 100 % says that an
-algorithm with fewer multiplications is at work.
+algorithm with fewer multiplications is at work. The peak is the one that Fovea measures in its run.
 """
 
 import argparse
@@ -28,6 +33,8 @@ import time
 # name -> component, picture side
 CASES = {"unet-512": ("unet", 512), "unet-768": ("unet", 768), "sdxl-unet-1024": ("sdxl", 1024),
          "vae-512": ("vae", 512), "vae-1024": ("vae", 1024), "clip": ("text_encoder", 0)}
+PASSES = {"text_encoder": 20}  # timed ones, of which the median counts; else one
+SD_CPP = "stable-diffusion.cpp"
 
 
 def cpu_seconds():
@@ -55,7 +62,8 @@ def run(command, env=None):
 
 def run_fovea(args, component, side, dtype):
     folder = args.sdxl_unet if component == "sdxl" else args.sd15
-    command = [args.fovea, "bench", "model", "-m", folder, "--dtype", dtype, "--repeat", "1", "--json"]
+    command = [args.fovea, "bench", "model", "-m", folder, "--dtype", dtype, "--json", "--repeat",
+               str(PASSES.get(component, 1))]
     if component != "sdxl":
         command += ["--component", component]
     if side:
@@ -75,18 +83,17 @@ def run_torch(args, component, side, dtype):
     return dict(json.loads(figures), load=load)
 
 
-def run_sd_cli(args, component, side, dtype):
-    """stable-diffusion.cpp: seconds of one U-Net pass or of the VAE, as it prints them."""
-    if component not in ("unet", "vae") or dtype != "f32":
-        return None
+def run_sd_cli(args, side):
+    """stable-diffusion.cpp: one U-Net pass and one VAE decoding, as it prints them."""
     with tempfile.TemporaryDirectory() as folder:
         text, load = run([args.sd_cli, "-m", args.sd_cli_model, "-p", "a", "--cfg-scale", "1",
                           "--steps", "2", "-W", str(side), "-H", str(side), "-t", str(args.threads),
                           "-v", "-o", os.path.join(folder, "out.png")])
-    pattern = (r"([\d.]+)s/it" if component == "unet" else
-               r"(?:decode_first_stage|latent 1 decoded).*?taking ([\d.]+)s")
-    found = re.findall(pattern, text)
-    return {"seconds": float(found[-1]), "load": load} if found else None
+    means = [float(seconds) for seconds in re.findall(r"/2 - ([\d.]+)s/it", text)]
+    decoded = re.search(r"decode_first_stage completed, taking ([\d.]+)s", text)
+    if len(means) < 2 or not decoded:
+        raise SystemExit(f"{args.sd_cli}: prints its times in another way")
+    return {"unet": 2 * means[-1] - means[0], "vae": float(decoded[1]), "load": load}
 
 
 def peer(component, side, dtype, folder):
@@ -105,13 +112,17 @@ def peer(component, side, dtype, folder):
             import diffusers
             model = getattr(diffusers, config["_class_name"]).from_config(config)
     model = model.to(kind).to_empty(device="cpu").eval()
+    noise = torch.empty(1 << 20, dtype=kind).uniform_(-1, 1)
     with torch.no_grad():
-        for name, value in list(model.named_parameters()) + list(model.named_buffers()):
+        for value in list(model.parameters()) + list(model.buffers()):
             if not value.is_floating_point():
                 value.copy_(torch.arange(value.numel()).view(value.shape))
-                continue
-            fan_in = max(1, value.numel() // value.shape[0]) if value.dim() > 1 else 1
-            value.uniform_(-1, 1).mul_(fan_in ** -0.5) if value.dim() > 1 else value.fill_(1)
+            elif value.dim() < 2:
+                value.fill_(1)
+            else:
+                scale = (value.numel() // value.shape[0]) ** -0.5
+                for part in value.view(-1).split(noise.numel()):
+                    torch.mul(noise[:part.numel()], scale, out=part)
     latent = side // 8
     if component == "text_encoder":
         call = lambda: model(torch.arange(77).view(1, 77) % config["vocab_size"])
@@ -129,48 +140,99 @@ def peer(component, side, dtype, folder):
         call = lambda: model(x, 500, encoder_hidden_states=states, **more)
     with torch.inference_mode():
         call()
-        begin = time.monotonic()
-        call()
-        seconds = time.monotonic() - begin
+        seconds = []
+        for _ in range(PASSES.get(component, 1)):
+            begin = time.monotonic()
+            call()
+            seconds.append(time.monotonic() - begin)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    print(json.dumps({"seconds": seconds, "memory_mb": memory}))
+    print(json.dumps({"seconds": statistics.median(seconds), "memory_mb": memory}))
 
 
-def compare(args, name, dtype):
-    component, side = CASES[name]
-    engines = {"fovea": run_fovea}
+def runs_of(results, case, dtype, engine):
+    return [r for r in results if (r["case"], r["dtype"], r["engine"]) == (case, dtype, engine)]
+
+
+def plan(args):
+    """What one round runs, in order: (case, dtype, [(engine, function)])."""
+    engines = [("fovea", run_fovea)]
     if os.environ.get("PEER_PYTHON"):
-        engines["pytorch"] = run_torch
+        engines.append(("pytorch", run_torch))
+    for case in args.cases:
+        component, side = CASES[case]
+        if component == "sdxl" and not args.sdxl_unet:
+            continue
+        for dtype in args.dtypes:
+            yield case, dtype, [(engine, lambda f=function: f(args, component, side, dtype))
+                                for engine, function in engines]
     if args.sd_cli:
-        engines["stable-diffusion.cpp"] = run_sd_cli
-    runs = {engine: [] for engine in engines}
-    for _ in range(args.rounds):
-        for engine, function in engines.items():
-            result = function(args, component, side, dtype)
-            if result is None:
+        yield SD_CPP, "f16", [(SD_CPP, lambda: run_sd_cli(args, 512))]
+
+
+def measure(args, results, save):
+    begin = time.monotonic()
+    for round_number in range(args.rounds):
+        for case, dtype, engines in plan(args):
+            if all(len(runs_of(results, case, dtype, e)) > round_number for e, _ in engines):
                 continue
-            runs[engine].append(result)
-            print(f"{name} {dtype} {engine}: {result['seconds']:.3f} s, "
-                  f"others {result['load']:.2f} processors", file=sys.stderr, flush=True)
-    return {"case": name, "dtype": dtype, "runs": {k: v for k, v in runs.items() if v}}
+            before = [runs_of(results, case, dtype, engine) for engine, _ in engines]
+            expected = sum(max((r["wall"] for r in runs), default=0) for runs in before)
+            if time.monotonic() - begin + expected > args.budget:
+                continue
+            made = []  # a round of a case counts as a whole: engines side by side
+            for engine, function in engines:
+                start = time.monotonic()
+                result = dict(case=case, dtype=dtype, engine=engine, **function())
+                result["wall"] = time.monotonic() - start
+                made.append(result)
+                seconds = ", ".join(f"{key} {result[key]:.3f} s"
+                                    for key in ("seconds", "unet", "vae") if key in result)
+                print(f"{case} {dtype} {engine}: {seconds}, others {result['load']:.2f} processors",
+                      file=sys.stderr, flush=True)
+            results += made
+            save()
 
 
-def markdown(results):
-    lines = ["| case | dtype | Fovea s | GFLOP/s | share of peak | MB | PyTorch s | MB | ratio | "
-             "load of others |", "|---|---|---|---|---|---|---|---|---|---|"]
-    for each in results:
-        median = {engine: statistics.median(r["seconds"] for r in runs)
-                  for engine, runs in each["runs"].items()}
-        ours = each["runs"]["fovea"]
-        theirs = each["runs"].get("pytorch", [])
-        rate = ours[0]["gflop"] / median["fovea"]
-        peak = max(r["peak"] for r in ours)
-        load = max(r["load"] for runs in each["runs"].values() for r in runs)
-        other = (f"{median['pytorch']:.2f} | {max(r['memory_mb'] for r in theirs):.0f} | "
-                 f"{median['pytorch'] / median['fovea']:.2f}" if theirs else "- | - | -")
-        lines.append(f"| {each['case']} | {each['dtype']} | {median['fovea']:.2f} | {rate:.0f} | "
-                     f"{100 * rate / peak:.0f} % | {max(r['memory_mb'] for r in ours):.0f} | {other} | "
-                     f"{load:.2f} |")
+def median(runs, key="seconds"):
+    return statistics.median(r[key] for r in runs)
+
+
+def speed(runs, gflop, peak):
+    """Columns of one engine: seconds, GFLOP/s, share of the peak, MB."""
+    if not runs:
+        return "- | - | - | -"
+    seconds = median(runs)
+    rate = gflop / seconds
+    return (f"{seconds:.3g} | {rate:.0f} | {100 * rate / peak:.0f} % | "
+            f"{max(r['memory_mb'] for r in runs):.0f}")
+
+
+def markdown(args, results):
+    lines = ["| case | dtype | runs | Fovea s | GFLOP/s | of peak | MB | PyTorch s | GFLOP/s | of peak | "
+             "MB | ratio | load of others |", "|" + "---|" * 13]
+    for case in args.cases:
+        for dtype in args.dtypes:
+            ours = runs_of(results, case, dtype, "fovea")
+            theirs = runs_of(results, case, dtype, "pytorch")
+            if not ours:
+                continue
+            gflop, peak = ours[0]["gflop"], max(r["peak"] for r in ours)
+            ratio = f"{median(theirs) / median(ours):.2f}" if theirs else "-"
+            load = max(r["load"] for r in ours + theirs)
+            lines.append(f"| {case} | {dtype} | {len(ours)} | {speed(ours, gflop, peak)} | "
+                         f"{speed(theirs, gflop, peak)} | {ratio} | {load:.2f} |")
+    peers = runs_of(results, SD_CPP, "f16", SD_CPP)
+    if peers:
+        lines += ["", "| stable-diffusion.cpp, f16 | runs | s | Fovea f32 is faster by | bf16 by | "
+                  "load of others |", "|---|---|---|---|---|---|"]
+        for part, case in (("unet", "unet-512"), ("vae", "vae-512")):
+            seconds = median(peers, part)
+            ratios = []
+            for dtype in ("f32", "bf16"):
+                ours = runs_of(results, case, dtype, "fovea")
+                ratios.append(f"{seconds / median(ours):.2f}" if ours else "-")
+            lines.append(f"| {case} | {len(peers)} | {seconds:.3g} | {ratios[0]} | {ratios[1]} | "
+                         f"{max(r['load'] for r in peers):.2f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -182,24 +244,30 @@ def main():
     parser.add_argument("--fovea", required=True)
     parser.add_argument("--sd15", required=True, help="pipeline folder of Stable Diffusion 1.5's size")
     parser.add_argument("--sdxl-unet", help="folder of a U-Net of SDXL's size")
-    parser.add_argument("--cases", default="unet-512,unet-768,vae-512,vae-1024,clip")
+    parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--dtypes", default="f32,bf16")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--sd-cli", help="stable-diffusion.cpp's program")
     parser.add_argument("--sd-cli-model", help="its single-file model")
-    parser.add_argument("--json", help="write all runs here")
+    parser.add_argument("--json", help="keep all runs here, and go on from them")
+    parser.add_argument("--budget", type=float, default=float("inf"), help="seconds")
     parser.add_argument("--markdown", help="write the table here")
     args = parser.parse_args()
+    args.cases, args.dtypes = args.cases.split(","), args.dtypes.split(",")
+    for case in args.cases:
+        if case not in CASES:
+            parser.error(f"--cases: '{case}' is not one of {', '.join(CASES)}")
     results = []
-    for name in args.cases.split(","):
-        if name not in CASES:
-            parser.error(f"--cases: '{name}' is not one of {', '.join(CASES)}")
-        for dtype in args.dtypes.split(","):
-            results.append(compare(args, name, dtype))
-            if args.json:
-                pathlib.Path(args.json).write_text(json.dumps(results, indent=1) + "\n")
-    table = markdown(results)
+    if args.json and os.path.exists(args.json):
+        results = json.loads(pathlib.Path(args.json).read_text())
+
+    def save():
+        if args.json:
+            pathlib.Path(args.json).write_text(json.dumps(results, indent=1) + "\n")
+
+    measure(args, results, save)
+    table = markdown(args, results)
     if args.markdown:
         pathlib.Path(args.markdown).write_text(table)
     print(table, end="")

@@ -1,6 +1,7 @@
-// The operations that carry a U-Net, at the shapes of Stable Diffusion 1.5 (512 x 512, batch 2).
+// The operations that carry a U-Net and a VAE, at shapes of Stable Diffusion 1.5 (512 x 512).
 //
-// fovea-bench-ops --benchmark_filter=Conv2d ; GFLOP/s is the counter "flops".
+// fovea-bench-ops --benchmark_filter=Conv2d ; GFLOP/s is the counter "flops". The first argument of
+// convolutions and norms is 1 for bf16.
 #include <benchmark/benchmark.h>
 
 #include <random>
@@ -16,15 +17,25 @@ namespace {
 
 struct Bench {
   std::unique_ptr<Backend> backend = MakeCpuBackend();
-  Arena arena{*backend, size_t{256} << 20};
+  Arena arena{*backend, size_t{512} << 20};
   Context ctx{*backend, arena};
 };
 
-HostTensor Random(const Shape& shape) {
-  HostTensor x(shape, DType::kF32);
+DType TypeOf(int64_t argument) {
+  return argument == 1 ? DType::kBF16 : DType::kF32;
+}
+
+HostTensor Random(const Shape& shape, DType dtype = DType::kF32) {
+  HostTensor x(shape, dtype);
   std::mt19937 generator(1);
   std::uniform_real_distribution<float> uniform(-1, 1);
-  for (int64_t i = 0; i < x.NumElements(); ++i) x.Data<float>()[i] = uniform(generator);
+  for (int64_t i = 0; i < x.NumElements(); ++i) {
+    if (dtype == DType::kF32) {
+      x.Data<float>()[i] = uniform(generator);
+    } else {
+      x.Data<BFloat16>()[i] = ToBFloat16(uniform(generator));
+    }
+  }
   return x;
 }
 
@@ -34,22 +45,27 @@ void Report(benchmark::State& state, double flops) {
 }
 
 void BM_Conv2d(benchmark::State& state) {
-  const int64_t channels = state.range(0), side = state.range(1);
+  const DType dtype = TypeOf(state.range(0));
+  const int64_t in = state.range(1), out_channels = state.range(2), side = state.range(3);
   Bench b;
-  const HostTensor x = Random({2, side, side, channels}), w = Random({channels, channels, 3, 3});
-  const HostTensor bias = Random({channels});
-  HostTensor out({2, side, side, channels}, DType::kF32);
+  const HostTensor x = Random({1, side, side, in}, dtype);
+  const HostTensor w = Random({out_channels, in, 3, 3}), bias = Random({out_channels});
+  HostTensor out({1, side, side, out_channels}, dtype);
   const Weight weight{w.View(), bias.View()};
   const Conv2dParams params{1, 1, 1, 1, 1};
   for (auto _ : state) ops::Conv2d(b.ctx, x.View(), weight, params, out.View());
-  Report(state, 2.0 * 9 * static_cast<double>(2 * side * side * channels * channels));
+  Report(state, 2.0 * 9 * static_cast<double>(side * side * in * out_channels));
 }
 BENCHMARK(BM_Conv2d)
-    ->Args({320, 64})
-    ->Args({640, 32})
-    ->Args({1280, 16})
-    ->Args({1280, 8})
-    ->Args({512, 64})
+    ->ArgsProduct({{0, 1}, {320}, {320}, {64}})
+    ->ArgsProduct({{0, 1}, {640}, {640}, {32}})
+    ->ArgsProduct({{0, 1}, {1280}, {1280}, {16}})
+    ->ArgsProduct({{0, 1}, {1280}, {1280}, {8}})
+    ->ArgsProduct({{0, 1}, {512}, {512}, {64, 128}})
+    ->ArgsProduct({{0, 1}, {256}, {256}, {256}})
+    ->ArgsProduct({{0, 1}, {128}, {128}, {512}})
+    ->ArgsProduct({{0, 1}, {320}, {4}, {64}})
+    ->ArgsProduct({{0, 1}, {128}, {3}, {512}})
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
@@ -72,20 +88,22 @@ BENCHMARK(BM_Linear)
     ->Unit(benchmark::kMillisecond);
 
 void BM_GroupNorm(benchmark::State& state) {
-  const int64_t channels = state.range(0), side = state.range(1);
+  const DType dtype = TypeOf(state.range(0));
+  const int64_t channels = state.range(1), side = state.range(2);
   Bench b;
-  const HostTensor x = Random({2, side, side, channels}), gamma = Random({channels});
-  HostTensor out({2, side, side, channels}, DType::kF32);
+  const HostTensor x = Random({1, side, side, channels}, dtype), gamma = Random({channels});
+  HostTensor out({1, side, side, channels}, dtype);
   GroupNormParams params;
   params.gamma = gamma.View();
   params.beta = gamma.View();
-  params.act = Act::kSilu;
+  params.act = state.range(3) == 1 ? Act::kSilu : Act::kNone;
   for (auto _ : state) ops::GroupNorm(b.ctx, x.View(), params, out.View());
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(x.Bytes()) * 2);
 }
 BENCHMARK(BM_GroupNorm)
-    ->Args({320, 64})
-    ->Args({1280, 16})
+    ->ArgsProduct({{0, 1}, {320}, {64}, {0, 1}})
+    ->ArgsProduct({{0, 1}, {1280}, {16}, {0, 1}})
+    ->ArgsProduct({{0, 1}, {128}, {512}, {0, 1}})
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
