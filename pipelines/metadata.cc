@@ -1,13 +1,14 @@
 #include "pipelines/metadata.h"
 
-#include <cstdio>
 #include <filesystem>
 #include <type_traits>
 
 #include <nlohmann/json.hpp>
 
 #include "models/config.h"
+#include "models/json_text.h"
 #include "models/lora/lora_choice.h"
+#include "pipelines/a1111_settings.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -17,59 +18,6 @@ using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
 constexpr int kFormat = 1;  // of the JSON; raised when its meaning changes
-
-// The names that A1111 shows for our samplers.
-std::string_view A1111Sampler(std::string_view sampler) {
-  if (sampler == "ddim") return "DDIM";
-  if (sampler == "pndm") return "PLMS";
-  if (sampler == "euler") return "Euler";
-  if (sampler == "euler_a") return "Euler a";
-  if (sampler == "dpmpp_2m") return "DPM++ 2M";
-  if (sampler == "dpmpp_2m_sde") return "DPM++ 2M SDE";
-  if (sampler == "heun") return "Heun";
-  if (sampler == "unipc") return "UniPC";
-  if (sampler == "lcm") return "LCM";
-  return sampler;
-}
-
-std::string Number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6g", value);
-  return text;
-}
-
-// A1111 quotes a value that holds a separator.
-std::string Quoted(const std::string& value) {
-  return value.find_first_of(",:\n\"") == std::string::npos ? value : Json(value).dump();
-}
-
-std::string ParametersText(const GenerateSettings& s, const Provenance& provenance) {
-  std::string text = s.prompt;
-  for (const NamedLora& lora : ParseLoraText(s.lora)) {
-    text += " <lora:" + lora.name + ":" + Number(lora.scale) + ">";
-  }
-  text += "\n";
-  text += "Negative prompt: " + s.negative + "\n";  // ComfyUI's importer needs it, even empty
-  text += "Steps: " + std::to_string(s.steps);
-  text +=
-      ", Sampler: " + std::string(A1111Sampler(s.sampler.empty() ? provenance.sampler : s.sampler));
-  const bool sgm = s.schedule == "sgm_uniform";
-  if (sgm || !provenance.schedule.empty()) {
-    text += ", Schedule type: " + (sgm ? "SGM Uniform" : provenance.schedule);
-  }
-  text += ", CFG scale: " + Number(s.cfg);
-  text += ", Seed: " + std::to_string(s.seed.value_or(0));
-  text += ", Size: " + std::to_string(s.width) + "x" + std::to_string(s.height);
-  text += ", Model: " + Quoted(s.model);
-  if (s.eta != 0) text += ", Eta DDIM: " + Number(s.eta);
-  // A1111 counts from 1: its 1 is the last layer.
-  if (s.clip_skip > 0) text += ", Clip skip: " + std::to_string(s.clip_skip + 1);
-  if (!s.attention.empty()) text += ", Attention: " + Quoted(s.attention);
-  if (!provenance.hires.Empty()) text += ", HiDiffusion: " + Quoted(s.hires);
-  text += ", RNG: " + std::string(s.rng == "torch" ? "CPU" : "NV");
-  text += ", Version: fovea " + provenance.version;
-  return text;
-}
 
 [[noreturn]] void Bad(const std::string& where, const std::string& what) {
   throw Error(ErrorCode::kBadFile, where + ": " + what);
@@ -125,6 +73,22 @@ const Json& Member(const Json& object, const char* name, const std::string& wher
   return *found;
 }
 
+PictureSettings ReadForeignSettings(const PngText& text, const std::string& where) {
+  if (const auto found = text.find("parameters"); found != text.end()) {
+    return ReadA1111Parameters(found->second, where);
+  }
+  const std::string ours = "; Fovea reads its own pictures and those with A1111's \"parameters\"";
+  if (text.contains("prompt") || text.contains("workflow")) {
+    throw Error(ErrorCode::kUnsupported,
+                where + ": holds a workflow of ComfyUI, which is not read" + ours);
+  }
+  std::string keys;
+  for (const auto& [key, value] : text) keys += (keys.empty() ? "" : ", ") + Printable(key, 80);
+  Bad(where, (keys.empty() ? "has no text chunks, so no settings"
+                           : "its text chunks (" + Printable(keys) + ") are no settings") +
+                 ours);
+}
+
 }  // namespace
 
 OrderedJson SettingsToJson(const GenerateSettings& settings) {
@@ -165,17 +129,13 @@ PngText PictureText(const GenerateSettings& settings, const Provenance& provenan
   if (!provenance.hires.Empty()) json["hires"] = ToJson(provenance.hires);
   json["init_latents"] = provenance.init_latents;
   // A path may hold bytes that are no UTF-8; prompts were checked when they were read.
-  return {{"parameters", ParametersText(own, provenance)},
+  return {{"parameters", A1111Parameters(own, provenance)},
           {"fovea", json.dump(-1, ' ', false, Json::error_handler_t::replace)}};
 }
 
 PictureSettings ReadPictureSettings(const PngText& text, const std::string& where) {
   const auto chunk = text.find("fovea");
-  if (chunk == text.end()) {
-    Bad(where,
-        "no settings of Fovea in this picture (text chunk \"fovea\"); name a picture that "
-        "fovea generate wrote");
-  }
+  if (chunk == text.end()) return ReadForeignSettings(text, where);
   const Config parsed = Config::Parse(chunk->second, where + ": text chunk \"fovea\"");
   const Json& json = parsed.Json();
   if (!json.is_object()) Bad(where, "text chunk \"fovea\" is not a JSON object");

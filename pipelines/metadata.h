@@ -12,6 +12,7 @@
 #include "pipelines/hires_report.h"
 #include "pipelines/png_file.h"
 #include "pipelines/settings.h"
+#include "tensor/error.h"
 
 namespace fovea {
 
@@ -28,9 +29,19 @@ struct Provenance {
   bool init_latents = false;  // the noise came from a file, which the settings do not hold
 };
 
+// A setting of a foreign picture that we cannot take over: an error, unless a flag replaces it.
+struct SettingProblem {
+  std::string setting;  // of GenerateSettings
+  ErrorCode code;
+  std::string message;  // names the picture
+};
+
 struct PictureSettings {
   GenerateSettings settings;
   Provenance provenance;
+  bool foreign = false;  // settings are A1111's text, which knows no provenance
+  std::vector<SettingProblem> problems;
+  std::vector<std::string> unused;  // "ENSD: 31337": what the text asks for and we do not do
 };
 
 // The text chunks of picture `index` of a run with these resolved settings. The picture is
@@ -38,8 +49,9 @@ struct PictureSettings {
 // is reduced to the last part of its path.
 PngText PictureText(const GenerateSettings& settings, const Provenance& provenance, int index);
 
-// Reads the `fovea` chunk back; `where` names the picture in messages. Throws kBadFile when the
-// chunk is missing or holds wrong types; values are checked by whoever uses them. Pure; fuzzed.
+// Reads the `fovea` chunk back, else the `parameters` text of A1111 and its kin; `where` names the
+// picture in messages. Throws kBadFile when both are missing or hold wrong types, kUnsupported for
+// the settings of other programs; values are checked by whoever uses them. Pure; fuzzed.
 PictureSettings ReadPictureSettings(const PngText& text, const std::string& where);
 
 // Every field by its name. Absent seeds are null.

@@ -36,9 +36,17 @@ Provenance HereAndNow(const GenerateFlags& flags) {
   return here;
 }
 
+void WarnOfUnused(const GenerateFlags& flags, const PictureSettings& asked) {
+  std::string list;
+  for (const std::string& each : asked.unused) list += (list.empty() ? "" : ", ") + each;
+  if (!list.empty()) PrintWarning(*flags.from + ": of its settings these are left out: " + list);
+}
+
 // The bytes of a picture depend on these, too.
-void WarnIfElsewhere(const GenerateFlags& flags, const Provenance& then, const Provenance& now) {
-  if (!flags.from) return;
+void WarnIfElsewhere(const GenerateFlags& flags, const PictureSettings& asked,
+                     const Provenance& now) {
+  if (!flags.from || asked.foreign) return;
+  const Provenance& then = asked.provenance;
   if (then.threads == now.threads && then.instruction_set == now.instruction_set) return;
   PrintWarning(*flags.from + " was made with " + std::to_string(then.threads) + " threads on " +
                then.instruction_set + ", this run has " + std::to_string(now.threads) + " on " +
@@ -153,7 +161,8 @@ int RunGenerate(const GenerateFlags& flags) {
   const auto backend = MakeCpuBackend();
   const auto pipeline = TextToImage::Load(folder, *backend);
   asked.settings.model = folder.name;
-  if (!flags.prompt_given && !flags.from) asked.settings.prompt = pipeline->SamplePrompt();
+  if (!flags.given.contains("prompt") && !flags.from)
+    asked.settings.prompt = pipeline->SamplePrompt();
   const GenerateSettings settings = pipeline->Resolve(asked.settings);
   std::optional<HostTensor> init_latents;
   if (flags.init_latents) init_latents = ReadInitLatents(*flags.init_latents);
@@ -162,7 +171,8 @@ int RunGenerate(const GenerateFlags& flags) {
   signals.ThrowIfStopped();
   const double load = Since(begin);
 
-  WarnIfElsewhere(flags, asked.provenance, here);
+  WarnOfUnused(flags, asked);
+  WarnIfElsewhere(flags, asked, here);
   if (flags.common.verbose) NotePrediction(predicted);
 
   Progress progress;

@@ -72,6 +72,7 @@ template <class T>
 void AddField(Flags& flags, GenerateFlags& out, const FieldFlag& flag, const char* help) {
   const std::string name = std::string("--") + std::string(flag.field);
   const auto store = [&out, field = flag.field](const T& value) {
+    out.given.emplace(field);
     out.overrides.push_back(
         [field, value](GenerateSettings& settings) { SetField<T>(settings, field, value); });
   };
@@ -85,7 +86,6 @@ void AddField(Flags& flags, GenerateFlags& out, const FieldFlag& flag, const cha
     parse = [=, &out](const std::string& text) {
       CheckUtf8(name, text);
       CheckChoice(name, text, choices);
-      if (flag.field == "prompt") out.prompt_given = true;
       if (flag.field == "hires") ParseHires(text);
       store(flag.field == "attention" ? ReadPlan(text, BuiltInPlansFolder()).Text() : text);
     };
@@ -134,6 +134,11 @@ PictureSettings GenerateFlags::Settings() const {
   GenerateSettings& settings = result.settings;
   for (const auto& apply : overrides) apply(settings);
   if (models.model) settings.model = *models.model;
+  for (const SettingProblem& problem : result.problems) {
+    const bool replaced =
+        given.contains(problem.setting) || (problem.setting == "model" && models.model);
+    if (!replaced) throw Error(problem.code, problem.message);
+  }
   std::vector<NamedLora> loras = models.Loras();
   if (loras.empty()) loras = ParseLoraText(settings.lora);
   settings.prompt = TakeLoraTags(settings.prompt, loras);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,11 +20,12 @@ struct GenerateFlags {
   std::optional<std::string> from, init_latents, save_latents, dump, trace, output;
   // Settings that were given, in the order of the command line.
   std::vector<std::function<void(GenerateSettings&)>> overrides;
-  bool prompt_given = false;
+  std::set<std::string, std::less<>> given;  // fields of GenerateSettings that they set
 
   void Add(Flags& flags);
   // Flags over --from over the program's defaults; the model's come later, in Resolve. A seed is
-  // drawn when none was given. Throws kUsage, kBadFile.
+  // drawn when none was given. Throws kUsage, kBadFile, and the problems of --from's picture that no
+  // flag replaces.
   PictureSettings Settings() const;
 };
 

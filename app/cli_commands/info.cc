@@ -6,10 +6,9 @@
 #include "app/cli_commands/commands.h"
 #include "app/cli_commands/model_report.h"
 #include "app/cli_commands/operator_report.h"
+#include "app/cli_commands/picture_report.h"
 #include "app/common_flags.h"
 #include "app/exit_code.h"
-#include "pipelines/metadata.h"
-#include "pipelines/png_file.h"
 #include "pipelines/scheduler.h"
 #include "tensor/error.h"
 
@@ -28,7 +27,7 @@ struct InfoFlags {
 };
 
 void InfoFlags::Add(Flags& flags) {
-  flags.Text("MODEL|PICTURE", "", subject, "model folder or name, or a picture of ours",
+  flags.Text("MODEL|PICTURE", "", subject, "model folder, file or name, or a picture",
              "the built-in still-life-unet");
   models.Add(flags);
   flags.Switch("--layers", layers, "list every attention site");
@@ -38,19 +37,6 @@ void InfoFlags::Add(Flags& flags) {
   common.Add(flags);
 }
 
-// By content, since a model may be a file of any name, too.
-bool IsPng(const std::string& path) {
-  constexpr unsigned char kSignature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) return false;
-  std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) return false;
-  unsigned char first[8] = {};
-  const bool complete = std::fread(first, 1, sizeof first, file) == sizeof first;
-  std::fclose(file);
-  return complete && std::equal(first, first + sizeof first, kSignature);
-}
-
 template <class Names>
 void ListNames(const char* key, const Names& names, bool json) {
   if (json) {
@@ -58,47 +44,6 @@ void ListNames(const char* key, const Names& names, bool json) {
     return;
   }
   for (const auto& name : names) std::printf("%s\n", std::string(name).c_str());
-}
-
-void ReportPicture(const std::string& path, bool as_json) {
-  const Image image = ReadPng(path);
-  const PngText text = ReadPngText(path);
-  const PictureSettings read = ReadPictureSettings(text, path);
-  const Json settings = SettingsToJson(read.settings);
-  if (as_json) {
-    Json json;
-    json["picture"] = path;
-    json["width"] = image.width;
-    json["height"] = image.height;
-    json["version"] = read.provenance.version;
-    json["settings"] = settings;
-    json["device"] = {{"kind", read.provenance.device},
-                      {"instruction_set", read.provenance.instruction_set},
-                      {"threads", read.provenance.threads}};
-    if (!read.provenance.attention.empty()) json["attention"] = ToJson(read.provenance.attention);
-    if (!read.provenance.hires.Empty()) json["hires"] = ToJson(read.provenance.hires);
-    json["init_latents"] = read.provenance.init_latents;
-    if (const auto found = text.find("parameters"); found != text.end()) {
-      json["parameters"] = found->second;
-    }
-    PrintJson(json);
-    return;
-  }
-  std::printf("%s: %dx%d, fovea %s\n", path.c_str(), image.width, image.height,
-              read.provenance.version.c_str());
-  for (const auto& [name, value] : settings.items()) {
-    const std::string shown = value.is_string() ? value.get<std::string>() : value.dump();
-    std::printf("%-12s %s\n", name.c_str(), OneLine(shown).c_str());
-  }
-  std::printf("%-12s %s, %s, %d threads\n", "device", read.provenance.device.c_str(),
-              read.provenance.instruction_set.c_str(), read.provenance.threads);
-  if (!read.provenance.hires.Empty()) {
-    std::printf("%-12s %s\n", "ran", OneLine(Line(read.provenance.hires)).c_str());
-  }
-  for (const std::string& line : Lines(read.provenance.attention)) {
-    std::printf("%-12s %s\n", "ran", OneLine(line).c_str());
-  }
-  if (read.provenance.init_latents) std::printf("%-12s given by --init-latents\n", "noise");
 }
 
 int RunInfo(const InfoFlags& flags) {
@@ -122,8 +67,12 @@ int RunInfo(const InfoFlags& flags) {
     return kExitDone;
   }
   const std::string subject = flags.subject.value_or(flags.models.model.value_or(""));
-  if (!subject.empty() && IsPng(subject)) {
-    ReportPicture(subject, json);
+  if (!subject.empty() && IsPicture(subject)) {
+    const Json report = DescribePicture(subject);
+    if (json)
+      PrintJson(report);
+    else
+      PrintPicture(report);
     return kExitDone;
   }
   const ModelFolder folder = flags.models.Open(subject);
