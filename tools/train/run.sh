@@ -50,7 +50,9 @@ common=(--data "$work" --out "$ckpt" --logs "$logs" --minutes "${MINUTES:-0}"
 pids=()
 "$python" vae.py "${common[@]}" --sets full single --steps "${STEPS_VAE:-9000}" & pids+=($!)
 "$python" clip.py "${common[@]}" --tokenizer "$tokenizer" --steps "${STEPS_CLIP:-900}" & pids+=($!)
-(  # single objects first, small batches; the rate stays on its plateau until the second part's end
+(  # what the text says; then single objects, small batches; the rate stays on its plateau until the second part's end
+  "$python" text.py "${common[@]}" --tokenizer "$tokenizer" --sets full single pair \
+    --steps "${STEPS_TEXT:-4000}"
   "$python" unet.py "${common[@]}" --tokenizer "$tokenizer" --sets single \
     --steps "${STEPS_UNET_SINGLE:-2000}" --decay 0
   "$python" unet.py "${common[@]}" --tokenizer "$tokenizer" --batch 32 \

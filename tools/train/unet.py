@@ -4,7 +4,8 @@ v-prediction, zero terminal SNR, uniform timesteps: layout and colour are decide
 Small batches, because shapes need optimiser steps; the loss weighs objects more, because they are
 a small part of a picture, and coarse components more, as pixels do. While training, a head also
 names what each cell of the clean picture shows: that teaches the cross-attention where each word
-belongs long before the loss on latents would. Start with sets of single objects and resume with more kinds:
+belongs long before the loss on latents would. The text encoder starts from text.py's and keeps naming
+the objects in its last states. Start with sets of single objects and resume with more kinds:
 --sets and --shares may change between slices.
 """
 
@@ -19,6 +20,7 @@ import common
 import models
 import tokenizer as bpe
 from scene_labels import CLASSES
+from slots import Slots
 
 
 class Latents:
@@ -48,6 +50,7 @@ class Painter(torch.nn.Module):
     def __init__(self, tokens):
         super().__init__()
         self.text_encoder = models.text_encoder(tokens)
+        self.slots = Slots(models.WIDTH)
         self.unet = models.unet()
         self.heads = torch.nn.Conv2d(self.unet.config.block_out_channels[0], sum(CLASSES), 1)
         self.unet.up_blocks[-1].register_forward_hook(self._keep)
@@ -56,27 +59,33 @@ class Painter(torch.nn.Module):
         self.features = output  # (b, 64, 16, 16)
 
     def forward(self, noisy, t, ids):
-        """The velocity, and class scores of each cell."""
+        """The velocity, class scores of each cell and of each object of the text."""
         context = self.text_encoder(ids).last_hidden_state  # (b, 32, 128)
         v = self.unet(noisy, t, context).sample
-        return v, self.heads(self.features).split(CLASSES, 1)
+        return v, self.heads(self.features).split(CLASSES, 1), self.slots(context)
 
 
-def batch_losses(painter, alphas, z, inside, labels, ids, weight, channels, autocast):
-    """On velocities, and on what the cells show."""
-    t = torch.randint(0, len(alphas), (len(z),))
+def draw_times(count, steps, early):
+    """Uniform, but a share `early` of them in the noisiest 30 %, where the layout is decided."""
+    first = torch.where(torch.rand(count) < early, 0.7 * steps, 0.0)
+    return (first + torch.rand(count) * (steps - first)).long()
+
+
+def batch_losses(painter, alphas, z, inside, labels, ids, said, args, channels, autocast):
+    """On velocities, on what the cells show, and on what the text says."""
+    t = draw_times(len(z), len(alphas), args.early)
     a = alphas[t].view(-1, 1, 1, 1).to(z.device)
     noise = torch.randn(z.shape).to(z.device)
     noisy = (a.sqrt() * z + (1 - a).sqrt() * noise).contiguous(memory_format=torch.channels_last)
     v = a.sqrt() * noise - (1 - a).sqrt() * z
     with autocast:
-        predicted, classes = painter(noisy, t.to(z.device), ids)
-    w = 1 + weight * inside
+        predicted, classes, objects = painter(noisy, t.to(z.device), ids)
+    w = 1 + args.weight * inside
     w = w / w.mean((1, 2), keepdim=True)  # every picture counts the same
     velocity = (w[:, None] * channels * (predicted.float() - v).square()).mean()
     named = sum((w * F.cross_entropy(c.float(), labels[:, i], reduction="none")).mean()
                 for i, c in enumerate(classes))
-    return velocity, named
+    return velocity, named, painter.slots.loss(objects, said)
 
 
 def main():
@@ -89,6 +98,8 @@ def main():
     parser.add_argument("--metric", type=float, default=0.75,
                         help="component k weighs (sd_k / sd_0)^this; 1 is the metric of pixels")
     parser.add_argument("--naming", type=float, default=0.1, help="weight of the cells' classes")
+    parser.add_argument("--telling", type=float, default=0.02, help="weight of the text's objects")
+    parser.add_argument("--early", type=float, default=0.25, help="share of noisy timesteps")
     parser.add_argument("--ema", type=float, default=0.998)
     args = common.parse(parser)
     group = common.Group()
@@ -98,14 +109,17 @@ def main():
     if args.device == "cpu":  # the backward pass of CPU flash attention is a third of a step
         painter.unet.set_attn_processor(AttnProcessor())
         painter.text_encoder.set_attn_implementation("eager")
-    average = common.Average(painter, args.ema)
     optimizer = torch.optim.AdamW(painter.parameters(), lr=args.lr, betas=(0.9, 0.98),
                                   weight_decay=0.01, fused=True)
     step, samples, spent = 0, 0, 0.0
     path = f"{args.out}/unet.pt"
     state = common.load(path)
-    if state:
+    if not state:
+        painter.load_state_dict(common.load(f"{args.out}/text.pt")["model"], strict=False)
+        average = common.Average(painter, args.ema)
+    else:
         painter.load_state_dict(state["model"])
+        average = common.Average(painter, args.ema)
         average.values = {k: v.to(args.device) for k, v in state["average"].items()}
         optimizer.load_state_dict(state["optimizer"])
         step, samples, spent = state["step"], state["samples"], state["seconds"]
@@ -121,7 +135,8 @@ def main():
     channels = torch.from_numpy((sd / sd[0]) ** args.metric).view(-1, 1, 1)
     channels = (channels / channels.mean()).to(args.device)
     log = None if group.rank else common.Log(
-        f"{args.logs}/unet.csv", ["step", "samples", "seconds", "loss", "naming", "lr", "sets"], step)
+        f"{args.logs}/unet.csv",
+        ["step", "samples", "seconds", "loss", "naming", "telling", "lr", "sets"], step)
     part, losses, since = common.Slice(args, spent), [], time.monotonic()
 
     def seconds():  # of all processes
@@ -141,11 +156,12 @@ def main():
         labels = torch.cat([d[2] for d in drawn]).to(args.device)
         captions = ["" if rng.random() < 0.1 else c for d in drawn for c in d[3]]
         common.set_rate(optimizer, common.rate(step, args))
-        loss, named = batch_losses(painter, alphas, z, inside, labels,
-                                   encode(captions).to(args.device), args.weight, channels,
-                                   common.bf16(args.device))
+        loss, named, told = batch_losses(painter, alphas, z, inside, labels,
+                                         encode(captions).to(args.device),
+                                         painter.slots.targets(captions).to(args.device), args,
+                                         channels, common.bf16(args.device))
         optimizer.zero_grad(set_to_none=True)
-        (loss + args.naming * named).backward()
+        (loss + args.naming * named + args.telling * told).backward()
         stop = group.average(painter.parameters(), part.over())
         torch.nn.utils.clip_grad_norm_(painter.parameters(), 1.0)
         optimizer.step()
@@ -153,11 +169,11 @@ def main():
         if group.rank:  # the first process averages, logs and saves
             continue
         average.update(painter, step)
-        losses.append(torch.stack([loss, named]).detach())
+        losses.append(torch.stack([loss, named, told]).detach())
         if step % 100 == 0:
-            velocity, names = torch.stack(losses).mean(0).tolist()
+            velocity, names, objects = torch.stack(losses).mean(0).tolist()
             log.row(step=step, samples=samples, seconds=seconds(), loss=velocity,
-                    naming=names, lr=common.rate(step, args), sets="+".join(args.sets))
+                    naming=names, telling=objects, lr=common.rate(step, args), sets="+".join(args.sets))
             pace = 100 * args.batch * group.size / (time.monotonic() - since)
             print(f"{pace:.1f} samples a second", flush=True)
             losses, since = [], time.monotonic()
