@@ -26,11 +26,14 @@ class Scheduler {
   // The schedule of noise levels as A1111 names it: "Karras", "Exponential"; "" for the plain one.
   virtual std::string_view ScheduleType() const { return ""; }
   virtual std::span<const double> Timesteps() const = 0;  // one a call of the model, in order
+  // Calls that a step of diffusers' counting takes: where image to image begins in the list.
+  virtual int CallsPerStep() const { return 1; }
   // What unit noise is multiplied by to become the first latents.
   virtual double InitNoiseSigma() const = 0;
   // Scales the latents for the model's input at call i (in place on a copy).
   virtual void ScaleModelInput(int i, std::span<float> latents) const = 0;
-  // Latents after call i, in place. `draw` is called only by samplers that add noise.
+  // Latents after call i, in place. The first call of a run may be any (image to image begins
+  // late); the others follow in order. `draw` is called only by samplers that add noise.
   virtual void Step(int i, std::span<const float> model_output, std::span<float> latents,
                     const DrawNoise& draw) = 0;
   // The predicted clean latents of the last step: previews.

@@ -43,6 +43,7 @@ class Heun final : public Scheduler {
   std::string_view Name() const override { return "heun"; }
   std::string_view ScheduleType() const override { return ScheduleName(ramp_); }
   std::span<const double> Timesteps() const override { return timesteps_; }
+  int CallsPerStep() const override { return 2; }
   double InitNoiseSigma() const override { return init_sigma_; }
 
   void ScaleModelInput(int i, std::span<float> latents) const override {

@@ -51,11 +51,12 @@ class Pndm final : public Scheduler {
             const DrawNoise& /*draw*/) override {
     PredictClean(timesteps_[static_cast<size_t>(i)], model_output, latents);
     combined_.assign(model_output.begin(), model_output.end());
-    if (static_cast<size_t>(i) < prk_timesteps_.size()) {
+    if (static_cast<size_t>(calls_) < prk_timesteps_.size()) {
       StepRungeKutta(i, model_output, latents);
     } else {
       StepMultistep(i, model_output, latents);
     }
+    ++calls_;
   }
 
   std::span<const float> PredictedClean() const override { return clean_; }
@@ -81,30 +82,30 @@ class Pndm final : public Scheduler {
 
   void StepRungeKutta(int i, std::span<const float> model_output, std::span<float> latents) {
     const double half = static_cast<double>(static_cast<int>(stride_) / 2);
-    const double before = timesteps_[static_cast<size_t>(i)] - (i % 2 != 0 ? 0 : half);
-    const double t = prk_timesteps_[static_cast<size_t>(i / 4 * 4)];
+    const double before = timesteps_[static_cast<size_t>(i)] - (calls_ % 2 != 0 ? 0 : half);
+    const double t = prk_timesteps_[static_cast<size_t>(calls_ / 4 * 4)];
     constexpr double kWeights[] = {1.0 / 6, 1.0 / 3, 1.0 / 3, 1.0 / 6};
-    const double weight = kWeights[i % 4];
-    if (i % 4 == 0) {
+    const double weight = kWeights[calls_ % 4];
+    if (calls_ % 4 == 0) {
       Remember(model_output);
       start_.assign(latents.begin(), latents.end());
       average_.assign(latents.size(), 0.0);
     }
     for (size_t k = 0; k < latents.size(); ++k) average_[k] += weight * model_output[k];
-    if (i % 4 == 3) combined_ = average_;
+    if (calls_ % 4 == 3) combined_ = average_;
     Move(t, before, start_, latents);
   }
 
   void StepMultistep(int i, std::span<const float> model_output, std::span<float> latents) {
     double t = timesteps_[static_cast<size_t>(i)], before = t - stride_;
-    const bool second_visit = i == 1;  // only without Runge-Kutta steps
+    const bool second_visit = calls_ == 1;  // only without Runge-Kutta steps
     if (second_visit) {
       before = t;
       t += stride_;
     } else {
       Remember(model_output);
     }
-    if (i == 0) start_.assign(latents.begin(), latents.end());
+    if (calls_ == 0) start_.assign(latents.begin(), latents.end());
     const size_t known = history_.size();
     for (size_t k = 0; k < latents.size(); ++k) {
       const auto past = [&](size_t age) { return history_[known - 1 - age][k]; };
@@ -168,6 +169,9 @@ class Pndm final : public Scheduler {
   double stride_;
   double final_alpha_ = 1;
   std::vector<double> timesteps_, prk_timesteps_;
+  // So far. diffusers counts calls, not places in the list: a run that begins late (image to image)
+  // makes its warm-up steps there, from the timesteps that it finds.
+  int calls_ = 0;
   std::deque<std::vector<float>> history_;  // model outputs, the newest last
   std::vector<float> start_, start_now_, clean_;
   Output combined_, average_;
