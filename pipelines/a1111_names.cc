@@ -34,9 +34,9 @@ constexpr std::pair<std::string_view, std::string_view> kAliases[] = {
     {"uni_pc", "unipc"},
 };
 
-// Folded, longer endings first; no schedule of ours: one that we lack. Uniform and Normal are the same levels for a model
-// of the usual kind. Simple takes every n-th level from the noisiest on, which is what diffusers'
-// trailing timesteps do.
+// Folded, longer endings first; no schedule of ours: one that we lack. Uniform and Normal are the
+// same levels for a model of the usual kind. Simple takes every n-th level from the noisiest on,
+// which is what diffusers' trailing timesteps do.
 constexpr std::pair<std::string_view, std::string_view> kSchedules[] = {
     {"automatic", "automatic"},
     {"sgm_uniform", "sgm_uniform"},

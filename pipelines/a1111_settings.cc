@@ -232,6 +232,7 @@ std::string A1111Parameters(const GenerateSettings& s, const Provenance& provena
   add("CFG scale", Number(s.cfg));
   add("Seed", std::to_string(s.seed.value_or(0)));
   add("Size", std::to_string(s.width) + "x" + std::to_string(s.height));
+  add("Model hash", provenance.hashes.model.substr(0, 10));
   add("Model", s.model);
   if (s.eta != 0) add("Eta DDIM", Number(s.eta));
   // A1111 counts from 1: its 1 is the last layer.
@@ -239,6 +240,12 @@ std::string A1111Parameters(const GenerateSettings& s, const Provenance& provena
   if (s.prompt_weights == "off") add("Emphasis", "None");
   add("Attention", s.attention);
   if (!provenance.hires.Empty()) add("HiDiffusion", s.hires);
+  std::string loras;
+  for (const auto& [name, hash] : provenance.hashes.loras) {
+    if (name.find_first_of(",:") != std::string::npos) continue;  // would read as two
+    loras += (loras.empty() ? "" : ", ") + name + ": " + hash.substr(0, 12);
+  }
+  add("Lora hashes", loras);
   add("RNG", s.rng == "torch" ? "CPU" : "NV");
   add("Version", "fovea " + provenance.version);
   return WriteA1111Text(parts);

@@ -104,12 +104,14 @@ std::string WithoutMarks(std::string_view prompt) {
 }
 
 // A1111 wants JSON strings where a value holds a separator; ComfyUI ends a value at any quote that
-// a comma follows, so quotes inside are escapes without a quote.
-std::string Quoted(const std::string& value) {
-  bool plain = value.front() != '{' && !IsBlank(value.front()) && !IsBlank(value.back());
+// a comma follows, its versions of 2023 at any comma, and fails where no colon follows. So both are
+// escapes without themselves, but for lists of hashes, which model sites look for as they are.
+std::string Quoted(const std::string& value, bool commas) {
+  bool plain = value.front() != '{' && value.front() != '"' && !IsBlank(value.front()) &&
+               !IsBlank(value.back());
   for (const char c : value) {
     const auto byte = static_cast<unsigned char>(c);
-    plain = plain && byte >= 0x20 && byte != 0x7f && c != ',' && c != ':' && c != '"';
+    plain = plain && byte >= 0x20 && byte != 0x7f && c != ',' && c != ':';
   }
   if (plain) return value;
   const std::string json = nlohmann::json(value).dump(-1, ' ', /*ensure_ascii=*/true,
@@ -119,6 +121,8 @@ std::string Quoted(const std::string& value) {
     if (json[i] == '\\' && json[i + 1] == '"') {
       out += "\\u0022";
       ++i;
+    } else if (json[i] == ',' && !commas) {
+      out += "\\u002c";
     } else if (json[i] == '\\') {
       out += json[i++];
       out += json[i];
@@ -161,7 +165,7 @@ std::string WriteA1111Text(const A1111Text& parts) {
   bool first = true;
   for (const auto& [name, value] : parts.fields) {
     if (value.empty()) continue;
-    text += (first ? "" : ", ") + name + ": " + Quoted(value);
+    text += (first ? "" : ", ") + name + ": " + Quoted(value, name.ends_with("hashes"));
     first = false;
   }
   return text;

@@ -127,6 +127,8 @@ PngText PictureText(const GenerateSettings& settings, const Provenance& provenan
                     {"threads", provenance.threads}};
   if (!provenance.attention.empty()) json["attention"] = ToJson(provenance.attention);
   if (!provenance.hires.Empty()) json["hires"] = ToJson(provenance.hires);
+  if (!provenance.hashes.model.empty()) json["sha256"]["model"] = provenance.hashes.model;
+  for (const auto& [name, hash] : provenance.hashes.loras) json["sha256"]["loras"][name] = hash;
   json["init_latents"] = provenance.init_latents;
   // A path may hold bytes that are no UTF-8; prompts were checked when they were read.
   return {{"parameters", A1111Parameters(own, provenance)},

@@ -9,6 +9,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "pipelines/attention_report.h"
+#include "pipelines/file_hashes.h"
 #include "pipelines/hires_report.h"
 #include "pipelines/png_file.h"
 #include "pipelines/settings.h"
@@ -26,6 +27,7 @@ struct Provenance {
   std::string schedule;                   // as Scheduler::ScheduleType
   std::vector<AttentionGroup> attention;  // what ran where; empty without a plan
   HiresReport hires;
+  FileHashes hashes;
   bool init_latents = false;  // the noise came from a file, which the settings do not hold
 };
 

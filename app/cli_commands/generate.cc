@@ -151,13 +151,14 @@ int RunGenerate(const GenerateFlags& flags) {
   flags.common.Apply();
   const StopSignals signals;
   PictureSettings asked = flags.Settings();
-  const Provenance here = HereAndNow(flags);
+  Provenance here = HereAndNow(flags);
   GenerateOutputs outputs(flags, asked.settings);
   if (flags.trace) trace::Start();
 
   const ModelFolder folder =
       flags.models.Open(asked.settings.model, ParseLoraText(asked.settings.lora));
   for (const std::string& note : folder.notes) PrintNote(note);
+  FileHasher hasher(folder);
   const auto backend = MakeCpuBackend();
   const auto pipeline = TextToImage::Load(folder, *backend);
   asked.settings.model = folder.name;
@@ -196,6 +197,7 @@ int RunGenerate(const GenerateFlags& flags) {
   progress.End();
   if (generated.cancelled) throw Cancelled{};
   signals.ThrowIfStopped();
+  here.hashes = hasher.Wait();
   const auto names = outputs.Finish(generated, here);
 
   const double total = Since(begin);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/safetensors.h"
+#include "models/sha256.h"
 #include "models/single_file/ldm_names.h"
 #include "tests/support/cli_checks.h"
 #include "tests/support/golden_case.h"
@@ -82,6 +83,10 @@ TEST_CASE("generate makes the same picture from a single file as from the folder
   CHECK(tiny.Latents(tiny.file, {"-p", "a red cube", "--config", config, "--tokenizer",
                                  tiny.folder / "tokenizer"}) == from_folder);
 
+  const ProgramResult info = RunFovea({"info", tiny.temp / "a.png", "--json"});
+  CHECK_THAT(json::parse(info.out).at("parameters").get<std::string>(),
+             Catch::Contains("Model hash: " + Sha256OfFile(tiny.file)->substr(0, 10) + ","));
+
   // By name, and without a tokenizer of its own.
   fs::remove_all(tiny.folder / "tokenizer");
   const ProgramResult none =
@@ -142,8 +147,14 @@ TEST_CASE("generate: --lora, tags in the prompt and --from are one") {
   CheckDone(info);
   const json report = json::parse(info.out);
   CHECK(report.at("settings").at("lora") == "style:0.5");
-  CHECK_THAT(report.at("parameters").get<std::string>(),
-             Catch::StartsWith("a red cube <lora:style:0.5>\n"));
+  const auto parameters = report.at("parameters").get<std::string>();
+  CHECK_THAT(parameters, Catch::StartsWith("a red cube <lora:style:0.5>\n"));
+  // By which model sites and A1111 find the file: what follows its header.
+  const std::string bytes = ReadBytes(lora);
+  const auto header =
+      static_cast<unsigned char>(bytes[0]) + 256 * static_cast<unsigned char>(bytes[1]);
+  CHECK_THAT(parameters, Catch::Contains("Lora hashes: \"style: " +
+                                         Sha256OfFile(lora, 8 + header)->substr(0, 12) + '"'));
 
   CheckFails(tiny.Generate(tiny.folder, {"-p", "a <lora:absent>"}), 3, "absent");
   CheckFails(tiny.Generate(tiny.folder, {"-p", "a <lora:style:much>"}), 2, "scale");

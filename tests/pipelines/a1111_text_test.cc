@@ -68,13 +68,16 @@ TEST_CASE("the text that is written has one form") {
     return all.substr(all.find("kk: ") + 4);
   };
   CHECK(value("plain (v1.5) \xe7\x8c\xab") == "plain (v1.5) \xe7\x8c\xab");
-  CHECK(value("a, b") == R"("a, b")");
+  CHECK(value("a, b") == R"("a\u002c b")");
   CHECK(value("a:b") == R"("a:b")");
   CHECK(value("a\nb") == R"("a\nb")");
   CHECK(value("{\"a\"}") == R"("{\u0022a\u0022}")");
-  CHECK(value("say \"x\", y\\") == R"("say \u0022x\u0022, y\\")");
-  CHECK(value("\\\"") == R"("\\\u0022")");
+  CHECK(value("say \"x\", y\\") == R"("say \u0022x\u0022\u002c y\\")");
+  CHECK(value("\\\"") == R"(\")");
+  CHECK(value("\"\\") == R"("\u0022\\")");
   CHECK(value(" x") == "\" x\"");
+  CHECK(WriteA1111Text({"", "", {{"Lora hashes", "a: 1, b: 2"}}}) ==
+        "\nNegative prompt: \nLora hashes: \"a: 1, b: 2\"");
 }
 
 TEST_CASE("what was written comes back, whatever prompts and values hold") {

@@ -100,12 +100,15 @@ TEST_CASE("the parameters text is A1111's") {
   settings.model = "model: odd, name";
   provenance.sampler = "dpmpp_2m";
   provenance.schedule = "Karras";
+  provenance.hashes = {"0123456789abcdef", {{"x", "abcdefabcdef1"}, {"y", "0000000000001"}}};
   const std::string text = PictureText(settings, provenance, 0).at("parameters");
   CHECK(text.find("\nNegative prompt: \nSteps: ") != std::string::npos);
   const std::string line = LastLine(text);
   CHECK(line ==
         "Steps: 12, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, "
-        "Seed: 9223372036854775808, Size: 96x64, Model: \"model: odd, name\", RNG: NV, "
+        "Seed: 9223372036854775808, Size: 96x64, Model hash: 0123456789, "
+        "Model: \"model: odd\\u002c name\", Lora hashes: \"x: abcdefabcdef, y: 000000000000\", "
+        "RNG: NV, "
         "Version: fovea 1.2.3");
 }
 
