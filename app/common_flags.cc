@@ -7,6 +7,7 @@
 #include "app/built_in_models.h"
 #include "app/exit_code.h"
 #include "models/lora/lora_deltas.h"
+#include "models/search/model_search.h"
 #include "models/single_file/single_file.h"
 #include "tensor/error.h"
 #include "tensor/threads.h"
@@ -75,6 +76,10 @@ void ModelFlags::AddComponent(Flags& flags) {
       "component of the pipeline: unet, vae, text_encoder; omit for a component's own folder");
 }
 
+std::vector<std::filesystem::path> ModelFlags::SearchPath() const {
+  return ModelSearchPath(folders, BuiltInModelsFolder());
+}
+
 std::vector<NamedLora> ModelFlags::Loras() const {
   std::vector<NamedLora> out;
   for (const std::string& text : loras) out.push_back(ParseLoraFlag(text));
@@ -82,7 +87,7 @@ std::vector<NamedLora> ModelFlags::Loras() const {
 }
 
 ModelFolder ModelFlags::Open(const std::string& name, const std::vector<NamedLora>& with) const {
-  const auto search = ModelSearchPath(folders, BuiltInModelsFolder());
+  const auto search = SearchPath();
   const std::filesystem::path path = FindModel(name, search);
   ModelFolder model;
   if (std::filesystem::is_directory(path)) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,7 +37,8 @@ struct ModelFlags {
   // instead. Throws kBadFile, kUsage.
   ModelFolder Open(const std::string& name) const { return Open(name, Loras()); }
   ModelFolder Open(const std::string& name, const std::vector<NamedLora>& with) const;
-  std::vector<NamedLora> Loras() const;  // --lora's; throws kUsage
+  std::vector<std::filesystem::path> SearchPath() const;  // that names are looked up in
+  std::vector<NamedLora> Loras() const;                   // --lora's; throws kUsage
   // The one that --component names; of a component folder alone, that component.
   const ComponentFolder& Choose(const ModelFolder& folder) const;
 };

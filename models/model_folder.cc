@@ -1,7 +1,5 @@
 #include "models/model_folder.h"
 
-#include <cstdlib>
-
 #include <nlohmann/json.hpp>
 
 #include "models/json_text.h"
@@ -12,8 +10,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-constexpr const char* kBuiltInModel = "still-life-unet";
 
 [[noreturn]] void Bad(const std::string& where, const std::string& what) {
   throw Error(ErrorCode::kBadFile, where + ": " + what);
@@ -75,18 +71,6 @@ ModelFolder OpenPipeline(const fs::path& folder) {
   return out;
 }
 
-bool IsModel(const fs::path& path) {
-  return IsFile(path) || IsFile(path / "model_index.json") || IsFile(path / "config.json");
-}
-
-// Where people's programs keep models below the folder that their setting names: our own and
-// diffusers' caches are flat; A1111 has models/Stable-diffusion, ComfyUI models/checkpoints and
-// models/diffusers, and either may be named with or without "models".
-constexpr const char* kSubfolders[] = {
-    "",       "diffusers",        "Stable-diffusion",        "checkpoints",
-    "models", "models/diffusers", "models/Stable-diffusion", "models/checkpoints",
-};
-
 }  // namespace
 
 const ComponentFolder* ModelFolder::Find(std::string_view component) const {
@@ -135,47 +119,6 @@ ModelFolder OpenModelFolder(const fs::path& folder) {
   const fs::path whole = fs::absolute(folder, error).lexically_normal();
   out.name =
       whole.has_filename() ? whole.filename().string() : whole.parent_path().filename().string();
-  return out;
-}
-
-fs::path FindModel(const std::string& model, const std::vector<fs::path>& search) {
-  std::error_code error;
-  if (!model.empty() && fs::exists(model, error)) return model;
-  const fs::path name = model.empty() ? kBuiltInModel : model;
-  const auto parts = name.lexically_normal();
-  const bool is_name = !name.is_absolute() && *parts.begin() != ".." && *parts.begin() != ".";
-  std::string looked;
-  if (is_name) {
-    for (const fs::path& root : search) {
-      for (const char* subfolder : kSubfolders) {
-        const fs::path candidate = root / subfolder / name;
-        if (IsModel(candidate)) return candidate;
-        fs::path file = candidate;
-        file += ".safetensors";
-        if (IsFile(file)) return file;
-      }
-      looked += (looked.empty() ? "" : ", ") + root.string();
-    }
-  }
-  Bad("model " + Printable(name.string()),
-      looked.empty() ? "does not exist" : "is neither a path nor in " + looked);
-}
-
-std::vector<fs::path> ModelSearchPath(const std::vector<std::string>& from_flags,
-                                      const fs::path& built_in) {
-  std::vector<fs::path> out(from_flags.begin(), from_flags.end());
-  if (const char* variable = std::getenv("FOVEA_MODELS")) {
-    const std::string_view list = variable;
-    for (size_t begin = 0; begin <= list.size();) {
-      const size_t end = std::min(list.find(':', begin), list.size());
-      if (end > begin) out.emplace_back(list.substr(begin, end - begin));
-      begin = end + 1;
-    }
-  }
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
-    out.push_back(fs::path(home) / ".local/share/fovea/models");
-  }
-  if (!built_in.empty()) out.push_back(built_in);
   return out;
 }
 

@@ -1,4 +1,4 @@
-// Where models live on disk: diffusers pipelines, single components, names.
+// What a model is on disk: a diffusers pipeline or a single component.
 #pragma once
 
 #include <filesystem>
@@ -38,13 +38,5 @@ struct ModelFolder {
 // Reads a pipeline folder or a component folder. A component of model_index.json may be a relative
 // path instead of a subfolder: ["diffusers", "AutoencoderKL", "../still-life-unet/vae"].
 ModelFolder OpenModelFolder(const std::filesystem::path& folder);
-
-// `model` is a path, or a name looked up in `search` in order; empty: the built-in model.
-// Throws kBadFile listing where it looked.
-std::filesystem::path FindModel(const std::string& model,
-                                const std::vector<std::filesystem::path>& search);
-// --models, FOVEA_MODELS (colon-separated), ~/.local/share/fovea/models, the built-in ones.
-std::vector<std::filesystem::path> ModelSearchPath(const std::vector<std::string>& from_flags,
-                                                   const std::filesystem::path& built_in);
 
 }  // namespace fovea

@@ -9,6 +9,8 @@
 #include "app/cli_commands/picture_report.h"
 #include "app/common_flags.h"
 #include "app/exit_code.h"
+#include "app/host_memory.h"
+#include "models/search/model_search.h"
 #include "pipelines/scheduler.h"
 #include "tensor/error.h"
 
@@ -21,7 +23,7 @@ struct InfoFlags {
   CommonFlags common;
   ModelFlags models;
   std::optional<std::string> subject;
-  bool layers = false, tensors = false, operators = false, samplers = false;
+  bool layers = false, tensors = false, operators = false, samplers = false, models_found = false;
 
   void Add(Flags& flags);
 };
@@ -34,7 +36,29 @@ void InfoFlags::Add(Flags& flags) {
   flags.Switch("--tensors", tensors, "list every tensor");
   flags.Switch("--operators", operators, "list the attention operators, and the presets of plans");
   flags.Switch("--samplers", samplers, "list the samplers");
+  flags.Switch("--list-models", models_found, "list what names are looked up in");
   common.Add(flags);
+}
+
+void ReportModels(const ModelFlags& flags, bool as_json) {
+  const ModelListing listing = ListModels(flags.SearchPath());
+  for (const std::string& warning : listing.warnings) PrintWarning(warning);
+  if (as_json) {
+    Json models = Json::array();
+    for (const ListedModel& each : listing.models) {
+      models.push_back({{"name", each.name},
+                        {"kind", each.kind},
+                        {"bytes", each.bytes},
+                        {"path", each.path.string()}});
+    }
+    PrintJson({{"models", models}});
+    return;
+  }
+  for (const ListedModel& each : listing.models) {
+    std::printf("%-10s %-40s %10s  %s\n", each.kind.c_str(), OneLine(each.name).c_str(),
+                FormatBytes(static_cast<double>(each.bytes)).c_str(),
+                OneLine(each.path.string()).c_str());
+  }
 }
 
 template <class Names>
@@ -48,10 +72,12 @@ void ListNames(const char* key, const Names& names, bool json) {
 
 int RunInfo(const InfoFlags& flags) {
   flags.common.Apply();
-  const int lists = int{flags.operators} + int{flags.samplers} + int{flags.subject.has_value()};
+  const int lists = int{flags.operators} + int{flags.samplers} + int{flags.models_found} +
+                    int{flags.subject.has_value()};
   if (lists > 1) {
-    throw Error(ErrorCode::kUsage,
-                "give one of a model or picture, --operators and --samplers at a time");
+    throw Error(
+        ErrorCode::kUsage,
+        "give one of a model or picture, --operators, --samplers and --list-models at a time");
   }
   const bool json = flags.common.json;
   if (flags.operators) {
@@ -60,6 +86,10 @@ int RunInfo(const InfoFlags& flags) {
       PrintJson(report);
     else
       PrintOperators(report);
+    return kExitDone;
+  }
+  if (flags.models_found) {
+    ReportModels(flags.models, json);
     return kExitDone;
   }
   if (flags.samplers) {

@@ -11,11 +11,6 @@
 namespace fovea {
 namespace {
 
-namespace fs = std::filesystem;
-
-// A1111's models/Lora and ComfyUI's models/loras, each with or without "models".
-constexpr const char* kSubfolders[] = {"", "Lora", "loras", "lora", "models/Lora", "models/loras"};
-
 std::optional<double> ParseScale(std::string_view text) {
   double value = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -92,29 +87,6 @@ std::string TakeLoraTags(std::string_view prompt, std::vector<NamedLora>& loras)
     if (after_blank && prompt.starts_with(' ')) prompt.remove_prefix(1);
     if (prompt.empty() && out.ends_with(' ')) out.pop_back();
   }
-}
-
-fs::path FindLora(const std::string& name, const std::vector<fs::path>& search) {
-  std::error_code error;
-  if (fs::is_regular_file(name, error)) return name;
-  const fs::path path = name;
-  std::string looked;
-  const auto parts = path.lexically_normal();
-  if (!path.is_absolute() && *parts.begin() != "..") {
-    for (const fs::path& root : search) {
-      for (const char* subfolder : kSubfolders) {
-        fs::path file = root / subfolder / path;
-        if (fs::is_regular_file(file, error)) return file;
-        file += ".safetensors";
-        if (fs::is_regular_file(file, error)) return file;
-      }
-      looked += (looked.empty() ? "" : ", ") + root.string();
-    }
-  }
-  throw Error(ErrorCode::kBadFile, "LoRA " + Printable(name) +
-                                       (looked.empty() ? " does not exist"
-                                                       : " is neither a file nor in " + looked +
-                                                             " or Lora or loras there"));
 }
 
 }  // namespace fovea

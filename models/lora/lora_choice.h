@@ -31,9 +31,4 @@ std::vector<NamedLora> ParseLoraText(std::string_view text);
 // what it names. Throws kUsage for a tag without a name or with a scale that is no number.
 std::string TakeLoraTags(std::string_view prompt, std::vector<NamedLora>& loras);
 
-// A path that exists, else NAME or NAME.safetensors in a root of `search` or in the folders that
-// A1111 and ComfyUI keep LoRA files in below it. Throws kBadFile listing where it looked.
-std::filesystem::path FindLora(const std::string& name,
-                               const std::vector<std::filesystem::path>& search);
-
 }  // namespace fovea

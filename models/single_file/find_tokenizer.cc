@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/clip/clip_tokenizer.h"
+#include "models/search/model_tree.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -44,9 +45,17 @@ bool HoldsTokenizer(const fs::path& folder) {
 
 std::optional<fs::path> FindTokenizer(const std::vector<fs::path>& search, int vocabulary) {
   for (const fs::path& root : search) {
+    std::vector<fs::path> places{root, root / "hub"};
+    for (const ModelKind kind : {ModelKind::kModel, ModelKind::kTokenizer}) {
+      for (fs::path& place : PlacesOf(root, kind)) places.push_back(std::move(place));
+    }
     std::vector<fs::path> folders{root};
-    for (const char* below : {"", "diffusers", "clip", "tokenizers", "models/diffusers"}) {
-      for (fs::path& folder : FoldersIn(root / below)) folders.push_back(std::move(folder));
+    for (const fs::path& place : places) {
+      for (fs::path& folder : FoldersIn(place)) {
+        const std::vector<fs::path> snapshots = Snapshots(folder);
+        folders.push_back(std::move(folder));
+        folders.insert(folders.end(), snapshots.begin(), snapshots.end());
+      }
     }
     for (const fs::path& folder : folders) {
       for (const fs::path& candidate : {folder, folder / "tokenizer"}) {

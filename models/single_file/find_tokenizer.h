@@ -10,8 +10,9 @@ namespace fovea {
 bool HoldsTokenizer(const std::filesystem::path& folder);  // by its file names
 
 // The first folder, by name, that holds a CLIP tokenizer of `vocabulary` words: a root of `search`
-// itself, the folders below it and below "diffusers", "clip" and "tokenizers", and each one's
-// "tokenizer". Folders and files that cannot be read are passed over.
+// itself, the folders below it and below its folders of models and tokenizers, snapshots of Hugging
+// Face's cache there, and each one's "tokenizer". Folders and files that cannot be read are passed
+// over.
 std::optional<std::filesystem::path> FindTokenizer(const std::vector<std::filesystem::path>& search,
                                                    int vocabulary);
 

@@ -126,6 +126,29 @@ TEST_CASE("info and forward take single files") {
   }
 }
 
+TEST_CASE("info lists the models that names are looked up in") {
+  const Tiny tiny;
+  tiny.WriteLora("style");
+  const RunOptions there{.env = {{"FOVEA_MODELS", tiny.temp.Path().string()}}};
+  const ProgramResult lines = RunFovea({"info", "--list-models"}, there);
+  CheckDone(lines);
+  CHECK_THAT(lines.out, Catch::Contains("pipeline   still-life-unet"));
+  const ProgramResult result = RunFovea({"info", "--list-models", "--json"}, there);
+  CheckDone(result);
+  std::map<std::string, std::string> kinds;
+  const json report = json::parse(result.out);
+  for (const json& each : report.at("models")) {
+    kinds[each.at("name")] = each.at("kind");
+    CHECK(fs::exists(each.at("path").get<std::string>()));
+    CHECK(each.at("bytes") > 0);
+  }
+  CHECK(kinds.at("tiny") == "pipeline");
+  CHECK(kinds.at("tiny-file") == "checkpoint");
+  CHECK(kinds.at("style") == "lora");
+  CHECK(kinds.at("still-life-unet") == "pipeline");
+  CheckFails(RunFovea({"info", "--list-models", "--samplers"}), 2, "--list-models");
+}
+
 TEST_CASE("generate: --lora, tags in the prompt and --from are one") {
   const Tiny tiny;
   const std::string lora = tiny.WriteLora("style");

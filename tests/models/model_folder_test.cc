@@ -1,7 +1,6 @@
 #include "models/model_folder.h"
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <fstream>
 
 #include "tensor/error.h"
@@ -108,47 +107,6 @@ TEST_CASE("model folder: what is not a model says why") {
   refuse(R"({"_class_name":"P","unet":["a","b",""]})", "must name a relative path");
   refuse(R"({"_class_name":"P","../unet":["a","b"]})", "is not a folder's name");
   refuse(R"({"_class_name":"P","..":["a","b"]})", "is not a folder's name");
-}
-
-TEST_CASE("model search: a path, then names in order, in the trees of other programs") {
-  const TempDir a, b;
-  Write(a / "one/config.json", "{}");
-  Write(b / "one/config.json", "{}");
-  Write(b / "still-life-unet/model_index.json", "{}");
-  Write(b / "diffusers/two/model_index.json", "{}");
-  Write(b / "models/diffusers/three/model_index.json", "{}");
-  Write(b / "models/Stable-diffusion/four.safetensors", "x");
-  Write(b / "models/checkpoints/five.safetensors", "x");
-  Write(b / "nothing/readme.txt", "x");
-  const std::vector<fs::path> search = {a.Path(), b.Path()};
-  CHECK(FindModel((a / "one").string(), search) == a / "one");
-  CHECK(FindModel("one", search) == a / "one");
-  CHECK(fs::equivalent(FindModel("", search), b / "still-life-unet"));
-  CHECK(fs::equivalent(FindModel("two", search), b / "diffusers/two"));
-  CHECK(fs::equivalent(FindModel("three", search), b / "models/diffusers/three"));
-  CHECK(fs::equivalent(FindModel("four", search), b / "models/Stable-diffusion/four.safetensors"));
-  CHECK(fs::equivalent(FindModel("five.safetensors", search),
-                       b / "models/checkpoints/five.safetensors"));
-  CHECK_ERROR(FindModel("nothing", search),
-              "model nothing: is neither a path nor in " + a.Path().string());
-  CHECK_ERROR(FindModel("six", search), b.Path().string());
-  CHECK_ERROR(FindModel("../one", search), "does not exist");
-  CHECK_ERROR(FindModel("/no/such", search), "does not exist");
-  CHECK_ERROR(FindModel("", {}), "still-life-unet");
-}
-
-TEST_CASE("model search: flags, then the variable, then home, then the built-in ones") {
-  const char* old_home = std::getenv("HOME");
-  const std::string home = old_home ? old_home : "";
-  setenv("FOVEA_MODELS", "/x::/y:", 1);
-  setenv("HOME", "/me", 1);
-  const auto path = ModelSearchPath({"/flag"}, "/built-in");
-  unsetenv("FOVEA_MODELS");
-  const auto short_path = ModelSearchPath({}, "/built-in");
-  setenv("HOME", home.c_str(), 1);
-  CHECK(path ==
-        std::vector<fs::path>{"/flag", "/x", "/y", "/me/.local/share/fovea/models", "/built-in"});
-  CHECK(short_path == std::vector<fs::path>{"/me/.local/share/fovea/models", "/built-in"});
 }
 
 }  // namespace

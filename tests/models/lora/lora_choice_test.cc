@@ -1,10 +1,8 @@
 #include "models/lora/lora_choice.h"
 
 #include <catch2/catch.hpp>
-#include <fstream>
 
 #include "tensor/error.h"
-#include "tests/support/temp_dir.h"
 
 namespace fovea {
 namespace {
@@ -58,24 +56,6 @@ TEST_CASE("lora choice: tags leave the prompt") {
     INFO(prompt);
     CHECK_THROWS_AS(taken(prompt), Error);
   }
-}
-
-TEST_CASE("lora choice: names are looked up where people keep them") {
-  const TempDir temp;
-  for (const char* folder : {"a/models/Lora/style", "b/loras"}) {
-    std::filesystem::create_directories(temp / folder);
-  }
-  std::ofstream(temp / "a/models/Lora/style/one.safetensors") << "1";
-  std::ofstream(temp / "b/loras/two.safetensors") << "2";
-  const std::vector<std::filesystem::path> search{temp / "a", temp / "b"};
-  CHECK(FindLora("style/one", search) == temp / "a/models/Lora/style/one.safetensors");
-  CHECK(FindLora("two", search) == temp / "b/loras/two.safetensors");
-  CHECK(FindLora("two.safetensors", search) == temp / "b/loras/two.safetensors");
-  const std::string path = temp / "b/loras/two.safetensors";
-  CHECK(FindLora(path, {}) == path);
-  CHECK_THROWS_WITH(FindLora("three", search), Catch::Contains("three is neither a file nor in"));
-  CHECK_THROWS_WITH(FindLora("/three", search), Catch::Contains("does not exist"));
-  CHECK_THROWS_AS(FindLora("../b/loras/two", search), Error);
 }
 
 }  // namespace
