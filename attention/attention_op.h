@@ -51,6 +51,7 @@ struct AttentionIo {
   Tensor extra_k{}, extra_v{};     // (b,n,heads,d) more keys, made by the operator; or empty
   // (b,t,c) what the block was given, before its norm: token merging compares it; or empty.
   Tensor hidden{};
+  int first_head = 0;  // of the layer: the one that q's head 0 is, for what `weights` has by head
   std::span<const HeadMix> mix{};  // batch * heads, self-attention only; empty: plain
   const std::map<std::string, Tensor>* weights =
       nullptr;  // an operator's own tensors, f32, by name

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "attention/ops/agent.h"
 #include "attention/tile_map.h"
 #include "tensor/trace.h"
 
@@ -140,7 +141,8 @@ int64_t AttentionRuntime::DrawsBefore(int step) const {
 }
 
 AttentionRuntime::Choice AttentionRuntime::Choose(const PlanRule& rule, const AttentionSite& site,
-                                                  const AttentionSpec& spec) const {
+                                                  const AttentionSpec& spec,
+                                                  const OperatorSpec& own) const {
   const Support first = FindAttentionOp(rule.op.name).Supports(spec, rule.op.params);
   if (first.ok) return {rule.op, {}, {}};
   std::string reason = first.reason;
@@ -154,11 +156,12 @@ AttentionRuntime::Choice AttentionRuntime::Choose(const PlanRule& rule, const At
     throw Error(ErrorCode::kUnsupported,
                 site.path + ": " + reason + "; add \"else dense\" to the rule to allow that");
   }
-  return {{"dense", {}}, {}, reason};
+  return {own, {}, reason};
 }
 
 std::vector<AttentionRuntime::Choice> AttentionRuntime::Resolve(const AttentionSite& site,
-                                                                const AttentionSpec& spec) const {
+                                                                const AttentionSpec& spec,
+                                                                const OperatorSpec& own) const {
   std::vector<bool> open(static_cast<size_t>(spec.heads), true);
   std::vector<Choice> choices;
   for (const PlanRule& rule : plan_.Rules()) {
@@ -172,12 +175,11 @@ std::vector<AttentionRuntime::Choice> AttentionRuntime::Resolve(const AttentionS
     }
     if (std::none_of(taken.begin(), taken.end(), [](bool head) { return head; })) continue;
     for (size_t head = 0; head < open.size(); ++head) open[head] = open[head] && !taken[head];
-    choices.push_back(Choose(rule, site, spec));
+    choices.push_back(Choose(rule, site, spec, own));
     choices.back().heads = std::move(taken);
   }
   if (std::any_of(open.begin(), open.end(), [](bool head) { return head; })) {
-    choices.emplace_back();
-    choices.back().heads = std::move(open);
+    choices.push_back({own, std::move(open), {}});
   }
   return choices;
 }
@@ -186,7 +188,8 @@ void AttentionRuntime::Attend(Context& ctx, const AttentionSite& site, const Att
                               const AttentionIo& io) {
   TRACE_ZONE("attention", site.path);
   CheckIo(site, spec, io);
-  for (const Choice& choice : Resolve(site, spec)) Run(ctx, site, spec, io, choice);
+  const OperatorSpec own = LearnedAgent(io).value_or(OperatorSpec{"dense", {}});
+  for (const Choice& choice : Resolve(site, spec, own)) Run(ctx, site, spec, io, choice);
 }
 
 void AttentionRuntime::Run(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
@@ -234,6 +237,7 @@ void AttentionRuntime::RunHeads(Context& ctx, const AttentionSite& site, const A
     if (prepared == nullptr) {
       prepared = FindAttentionOp(choice.op.name).Prepare(some, choice.op.params);
     }
+    part.first_head = io.first_head + first;
     part.q = io.q.Slice(2, first, some.heads);
     part.k = io.k.Slice(2, first, some.heads);
     part.v = io.v.Slice(2, first, some.heads);

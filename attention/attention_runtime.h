@@ -18,12 +18,12 @@ namespace fovea {
 
 // What one operator did at one site.
 struct AttentionUse {
-  std::string path;   // of the site
-  std::string op;     // "clear(r=16)"
-  std::string heads;  // "0-3,5"; empty: all
+  std::string path;                        // of the site
+  std::string op;                          // "clear(r=16)"
+  std::string heads;                       // "0-3,5"; empty: all
   std::vector<std::pair<int, int>> steps;  // inclusive ranges
-  double density = 1;   // share of query-key pairs that are seen
-  double visited = 1;   // share that is computed
+  double density = 1;                      // share of query-key pairs that are seen
+  double visited = 1;                      // share that is computed
   std::string refusal;  // why a rule without a selector left this site dense; usually empty
 };
 
@@ -40,6 +40,7 @@ class AttentionRuntime {
   AttentionRuntime& operator=(const AttentionRuntime&) = delete;
 
   void BeginStep(int step, int steps);  // 0-based
+  // Heads that no rule covers are dense, or keep the operator that the layer was trained with.
   // Throws kUnsupported, naming the site and the reason, where a rule with a selector refuses.
   void Attend(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
               const AttentionIo& io);
@@ -50,8 +51,10 @@ class AttentionRuntime {
 
  private:
   struct Choice;
-  Choice Choose(const PlanRule& rule, const AttentionSite& site, const AttentionSpec& spec) const;
-  std::vector<Choice> Resolve(const AttentionSite& site, const AttentionSpec& spec) const;
+  Choice Choose(const PlanRule& rule, const AttentionSite& site, const AttentionSpec& spec,
+                const OperatorSpec& own) const;
+  std::vector<Choice> Resolve(const AttentionSite& site, const AttentionSpec& spec,
+                              const OperatorSpec& own) const;
   void Run(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
            const AttentionIo& io, const Choice& choice);
   void RunHeads(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,

@@ -109,6 +109,7 @@ bool Config::Has(std::string_view field) const {
 std::string Config::ClassName() const {
   if (Has("_class_name")) return String("_class_name", "");
   if (!Has("architectures")) {
+    if (Has("architecture")) return "VisionTransformer";
     throw Error(ErrorCode::kBadFile,
                 where_ + ": names no class: _class_name and architectures are missing");
   }

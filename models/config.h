@@ -30,7 +30,9 @@ class Config {
 
   const std::string& Where() const { return where_; }
   bool Has(std::string_view field) const;  // present and not null
-  std::string ClassName() const;           // _class_name, else architectures[0]; throws if neither
+  // _class_name, else architectures[0]; "VisionTransformer" for timm's files, which have an
+  // `architecture` instead. Throws if there is none of them.
+  std::string ClassName() const;
 
   // Without a default the field must exist. Null counts as absent.
   int64_t Int(std::string_view field, int64_t low, int64_t high) const;

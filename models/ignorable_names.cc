@@ -38,10 +38,11 @@ constexpr std::array<std::string_view, 9> kFirstParts = {
 };
 
 // The last part of a name, at any depth.
-constexpr std::array<std::string_view, 3> kLastParts = {
+constexpr std::array<std::string_view, 4> kLastParts = {
     "position_ids",         // 0, 1, 2, ...: registered as a buffer by older transformers
     "logit_scale",          // CLIP's temperature between the two towers
     "num_batches_tracked",  // a counter of batch normalisation
+    "mask_token",           // stands for hidden patches while a ViT is trained
 };
 
 template <size_t N>

@@ -2,6 +2,7 @@
 
 #include "models/component_weights.h"
 #include "models/config.h"
+#include "models/vit/timm_config.h"
 #include "pipelines/forward/components.h"
 
 namespace fovea {
@@ -18,6 +19,16 @@ constexpr KnownClass kClasses[] = {
     {"AutoencoderKL", LoadVaeComponent},
     {"CLIPTextModel", LoadClipTextComponent},
     {"CLIPTextModelWithProjection", LoadClipTextComponent},
+    {"CLIPVisionModel", LoadVitComponent},
+    {"CLIPVisionModelWithProjection", LoadVitComponent},
+    {"ViTModel", LoadVitComponent},
+    {"ViTForImageClassification", LoadVitComponent},
+    {"DeiTModel", LoadVitComponent},
+    {"DeiTForImageClassification", LoadVitComponent},
+    {"DeiTForImageClassificationWithTeacher", LoadVitComponent},
+    {"Dinov2Model", LoadVitComponent},
+    {"Dinov2WithRegistersModel", LoadVitComponent},
+    {kTimmClass, LoadVitComponent},
 };
 
 }  // namespace

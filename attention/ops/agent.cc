@@ -1,5 +1,6 @@
 #include "attention/ops/agent.h"
 
+#include "attention/kernels/biased_attention.h"
 #include "attention/kernels/head_mix.h"
 #include "attention/kernels/pooling.h"
 #include "attention/kernels/tile_attention.h"
@@ -16,6 +17,12 @@ std::array<int, 3> AgentGrid(const std::array<int, 3>& grid, const OpParams& par
   std::array<int, 3> agents = OpArgs("agent", kArgs, params).PerAxis("agents", grid, 1, 4096);
   if (grid[0] == 1) agents[0] = 1;  // a single value is for the sides of a picture
   return agents;
+}
+
+const Tensor* FindWeight(const AttentionIo& io, const char* name) {
+  if (io.weights == nullptr) return nullptr;
+  const auto found = io.weights->find(name);
+  return found == io.weights->end() ? nullptr : &found->second;
 }
 
 int64_t Count(const std::array<int, 3>& agents) {
@@ -40,10 +47,15 @@ class PreparedAgent final : public PreparedAttention {
     const Shape shape{io.q.shape[0], count_, io.q.shape[2], io.q.shape[3]};
     const Tensor agents = ctx.arena.New(shape, io.q.dtype);
     const Tensor values = ctx.arena.New(shape, io.q.dtype);
-    if (!ctx.backend.IsPlanning()) AdaptivePoolCpu(io.q, grid_, agents_, agents);
-    TileAttentionCpu(ctx, gather_, scale_, {agents, io.k, io.v, values});
-    TileAttentionCpu(ctx, spread_, scale_, {io.q, agents, values, io.out});
-    if (!ctx.backend.IsPlanning()) ApplyHeadMixCpu(io);
+    const bool planning = ctx.backend.IsPlanning();
+    if (!planning) AdaptivePoolCpu(io.q, grid_, agents_, agents);
+    if (const Tensor* bias = FindWeight(io, "agent.bias"); bias && bias->shape[1] == count_) {
+      RunLearned(ctx, io, agents, values);
+    } else {
+      TileAttentionCpu(ctx, gather_, scale_, {agents, io.k, io.v, values});
+      TileAttentionCpu(ctx, spread_, scale_, {io.q, agents, values, io.out});
+    }
+    if (!planning) ApplyHeadMixCpu(io);
   }
 
   double PairShare() const override {
@@ -52,6 +64,20 @@ class PreparedAgent final : public PreparedAttention {
   }
 
  private:
+  void RunLearned(Context& ctx, const AttentionIo& io, const Tensor& agents,
+                  const Tensor& values) const {
+    ctx.backend.CountFlops(4.0 * static_cast<double>(gather_.pairs + spread_.pairs) *
+                           static_cast<double>(io.q.shape[0] * io.q.shape[2] * io.q.shape[3]));
+    if (ctx.backend.IsPlanning()) return;
+    const Tensor gather = FindWeight(io, "agent.bias")->Slice(0, io.first_head, io.q.shape[2]);
+    const Tensor spread = FindWeight(io, "query.bias")->Slice(0, io.first_head, io.q.shape[2]);
+    BiasedAttentionCpu(agents, io.k, io.v, scale_, gather, values);
+    BiasedAttentionCpu(io.q, agents, values, scale_, spread, io.out);
+    const int64_t d = io.q.shape[3], first = io.first_head * d, count = io.q.shape[2] * d;
+    AddDepthwiseCpu(io.v, grid_, FindWeight(io, "dwc.weight")->Slice(0, first, count),
+                    FindWeight(io, "dwc.bias")->Slice(0, first, count), io.out);
+  }
+
   Segment grid_;
   std::array<int, 3> agents_;
   int count_;
@@ -61,7 +87,7 @@ class PreparedAgent final : public PreparedAttention {
 
 constexpr OpAbout kAbout = {
     "pooled queries between all queries and all keys: softmax(q AT / sqrt(d)) softmax(A kT / "
-    "sqrt(d)) v",
+    "sqrt(d)) v; a network trained with as many agents adds its biases and convolution",
     "Han et al. 2023, Agent Attention, arXiv:2312.08874", "8 n d FLOPs a query for n agents",
     "cross-attention, causal attention; more than 65536 agents; has no lse"};
 
@@ -94,6 +120,16 @@ class Agent final : public AttentionOp {
 const AttentionOp& AgentAttention() {
   static const Agent op;
   return op;
+}
+
+std::optional<OperatorSpec> LearnedAgent(const AttentionIo& io) {
+  const Tensor* bias = FindWeight(io, "agent.bias");
+  if (bias == nullptr) return std::nullopt;
+  int side = 1;
+  while (int64_t{side} * side < bias->shape[1]) ++side;
+  ENSURE(int64_t{side} * side == bias->shape[1], bias->shape.ToString());
+  const std::string text = std::to_string(side);
+  return OperatorSpec{"agent", {{"agents", text + "x" + text}}};
 }
 
 }  // namespace fovea

@@ -20,5 +20,8 @@ std::unique_ptr<Component> LoadClipTextComponent(const Config& config,
                                                  std::shared_ptr<const WeightStore> weights,
                                                  const std::filesystem::path& folder,
                                                  Backend& backend);
+std::unique_ptr<Component> LoadVitComponent(const Config& config,
+                                            std::shared_ptr<const WeightStore> weights,
+                                            const std::filesystem::path& folder, Backend& backend);
 
 }  // namespace fovea

@@ -93,6 +93,11 @@ TEST_CASE("CLIP text models agree with transformers", "[golden]") {
   CheckCases("clip_", 6);
 }
 
+TEST_CASE("ViTs agree with transformers and timm and the official Agent-DeiT",
+          "[golden]") {
+  CheckCases("vit_", 21);
+}
+
 TEST_CASE("every class stays near its reference in bf16", "[golden]") {
   try {
     for (const auto& folder : GoldenCases("forward")) {

@@ -1,0 +1,19 @@
+// What the configs of all transformers classes have in common.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "models/config.h"
+#include "tensor/backend.h"
+
+namespace fovea {
+
+// The activation that `field` names. Throws kUnsupported for those that we lack.
+Act ReadTransformersAct(const Config& config, std::string_view field, const std::string& otherwise);
+
+// Marks as known what transformers writes into every config and what matters to training or to the
+// generation of text only.
+void IgnorePretrainedFields(const Config& config);
+
+}  // namespace fovea
