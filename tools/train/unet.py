@@ -4,9 +4,9 @@ v-prediction, zero terminal SNR, uniform timesteps: layout and colour are decide
 Small batches, because shapes need optimiser steps; the loss weighs objects more, because they are
 a small part of a picture, and coarse components more, as pixels do. While training, a head also
 names what each cell of the clean picture shows: that teaches the cross-attention where each word
-belongs long before the loss on latents would. The text encoder starts from text.py's and keeps naming
-the objects in its last states. Start with sets of single objects and resume with more kinds:
---sets and --shares may change between slices.
+belongs long before the loss on latents would. The text encoder starts from text.py's and keeps
+naming the objects in its last states; pointing.py ties these to the cells. Start with sets of
+single objects and resume with more kinds: --sets and --shares may change between slices.
 """
 
 import time
@@ -14,10 +14,10 @@ import time
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers.models.attention_processor import AttnProcessor
 
 import common
 import models
+import pointing
 import tokenizer as bpe
 from scene_labels import CLASSES
 from slots import Slots
@@ -72,7 +72,7 @@ def draw_times(count, steps, early):
 
 
 def batch_losses(painter, alphas, z, inside, labels, ids, said, args, channels, autocast):
-    """On velocities, on what the cells show, and on what the text says."""
+    """On velocities, on what the cells show, on what the text says, and on where it points."""
     t = draw_times(len(z), len(alphas), args.early)
     a = alphas[t].view(-1, 1, 1, 1).to(z.device)
     noise = torch.randn(z.shape).to(z.device)
@@ -85,7 +85,8 @@ def batch_losses(painter, alphas, z, inside, labels, ids, said, args, channels, 
     velocity = (w[:, None] * channels * (predicted.float() - v).square()).mean()
     named = sum((w * F.cross_entropy(c.float(), labels[:, i], reduction="none")).mean()
                 for i, c in enumerate(classes))
-    return velocity, named, painter.slots.loss(objects, said)
+    pointed = pointing.loss(painter.unet.attn_processors.values(), labels, said)
+    return velocity, named, painter.slots.loss(objects, said), pointed
 
 
 def main():
@@ -99,6 +100,7 @@ def main():
                         help="component k weighs (sd_k / sd_0)^this; 1 is the metric of pixels")
     parser.add_argument("--naming", type=float, default=0.1, help="weight of the cells' classes")
     parser.add_argument("--telling", type=float, default=0.02, help="weight of the text's objects")
+    parser.add_argument("--pointing", type=float, default=0.2, help="weight of the attention's loss")
     parser.add_argument("--early", type=float, default=0.25, help="share of noisy timesteps")
     parser.add_argument("--ema", type=float, default=0.998)
     args = common.parse(parser)
@@ -106,8 +108,10 @@ def main():
     encode = bpe.Encoder(args.tokenizer)
     painter = Painter(len(encode.tokenizer)).to(args.device)
     painter.unet.to(memory_format=torch.channels_last)
-    if args.device == "cpu":  # the backward pass of CPU flash attention is a third of a step
-        painter.unet.set_attn_processor(AttnProcessor())
+    # Plain attention; on a CPU, the backward pass of flash attention would be a third of a step.
+    painter.unet.set_attn_processor(
+        {name: pointing.PointingAttnProcessor() for name in painter.unet.attn_processors})
+    if args.device == "cpu":
         painter.text_encoder.set_attn_implementation("eager")
     optimizer = torch.optim.AdamW(painter.parameters(), lr=args.lr, betas=(0.9, 0.98),
                                   weight_decay=0.01, fused=True)
@@ -136,7 +140,8 @@ def main():
     channels = (channels / channels.mean()).to(args.device)
     log = None if group.rank else common.Log(
         f"{args.logs}/unet.csv",
-        ["step", "samples", "seconds", "loss", "naming", "telling", "lr", "sets"], step)
+        ["step", "samples", "seconds", "loss", "naming", "telling", "pointing", "lr",
+         "sets"], step)
     part, losses, since = common.Slice(args, spent), [], time.monotonic()
 
     def seconds():  # of all processes
@@ -156,12 +161,12 @@ def main():
         labels = torch.cat([d[2] for d in drawn]).to(args.device)
         captions = ["" if rng.random() < 0.1 else c for d in drawn for c in d[3]]
         common.set_rate(optimizer, common.rate(step, args))
-        loss, named, told = batch_losses(painter, alphas, z, inside, labels,
-                                         encode(captions).to(args.device),
-                                         painter.slots.targets(captions).to(args.device), args,
-                                         channels, common.bf16(args.device))
+        loss, named, told, pointed = batch_losses(
+            painter, alphas, z, inside, labels, encode(captions).to(args.device),
+            painter.slots.targets(captions).to(args.device), args, channels,
+            common.bf16(args.device))
         optimizer.zero_grad(set_to_none=True)
-        (loss + args.naming * named + args.telling * told).backward()
+        (loss + args.naming * named + args.telling * told + args.pointing * pointed).backward()
         stop = group.average(painter.parameters(), part.over())
         torch.nn.utils.clip_grad_norm_(painter.parameters(), 1.0)
         optimizer.step()
@@ -169,11 +174,12 @@ def main():
         if group.rank:  # the first process averages, logs and saves
             continue
         average.update(painter, step)
-        losses.append(torch.stack([loss, named, told]).detach())
+        losses.append(torch.stack([loss, named, told, pointed]).detach())
         if step % 100 == 0:
-            velocity, names, objects = torch.stack(losses).mean(0).tolist()
+            velocity, names, objects, points = torch.stack(losses).mean(0).tolist()
             log.row(step=step, samples=samples, seconds=seconds(), loss=velocity,
-                    naming=names, telling=objects, lr=common.rate(step, args), sets="+".join(args.sets))
+                    naming=names, telling=objects, pointing=points,
+                    lr=common.rate(step, args), sets="+".join(args.sets))
             pace = 100 * args.batch * group.size / (time.monotonic() - since)
             print(f"{pace:.1f} samples a second", flush=True)
             losses, since = [], time.monotonic()
