@@ -94,7 +94,7 @@ void AddTokenizer(ComponentFolder& component, const ModelFolder& config,
   component.folder.clear();
   component.missing =
       "a single file has no tokenizer, and none for it is in the model search path;"
-      " give a folder that holds one with --tokenizer";
+      " give a folder that holds one with --tokenizer, or run scripts/tokenizers once";
   if (text == nullptr) return;
   const Config read = Config::ReadFile(text->folder / "config.json");
   const auto found =
