@@ -78,7 +78,19 @@ double ParsePercent(std::string_view text, std::string_view where) {
   return value;
 }
 
-StepRange ParseSteps(std::string_view text) {
+// Takes the part from `mark` on away from the selector; empty if there is none.
+std::string_view TakeAfter(std::string_view* selector, std::string_view mark) {
+  const size_t at = selector->find(mark);
+  if (at == std::string_view::npos) return {};
+  const std::string_view part = selector->substr(at + mark.size());
+  *selector = selector->substr(0, at);
+  if (Trim(part).empty()) Bad("nothing follows \"" + std::string(mark) + "\"", *selector);
+  return Trim(part);
+}
+
+}  // namespace
+
+StepRange ParseStepRange(std::string_view text) {
   StepRange range;
   if (text.find('%') != std::string_view::npos) {
     const size_t dash = text.find('-');
@@ -92,18 +104,6 @@ StepRange ParseSteps(std::string_view text) {
   range = {static_cast<double>(first), static_cast<double>(last), false};
   return range;
 }
-
-// Takes the part from `mark` on away from the selector; empty if there is none.
-std::string_view TakeAfter(std::string_view* selector, std::string_view mark) {
-  const size_t at = selector->find(mark);
-  if (at == std::string_view::npos) return {};
-  const std::string_view part = selector->substr(at + mark.size());
-  *selector = selector->substr(0, at);
-  if (Trim(part).empty()) Bad("nothing follows \"" + std::string(mark) + "\"", *selector);
-  return Trim(part);
-}
-
-}  // namespace
 
 std::string OperatorSpec::Text() const {
   std::string text = name;
@@ -174,7 +174,7 @@ void ParseSelector(std::string_view selector, PlanRule* rule) {
     for (std::string_view part : Split(heads, ',')) rule->heads.push_back(ParseRange(part, heads));
   }
   if (const auto steps = TakeAfter(&selector, "@"); !steps.empty()) {
-    rule->steps = ParseSteps(steps);
+    rule->steps = ParseStepRange(steps);
   }
   selector = Trim(selector);
   if (selector.empty()) Bad("the selector names no layer; \"*\" is every layer", rule->text);

@@ -39,6 +39,9 @@ struct StepRange {
   bool Holds(int step, int steps) const;
 };
 
+// "0-14", "3", "25%-100%". Throws kUsage.
+StepRange ParseStepRange(std::string_view text);
+
 struct PlanRule {
   std::string text;  // as written, without outer blanks
   bool has_selector = false;

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "models/clip/clip_pair.h"
 #include "models/json_text.h"
 #include "tensor/error.h"
 
@@ -63,6 +64,7 @@ ModelFolder OpenPipeline(const fs::path& folder) {
   out.pipeline_class = index.ClassName();
   for (const auto& [name, value] : index.Json().items()) {
     if (name.starts_with('_')) continue;
+    if (value.is_boolean()) out.flags[name] = value.get<bool>();
     if (auto component = ParseComponent(name, value, folder, index_path.string())) {
       out.components.push_back(std::move(*component));
     }
@@ -99,6 +101,11 @@ const ComponentFolder& ModelFolder::Get(std::string_view component) const {
   return *found;
 }
 
+bool ModelFolder::Flag(const std::string& flag, bool otherwise) const {
+  const auto found = flags.find(flag);
+  return found == flags.end() ? otherwise : found->second;
+}
+
 ModelFolder OpenModelFolder(const fs::path& folder) {
   std::error_code error;
   if (!fs::exists(folder, error)) Bad(folder.string(), "does not exist");
@@ -110,7 +117,11 @@ ModelFolder OpenModelFolder(const fs::path& folder) {
     out = OpenPipeline(folder);
   } else if (IsFile(folder / "config.json")) {
     const Config config = Config::ReadFile(folder / "config.json");
-    out.components.push_back({.name = "", .class_name = config.ClassName(), .folder = folder});
+    if (IsClipPair(config)) {
+      out.components = ClipPairComponents(folder);
+    } else {
+      out.components.push_back({.name = "", .class_name = config.ClassName(), .folder = folder});
+    }
   } else {
     Bad(folder.string(), "is not a model: it has neither model_index.json nor config.json");
   }

@@ -31,6 +31,8 @@ struct ModelFolder {
   std::string pipeline_class;    // _class_name of model_index.json; "" for a component folder alone
   std::vector<ComponentFolder> components;  // null entries of model_index.json are left out
   std::vector<std::string> notes;           // what was chosen for the user, a line each
+  std::map<std::string, bool> flags;        // settings of model_index.json that are true or false
+  bool Flag(const std::string& flag, bool otherwise) const;
   const ComponentFolder* Find(std::string_view component) const;
   const ComponentFolder& Get(std::string_view component) const;  // throws kBadFile naming it
 };

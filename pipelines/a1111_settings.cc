@@ -218,7 +218,7 @@ PictureSettings Reader::Read() {
 }  // namespace
 
 std::string A1111Parameters(const GenerateSettings& s, const Provenance& provenance) {
-  A1111Text parts{s.prompt, s.negative, {}};
+  A1111Text parts{s.prompt, s.negative.value_or(""), {}};
   for (const NamedLora& lora : ParseLoraText(s.lora)) {
     parts.prompt += " <lora:" + lora.name + ":" + Number(lora.scale) + ">";
   }

@@ -10,25 +10,25 @@ namespace fovea {
 
 namespace {
 
-// ids (w,t) to states (w,t,hidden).
+// ids (w,t) to states (w,t,hidden), and the pooled text of the first window.
 void Encode(Context& ctx, AttentionRuntime& attention, const ClipTextModel& text,
-            const HostTensor& ids, int skip, const Tensor& out) {
+            const HostTensor& ids, const TextLayer& layer, const Tensor& out,
+            const Tensor& pooled) {
   ArenaScope scope(ctx.arena);
   ClipTextOutput output;
-  if (skip == 0) {
-    output.last_hidden_state = out;
-    text.Forward(ctx, attention, ids.View(), output);
-    return;
+  const bool last = layer.skip == 0 && layer.final_norm;
+  output.last_hidden_state = last ? out : ctx.arena.New(out.shape, DType::kF32);
+  if (!pooled.Empty()) output.pooled = ctx.arena.New({out.shape[0], pooled.shape[1]}, DType::kF32);
+  std::vector<Tensor> states(static_cast<size_t>(text.Traits().layers) + 1);
+  const size_t wanted = states.size() - 1 - static_cast<size_t>(layer.skip);
+  if (!last) {
+    states[wanted] = layer.final_norm ? ctx.arena.New(out.shape, DType::kF32) : out;
+    output.hidden_states = states;
   }
-  output.last_hidden_state = ctx.arena.New(out.shape, DType::kF32);
-  std::vector<Tensor> states;
-  for (int i = 0; i <= text.Traits().layers; ++i) {
-    states.push_back(ctx.arena.New(out.shape, DType::kF32));
-  }
-  output.hidden_states = states;
   text.Forward(ctx, attention, ids.View(), output);
   if (ctx.Cancelled()) return;
-  text.FinalNorm(ctx, states[states.size() - 1 - static_cast<size_t>(skip)], out);
+  if (!last && layer.final_norm) text.FinalNorm(ctx, states[wanted], out);
+  if (!pooled.Empty()) ops::Copy(ctx, output.pooled.Slice(0, 0, 1), pooled);
 }
 
 // One window of `count` states of `width` numbers each.
@@ -54,12 +54,13 @@ void WeighAsComfy(const double* weights, int64_t count, int64_t width, const flo
 }  // namespace
 
 void EncodePrompt(Context& ctx, AttentionRuntime& attention, const ClipTextModel& text,
-                  const PromptWindows& windows, int skip, const Tensor& out) {
+                  const PromptWindows& windows, const TextLayer& layer, const Tensor& out,
+                  const Tensor& pooled) {
   const int64_t count = windows.Count(), t = windows.length, width = out.shape[2];
   ENSURE(out.shape == (Shape{1, count * t, width}), out.shape.ToString());
   if (!windows.Weighted()) {
-    return Encode(ctx, attention, text, HostTensor({count, t}, windows.ids), skip,
-                  out.Reshape({count, t, width}));
+    return Encode(ctx, attention, text, HostTensor({count, t}, windows.ids), layer,
+                  out.Reshape({count, t, width}), pooled);
   }
   ArenaScope scope(ctx.arena);
   const bool comfy = windows.mode == PromptWeights::kComfy;
@@ -67,7 +68,7 @@ void EncodePrompt(Context& ctx, AttentionRuntime& attention, const ClipTextModel
   if (comfy) ids.insert(ids.end(), windows.empty.begin(), windows.empty.end());
   const int64_t rows = static_cast<int64_t>(ids.size()) / t;
   const Tensor states = ctx.arena.New({rows, t, width}, DType::kF32);
-  Encode(ctx, attention, text, HostTensor({rows, t}, std::move(ids)), skip, states);
+  Encode(ctx, attention, text, HostTensor({rows, t}, std::move(ids)), layer, states, pooled);
   if (ctx.Cancelled() || ctx.backend.IsPlanning()) return;
   HostTensor host(states.shape, DType::kF32);
   ops::Copy(ctx, states, host.View());

@@ -8,36 +8,49 @@
 namespace fovea {
 namespace {
 
-// Both halves of a guided batch see the same latents.
-int Halves(const Guidance& guidance) {
-  return guidance.Active() ? 2 : 1;
-}
-
+// The model's input and output; a step without guidance takes the second half of the batch alone,
+// the prompt's.
 struct ModelCall {
-  ModelCall(Context& ctx, const Shape& nchw, int halves)
-      : batch(nchw[0] * halves),
-        input(ctx.arena.New({batch, nchw[2], nchw[3], nchw[1]}, DType::kF32)),
-        output(ctx.arena.New({batch, nchw[2], nchw[3], nchw[1]}, DType::kF32)) {}
+  ModelCall(Context& ctx, const DenoiseLoop& loop)
+      : n(loop.shape[0]),
+        rows(loop.guidance.Active() ? 2 * n : n),
+        input(New(ctx, loop, loop.denoiser.Traits().in_channels)),
+        output(New(ctx, loop, loop.shape[1])) {}
 
-  void Forward(Context& ctx, AttentionRuntime& attention, const Denoiser& denoiser,
-               const Conditioning& conditioning, float timestep, const RaunetStage& stage) const {
-    denoiser.Forward(ctx, attention,
-                     {.latent = input,
-                      .timestep = std::span(&timestep, 1),
-                      .context = conditioning.context,
-                      .timestep_cond = conditioning.timestep_cond,
-                      .text_embeds = conditioning.text_embeds,
-                      .time_ids = conditioning.time_ids,
-                      .raunet = stage},
-                     output);
+  Tensor New(Context& ctx, const DenoiseLoop& loop, int64_t channels) const {
+    return ctx.arena.New({rows, loop.shape[2], loop.shape[3], channels}, DType::kF32);
   }
 
-  int64_t batch;
-  Tensor input, output;  // (n or 2n, h, w, c)
+  void Forward(Context& ctx, AttentionRuntime& attention, const DenoiseLoop& loop,
+               const Conditioning& conditioning, int step, int64_t first) const {
+    const auto timestep =
+        static_cast<float>(loop.scheduler.Timesteps()[static_cast<size_t>(loop.first_call + step)]);
+    const auto from_first = [&](const Tensor& x) {
+      return x.Empty() ? x : x.Slice(0, first, rows - first);
+    };
+    const std::span<const float> time_ids = conditioning.time_ids;
+    attention.BeginStep(step, loop.Steps());
+    loop.denoiser.Forward(
+        ctx, attention,
+        {.latent = from_first(input),
+         .timestep = std::span(&timestep, 1),
+         .context = from_first(conditioning.context),
+         .timestep_cond = from_first(conditioning.timestep_cond),
+         .text_embeds = from_first(conditioning.text_embeds),
+         .time_ids = time_ids.subspan(time_ids.size() / static_cast<size_t>(rows) *
+                                      static_cast<size_t>(first)),
+         .raunet = loop.hires.StageAt(step)},
+        from_first(output));
+  }
+
+  int64_t n, rows;       // samples; rows of the batch: n or 2n
+  Tensor input, output;  // (rows,h,w,c)
 };
 
-Tensor HostView(std::span<float> values, const Shape& shape) {
-  return Tensor::Contiguous(values.data(), shape, DType::kF32);
+Tensor HostView(std::span<const float> values, const Shape& shape) {
+  ENSURE(static_cast<int64_t>(values.size()) == shape.NumElements());
+  // A view of constants serves as a source only.
+  return Tensor::Contiguous(const_cast<float*>(values.data()), shape, DType::kF32);
 }
 
 }  // namespace
@@ -45,48 +58,59 @@ Tensor HostView(std::span<float> values, const Shape& shape) {
 void DenoiseLoop::RunOnce(Context& ctx, AttentionRuntime& attention,
                           const Conditioning& conditioning, int step) {
   ArenaScope scope(ctx.arena);
-  const ModelCall call(ctx, shape, Halves(guidance));
-  attention.BeginStep(step, static_cast<int>(scheduler.Timesteps().size()));
-  call.Forward(ctx, attention, denoiser, conditioning,
-               static_cast<float>(scheduler.Timesteps()[static_cast<size_t>(step)]),
-               hires.StageAt(step));
+  const ModelCall call(ctx, *this);
+  const int64_t first = guidance.ActiveAt(step, Steps()) ? 0 : call.rows - call.n;
+  call.Forward(ctx, attention, *this, conditioning, step, first);
 }
 
 bool DenoiseLoop::Run(Context& ctx, AttentionRuntime& attention, const Conditioning& conditioning,
                       std::span<float> latents) {
   ENSURE(static_cast<int64_t>(latents.size()) == shape.NumElements());
   ArenaScope scope(ctx.arena);
-  const int halves = Halves(guidance);
-  const ModelCall call(ctx, shape, halves);
-  const Shape output_shape = {call.batch, shape[1], shape[2], shape[3]};
+  const ModelCall call(ctx, *this);
+  const int64_t n = call.n, c = shape[1];
   std::vector<float> scaled(latents.size()), before(latents.size());
-  std::vector<float> output(latents.size() * static_cast<size_t>(halves));
+  std::vector<float> output(latents.size() / static_cast<size_t>(n) *
+                            static_cast<size_t>(call.rows));
+  if (!extra.empty()) {
+    const int64_t k = call.input.shape[3] - c;
+    const Tensor given = HostView(extra, {n, k, shape[2], shape[3]});
+    for (int64_t row = 0; row < call.rows; row += n) {
+      ops::Copy(ctx, given.Permute({0, 2, 3, 1}), call.input.Slice(0, row, n).Slice(3, c, k));
+    }
+    ctx.backend.Synchronize();
+  }
 
-  const auto steps = static_cast<int>(scheduler.Timesteps().size());
+  const int steps = Steps();
   for (int i = 0; i < steps; ++i) {
     TRACE_ZONE("step");
     if (ctx.Cancelled()) return false;
     const auto begin = std::chrono::steady_clock::now();
-    const double timestep = scheduler.Timesteps()[static_cast<size_t>(i)];
     std::copy(latents.begin(), latents.end(), before.begin());
     std::copy(latents.begin(), latents.end(), scaled.begin());
-    scheduler.ScaleModelInput(i, scaled);
-    for (int half = 0; half < halves; ++half) {
+    scheduler.ScaleModelInput(first_call + i, scaled);
+    const bool guided = guidance.ActiveAt(i, steps);
+    const int64_t first = guided ? 0 : call.rows - n, rows = call.rows - first;
+    for (int64_t row = first; row < call.rows; row += n) {
       ops::Copy(ctx, HostView(scaled, shape).Permute({0, 2, 3, 1}),
-                call.input.Slice(0, half * shape[0], shape[0]));
+                call.input.Slice(0, row, n).Slice(3, 0, c));
     }
-    attention.BeginStep(i, steps);
-    call.Forward(ctx, attention, denoiser, conditioning, static_cast<float>(timestep),
-                 hires.StageAt(i));
+    call.Forward(ctx, attention, *this, conditioning, i, first);
     if (ctx.Cancelled()) return false;
-    ops::Copy(ctx, call.output.Permute({0, 3, 1, 2}), HostView(output, output_shape));
+    const std::span<float> result = std::span(output).first(
+        latents.size() / static_cast<size_t>(n) * static_cast<size_t>(rows));
+    ops::Copy(ctx, call.output.Slice(0, first, rows).Permute({0, 3, 1, 2}),
+              HostView(result, {rows, c, shape[2], shape[3]}));
     ctx.backend.Synchronize();
 
-    const std::span<float> guided = guidance.Combine(output, static_cast<size_t>(shape[0]));
-    scheduler.Step(i, guided, latents, draw);
+    const std::span<float> combined =
+        guided ? guidance.Combine(result, static_cast<size_t>(n)) : result;
+    scheduler.Step(first_call + i, combined, latents, draw);
+    if (keep) keep(first_call + i + 1, latents);
     if (on_step) {
       const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-      on_step({i, steps, timestep, seconds.count(), shape, before, guided, latents,
+      const double timestep = scheduler.Timesteps()[static_cast<size_t>(first_call + i)];
+      on_step({i, steps, timestep, seconds.count(), shape, before, combined, latents,
                scheduler.PredictedClean()});
     }
   }

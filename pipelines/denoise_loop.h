@@ -16,7 +16,7 @@ namespace fovea {
 
 // What one denoising step saw and made; NCHW f32 on the host, valid during the callback.
 struct StepView {
-  int step = 0, steps = 0;  // 0-based calls of the model
+  int step = 0, steps = 0;  // 0-based calls of the model in this run
   double timestep = 0, seconds = 0;
   Shape shape;  // (n,c,h,w)
   std::span<const float> latents_in, model_output, latents_out, predicted_clean;
@@ -39,8 +39,14 @@ struct DenoiseLoop {
   DrawNoise draw;
   std::function<void(const StepView&)> on_step;  // may be empty
   Hires hires = {};
+  int first_call = 0;  // of the scheduler's: those before it are left out, and steps count from it
+  // As StartLatents': channels behind the latents' in every input, (n,k,h,w), and what is done to
+  // the latents after each call.
+  std::span<const float> extra = {};
+  std::function<void(int next, std::span<float> latents)> keep = {};
 
-  // Latents (NCHW, f32, host) from unit noise times the scheduler's first sigma to clean, in place.
+  int Steps() const { return static_cast<int>(scheduler.Timesteps().size()) - first_call; }
+  // Latents (NCHW, f32, host) as they stand before the first call to clean, in place.
   // Claims no memory of the backend but from the arena. False: cancelled, latents undefined.
   bool Run(Context& ctx, AttentionRuntime& attention, const Conditioning& conditioning,
            std::span<float> latents);

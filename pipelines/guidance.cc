@@ -18,6 +18,14 @@ double Deviation(std::span<const float> x) {
 
 }  // namespace
 
+std::vector<int> Guidance::StepsOfChange(int steps) const {
+  std::vector<int> changes{0};
+  for (int step = 1; step < steps; ++step) {
+    if (ActiveAt(step, steps) != ActiveAt(step - 1, steps)) changes.push_back(step);
+  }
+  return changes;
+}
+
 std::span<float> Guidance::Combine(std::span<float> outputs, size_t samples) const {
   if (!Active()) return outputs;
   ENSURE(samples > 0 && outputs.size() % (2 * samples) == 0);

@@ -39,6 +39,9 @@ class FieldReader {
     if (!json.is_string()) Wrong(name, "a text");
     value = json.get<std::string>();
   }
+  void Read(const char* name, const Json& json, std::optional<std::string>& value) const {
+    Read(name, json, value.emplace());
+  }
   void Read(const char* name, const Json& json, bool& value) const {
     if (!json.is_boolean()) Wrong(name, "true or false");
     value = json.get<bool>();
@@ -95,7 +98,9 @@ OrderedJson SettingsToJson(const GenerateSettings& settings) {
   OrderedJson json = OrderedJson::object();
   GenerateSettings copy = settings;  // ForEachField visits mutable fields
   copy.ForEachField([&](const char* name, auto& value, const char*) {
-    if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::optional<uint64_t>>) {
+    using T = std::decay_t<decltype(value)>;
+    if constexpr (std::is_same_v<T, std::optional<uint64_t>> ||
+                  std::is_same_v<T, std::optional<std::string>>) {
       if (value)
         json[name] = *value;
       else

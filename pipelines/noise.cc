@@ -233,4 +233,15 @@ std::unique_ptr<NoiseSource> MakeNoiseSource(RngKind kind, uint64_t seed) {
   throw Error(ErrorCode::kInternal, "noise: unknown generator");
 }
 
+BatchNoise::BatchNoise(RngKind kind, uint64_t seed, int batch) {
+  for (int i = 0; i < batch; ++i) {
+    sources_.push_back(MakeNoiseSource(kind, seed + static_cast<uint64_t>(i)));
+  }
+}
+
+void BatchNoise::Normal(std::span<float> out) {
+  const size_t one = out.size() / sources_.size();
+  for (size_t i = 0; i < sources_.size(); ++i) sources_[i]->Normal(out.subspan(i * one, one));
+}
+
 }  // namespace fovea

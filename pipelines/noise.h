@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace fovea {
 
@@ -28,5 +29,16 @@ class NoiseSource {
 
 std::optional<RngKind> ParseRngKind(std::string_view name);  // "torch" or "philox"
 std::unique_ptr<NoiseSource> MakeNoiseSource(RngKind kind, uint64_t seed);
+
+// One source a picture, seeded seed, seed + 1 and so on, for tensors of whole batches.
+class BatchNoise {
+ public:
+  BatchNoise(RngKind kind, uint64_t seed, int batch);
+  void Normal(std::span<float> out);  // (batch,...): each picture's part from its own source
+  NoiseSource& Of(int picture) { return *sources_[static_cast<size_t>(picture)]; }
+
+ private:
+  std::vector<std::unique_ptr<NoiseSource>> sources_;
+};
 
 }  // namespace fovea

@@ -50,6 +50,15 @@ void CheckOneOf(const char* name, const std::string& value,
   Bad(std::string(name) + ": \"" + value.substr(0, 80) + "\" is not among " + list);
 }
 
+// The text of errors names the flag.
+void CheckInterval(const std::string& text) {
+  try {
+    ParseStepRange(text);
+  } catch (const Error& error) {
+    Bad(std::string("cfg-interval: ") + error.what());
+  }
+}
+
 }  // namespace
 
 GenerateSettings ResolveSettings(const GenerateSettings& asked, const SettingLimits& limits) {
@@ -62,19 +71,20 @@ GenerateSettings ResolveSettings(const GenerateSettings& asked, const SettingLim
     Bad("batch: " + std::to_string(asked.batch) + " is not between 1 and " +
         std::to_string(kMaxBatch));
   }
-  settings.cfg = ResolveNumber("cfg", asked.cfg, model.cfg.value_or(7.5), 1e6);
+  settings.cfg = ResolveNumber("cfg", asked.cfg, model.cfg.value_or(limits.cfg), 1e6);
   settings.cfg_rescale =
       ResolveNumber("cfg-rescale", asked.cfg_rescale, model.cfg_rescale.value_or(0), 1);
   if (asked.sampler.empty()) settings.sampler = model.sampler;
   if (!(asked.eta >= 0 && asked.eta <= 1)) Bad("eta: must lie between 0 and 1");
-  if (asked.clip_skip < 0 || asked.clip_skip > limits.text_layers) {
-    Bad("clip-skip: " + std::to_string(asked.clip_skip) +
-        " is not between 0 and the text encoder's " + std::to_string(limits.text_layers) +
-        " layers");
+  if (asked.clip_skip < 0 || asked.clip_skip > limits.max_clip_skip) {
+    Bad("clip-skip: " + std::to_string(asked.clip_skip) + " is not between 0 and " +
+        std::to_string(limits.max_clip_skip) + ", the text encoder's layers");
   }
+  if (!asked.cfg_interval.empty()) CheckInterval(asked.cfg_interval);
   settings.attention = AttentionPlan::Parse(asked.attention).Text();
   ParsePromptWeights(asked.prompt_weights);
-  for (const std::string* text : {&asked.prompt, &asked.negative}) {
+  const std::string negative = asked.negative.value_or("");
+  for (const std::string* text : {&asked.prompt, &negative, &asked.prompt_2, &asked.negative_2}) {
     if (text->size() > kMaxPromptBytes) {
       Bad("prompt: longer than " + std::to_string(kMaxPromptBytes) + " bytes");
     }

@@ -12,7 +12,8 @@ struct SettingLimits {
   ModelDefaults defaults;
   int width = 512, height = 512;  // of pictures the model was trained on
   int factor = 8;                 // picture pixels a latent pixel
-  int text_layers = 12;
+  double cfg = 7.5;               // where the model's defaults say nothing
+  int max_clip_skip = 12;
 };
 
 // Throws kUsage naming the setting. The sampler stays empty where the model's own is meant; sampler

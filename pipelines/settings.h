@@ -8,7 +8,9 @@
 namespace fovea {
 
 struct GenerateSettings {
-  std::string prompt, negative;
+  std::string prompt;
+  std::optional<std::string> negative;  // none: as "", except for models that take zeros for none
+  std::string prompt_2, negative_2;     // for a second text encoder; empty: the same as the first's
   std::string prompt_weights = "a1111";  // or "comfy", "off"
   std::string model;                     // as given: a path or a name; empty: built in
   std::string lora;                      // LoRA files and their scales, as LoraText
@@ -18,6 +20,7 @@ struct GenerateSettings {
   int batch = 1;
   double cfg = -1;                 // < 0: the model's default; off at 1
   double cfg_rescale = -1;         // < 0: the model's default
+  std::string cfg_interval;        // steps that are guided, as ParseStepRange; empty: all
   std::string sampler;             // empty: the model's scheduler_config.json
   std::string schedule = "model";  // of noise levels; a name of ScheduleNames()
   double eta = 0;
@@ -33,6 +36,8 @@ struct GenerateSettings {
   void ForEachField(Visitor&& v) {
     v("prompt", prompt, "what to draw");
     v("negative", negative, "what to avoid");
+    v("prompt-2", prompt_2, "SDXL: what the second text encoder reads instead");
+    v("negative-2", negative_2, "SDXL: what the second text encoder reads as negative prompt");
     v("prompt-weights", prompt_weights,
       "how (x:1.2) is read; off: literally, one window of tokens, cut");
     v("model", model, "pipeline folder or name; empty: the built-in still-life-unet");
@@ -44,6 +49,7 @@ struct GenerateSettings {
     v("batch", batch, "number of pictures");
     v("cfg", cfg, "classifier-free guidance scale, off at 1");
     v("cfg-rescale", cfg_rescale, "rescale of guidance (Lin et al. 2023), 0 to 1");
+    v("cfg-interval", cfg_interval, "guided steps: 0-based and inclusive, or percents (20%-80%)");
     v("sampler", sampler, "sampler; a named one takes the model's scheduler_config.json over");
     v("schedule", schedule, "noise levels: the model's, or of a kind");
     v("eta", eta, "DDIM's eta");

@@ -1,4 +1,5 @@
-// The text-to-image pipeline: prompt, denoising loop, picture.
+// From a prompt, and what may be given beside it, to pictures: the whole run and its dry run.
+// pipelines/pipeline_stages.h has the stages, pipelines/start_latents.h where denoising starts.
 #pragma once
 
 #include <filesystem>
@@ -9,6 +10,7 @@
 
 #include "models/model_folder.h"
 #include "pipelines/denoise_loop.h"
+#include "pipelines/generate_inputs.h"
 #include "pipelines/hires_report.h"
 #include "pipelines/image.h"
 #include "pipelines/settings.h"
@@ -31,7 +33,7 @@ struct Prediction {  // of a dry run
   double dense_flops = 0;               // without attention plan and hires
   std::vector<AttentionUse> attention;  // what would run where; empty without a plan
   HiresReport hires;
-  size_t PeakBytes() const;             // of the process
+  size_t PeakBytes() const;  // of the process
 };
 
 struct Timings {
@@ -45,14 +47,15 @@ struct Generated {
   std::string sampler, schedule;  // the name of the sampler that ran
   HostTensor latents;             // (n,c,h,w) f32, final, before the VAE and its scaling factor
   Timings timings;
-  std::vector<AttentionUse> attention;       // what ran where; empty without a plan
+  std::vector<AttentionUse> attention;  // what ran where; empty without a plan
   HiresReport hires;
   size_t arena_bytes = 0, packed_bytes = 0;  // as they came out; the prediction says the same
 };
 
 class TextToImage {
  public:
-  // StableDiffusionPipeline folders. Opens and checks configs and weights; packs nothing yet.
+  // Folders of the classes of pipelines/diffusion_model.cc. Opens and checks configs and weights;
+  // packs nothing yet.
   static std::unique_ptr<TextToImage> Load(const ModelFolder& model, Backend& backend);
   virtual ~TextToImage() = default;
 
@@ -61,10 +64,9 @@ class TextToImage {
   // Fills defaults from fovea.json and the configs, and checks every value: throws kUsage or
   // kUnsupported naming the setting.
   virtual GenerateSettings Resolve(const GenerateSettings& settings) const = 0;
-  virtual Prediction DryRun(const GenerateSettings& settings) = 0;
-  // `init_latents`: unit noise (n,c,h,w), or null. `first_noise_given` as product.md's
-  // --init-latents.
-  virtual Generated Run(const GenerateSettings& settings, const HostTensor* init_latents,
+  virtual Prediction DryRun(const GenerateSettings& settings, const GenerateInputs& inputs) = 0;
+  Prediction DryRun(const GenerateSettings& settings) { return DryRun(settings, {}); }
+  virtual Generated Run(const GenerateSettings& settings, const GenerateInputs& inputs,
                         const GenerateHooks& hooks) = 0;
 };
 

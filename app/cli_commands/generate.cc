@@ -167,7 +167,8 @@ int RunGenerate(const GenerateFlags& flags) {
   const GenerateSettings settings = pipeline->Resolve(asked.settings);
   std::optional<HostTensor> init_latents;
   if (flags.init_latents) init_latents = ReadInitLatents(*flags.init_latents);
-  const Prediction predicted = pipeline->DryRun(settings);
+  const GenerateInputs inputs{init_latents ? &*init_latents : nullptr};
+  const Prediction predicted = pipeline->DryRun(settings, inputs);
   RequireMemory(predicted.PeakBytes(), MemoryAdvice(settings));
   signals.ThrowIfStopped();
   const double load = Since(begin);
@@ -192,8 +193,7 @@ int RunGenerate(const GenerateFlags& flags) {
     PrintNote("seed " + std::to_string(*settings.seed));
     if (outputs.WantsDump()) outputs.DumpText(text);
   };
-  const Generated generated =
-      pipeline->Run(settings, init_latents ? &*init_latents : nullptr, hooks);
+  const Generated generated = pipeline->Run(settings, inputs, hooks);
   progress.End();
   if (generated.cancelled) throw Cancelled{};
   signals.ThrowIfStopped();

@@ -30,7 +30,9 @@ struct FieldFlag {
 
 constexpr std::array kFieldFlags = {
     FieldFlag{"prompt", "-p,--prompt", "the model's sample prompt"},
-    FieldFlag{"negative", "-n,--negative", "\"\""},
+    FieldFlag{"negative", "-n,--negative", "none: \"\", or zeros where the model says so"},
+    FieldFlag{"prompt-2", "--prompt-2", "the prompt"},
+    FieldFlag{"negative-2", "--negative-2", "the negative prompt"},
     FieldFlag{"prompt-weights", "--prompt-weights", "a1111"},
     FieldFlag{"width", "-W,--width", "the model's", 1, 1 << 20},
     FieldFlag{"height", "-H,--height", "the model's", 1, 1 << 20},
@@ -39,6 +41,7 @@ constexpr std::array kFieldFlags = {
     FieldFlag{"batch", "-b,--batch", "1", 1, 4096},
     FieldFlag{"cfg", "--cfg", "the model's", 0, 1e6},
     FieldFlag{"cfg-rescale", "--cfg-rescale", "the model's", 0, 1},
+    FieldFlag{"cfg-interval", "--cfg-interval", "all steps"},
     FieldFlag{"sampler", "--sampler", "as the model's scheduler_config.json"},
     FieldFlag{"schedule", "--schedule", "model"},
     FieldFlag{"eta", "--eta", "0", 0, 1},
@@ -79,9 +82,16 @@ void AddField(Flags& flags, GenerateFlags& out, const FieldFlag& flag, const cha
   const std::vector<std::string> choices = ChoicesOf(flag.field);
   std::string placeholder = "N";
   std::function<void(const std::string&)> parse;
-  if constexpr (std::is_same_v<T, std::string>) {
+  if constexpr (std::is_same_v<T, std::optional<std::string>>) {
+    placeholder = "TEXT";
+    parse = [=](const std::string& text) {
+      CheckUtf8(name, text);
+      store(T(text));
+    };
+  } else if constexpr (std::is_same_v<T, std::string>) {
     placeholder = choices.empty() ? "TEXT" : ListOf(choices);
     if (flag.field == "attention") placeholder = "PLAN";
+    if (flag.field == "cfg-interval") placeholder = "A-B";
     if (flag.field == "hires") placeholder = "off|auto|hidiffusion|raunet[=SCHEDULE]";
     parse = [=, &out](const std::string& text) {
       CheckUtf8(name, text);

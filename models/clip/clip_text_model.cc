@@ -166,11 +166,15 @@ void ClipTextModel::Forward(Context& ctx, AttentionRuntime& attention, const Ten
       ops::Add(ctx, row, positions, row);
     }
   }
-  if (!out.hidden_states.empty()) ops::Copy(ctx, hidden, out.hidden_states[0]);
+  const auto keep = [&](size_t i) {
+    if (out.hidden_states.empty() || out.hidden_states[i].Empty()) return;
+    ops::Copy(ctx, hidden, out.hidden_states[i]);
+  };
+  keep(0);
   for (size_t i = 0; i < modules.layers.size(); ++i) {
     if (ctx.Cancelled()) return;
     modules.layers[i].Forward(ctx, attention, hidden);
-    if (!out.hidden_states.empty()) ops::Copy(ctx, hidden, out.hidden_states[i + 1]);
+    keep(i + 1);
   }
 
   if (ctx.Cancelled()) return;

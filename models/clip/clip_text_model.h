@@ -25,7 +25,7 @@ struct ClipTextOutput {
   Tensor last_hidden_state;  // (b,t,hidden) f32, after the final norm; required
   Tensor pooled;             // (b,hidden) f32, or (b,projection): text_embeds; may be empty
   // Empty, or layers+1 tensors (b,t,hidden) f32: the embeddings, then each layer's output, before
-  // the final norm.
+  // the final norm. Those that are empty tensors are not kept.
   std::span<const Tensor> hidden_states;
 };
 

@@ -130,6 +130,7 @@ ModelFolder OpenSingleFile(const fs::path& file, const SingleFileOptions& option
   const fs::path folder = ChooseConfig(file, FitConfigs(header), options, out.notes);
   const ModelFolder config = OpenModelFolder(folder);
   out.pipeline_class = config.pipeline_class;
+  out.flags = config.flags;
   std::vector<std::string> prefixes;
   for (ComponentFolder component : config.components) {
     if (component.name.empty()) {

@@ -37,7 +37,7 @@ class FakeDenoiser final : public Denoiser {
   mutable std::vector<float> timesteps;
 
  private:
-  DenoiserTraits traits_;
+  DenoiserTraits traits_{.class_name = "Fake", .in_channels = 3, .out_channels = 3};
 };
 
 std::unique_ptr<Scheduler> MakeDdim(int steps) {

@@ -20,7 +20,7 @@ using Json = nlohmann::json;
 GenerateSettings SettingsOf(const Json& json) {
   GenerateSettings settings;
   settings.prompt = json["prompt"];
-  settings.negative = json["negative"];
+  settings.negative = json["negative"].get<std::string>();
   settings.width = json["width"];
   settings.height = json["height"];
   settings.steps = json["steps"];
@@ -90,7 +90,7 @@ TEST_CASE("runs from a prompt end where diffusers' end") {
             1e-5);
     };
     const Generated generated = pipeline->Run(
-        SettingsOf(run["settings"]), init == tensors.end() ? nullptr : &init->second, hooks);
+        SettingsOf(run["settings"]), {init == tensors.end() ? nullptr : &init->second}, hooks);
 
     CHECK_FALSE(generated.cancelled);
     const double distance = Distance(ValuesOf(generated.latents), tensors.at(name + ".latents"));

@@ -39,7 +39,7 @@ std::unique_ptr<TextToImage> LoadModel(Backend& backend) {
 Generated RunOnce(const GenerateSettings& settings, const GenerateHooks& hooks = {},
                   const HostTensor* init_latents = nullptr) {
   const auto backend = MakeCpuBackend();
-  return LoadModel(*backend)->Run(settings, init_latents, hooks);
+  return LoadModel(*backend)->Run(settings, {init_latents}, hooks);
 }
 
 template <class Function>
@@ -108,7 +108,7 @@ TEST_CASE("a run asks to be stopped between blocks") {
 
   std::stop_source before;
   before.request_stop();
-  const Generated none = pipeline->Run(settings, nullptr, {.stop = before.get_token()});
+  const Generated none = pipeline->Run(settings, {}, {.stop = before.get_token()});
   CHECK(none.cancelled);
   CHECK(none.images.empty());
 
@@ -119,13 +119,13 @@ TEST_CASE("a run asks to be stopped between blocks") {
   hooks.on_step = [&](const StepView&) {
     if (++steps == 2) midway.request_stop();
   };
-  const Generated stopped = pipeline->Run(settings, nullptr, hooks);
+  const Generated stopped = pipeline->Run(settings, {}, hooks);
   CHECK(stopped.cancelled);
   CHECK(stopped.images.empty());
   CHECK(steps == 2);
 
   // The pipeline is as good as new.
-  CHECK(pipeline->Run(settings, nullptr, {}).images[0].rgb == RunOnce(settings).images[0].rgb);
+  CHECK(pipeline->Run(settings, {}, {}).images[0].rgb == RunOnce(settings).images[0].rgb);
 }
 
 TEST_CASE("no step claims memory of the backend") {
@@ -137,12 +137,12 @@ TEST_CASE("no step claims memory of the backend") {
   GenerateHooks hooks;
   hooks.on_text = [&](const NamedTensors&) { allocations.push_back(backend->Allocations()); };
   hooks.on_step = [&](const StepView&) { allocations.push_back(backend->Allocations()); };
-  pipeline->Run(settings, nullptr, hooks);
+  pipeline->Run(settings, {}, hooks);
   REQUIRE(allocations.size() == 4);
   CHECK(allocations.front() >= 1);  // the arena
   CHECK(allocations.back() == allocations.front());
   // A second run of the same size reuses it.
-  pipeline->Run(settings, nullptr, {});
+  pipeline->Run(settings, {}, {});
   CHECK(backend->Allocations() == allocations.back());
 }
 
@@ -157,7 +157,7 @@ TEST_CASE("the dry run foresees arena and packed weights to the byte") {
       const auto backend = MakeCpuBackend();
       const auto pipeline = LoadModel(*backend);
       const Prediction prediction = pipeline->DryRun(settings);
-      const Generated generated = pipeline->Run(settings, nullptr, {});
+      const Generated generated = pipeline->Run(settings, {}, {});
       CHECK(prediction.arena_bytes == generated.arena_bytes);
       CHECK(prediction.packed_bytes == generated.packed_bytes);
       CHECK(prediction.flops > 1e6);
@@ -282,8 +282,10 @@ TEST_CASE("models that are no Stable Diffusion pipeline are refused") {
     change(index);
     std::ofstream(folder / "model_index.json") << index.dump();
   };
-  index_with([](nlohmann::json& index) { index["_class_name"] = "StableDiffusionXLPipeline"; });
+  index_with([](nlohmann::json& index) { index["_class_name"] = "StableDiffusion3Pipeline"; });
   CHECK(load(folder.Path()) == ErrorCode::kUnsupported);
+  index_with([](nlohmann::json& index) { index["_class_name"] = "StableDiffusionXLPipeline"; });
+  CHECK(load(folder.Path()) == ErrorCode::kBadFile);  // it has no text_encoder_2
   index_with([](nlohmann::json& index) {
     index["_class_name"] = "StableDiffusionPipeline";
     index["unet"] = {"diffusers", "UNet3DConditionModel"};

@@ -1,0 +1,77 @@
+// A latent diffusion pipeline, opened: its networks, checked against each other, and what follows
+// from its class and configs.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "attention/attention_runtime.h"
+#include "models/config.h"
+#include "models/model_folder.h"
+#include "models/unet/unet.h"
+#include "models/vae/autoencoder_kl.h"
+#include "pipelines/guidance.h"
+#include "pipelines/hires.h"
+#include "pipelines/prompt_encoder.h"
+#include "pipelines/resolve_settings.h"
+#include "pipelines/scheduler.h"
+
+namespace fovea {
+
+// What a pipeline class of diffusers does in its own way.
+struct PipelineClass {
+  std::string_view name;
+  TextStates text = TextStates::kLast;
+  bool time_ids = false;         // SDXL: text_embeds and time_ids
+  bool fixes_scheduler = false;  // see StableDiffusionScheduler
+  double cfg = 7.5;              // the class's default
+};
+// Throws kUnsupported listing the classes that we have.
+const PipelineClass& FindPipelineClass(const ModelFolder& model);
+
+class DiffusionModel {
+ public:
+  // Opens and checks configs and weights; packs nothing yet.
+  explicit DiffusionModel(const ModelFolder& model);
+
+  const PipelineClass& Class() const { return class_; }
+  const SettingLimits& Limits() const { return limits_; }
+  const UNet2DConditionModel& UNet() const { return *unet_; }
+  const AutoencoderKL& Vae() const { return *vae_; }
+  const PromptEncoder& Text() const { return *text_; }
+  const std::vector<std::shared_ptr<const WeightStore>>& Weights() const { return weights_; }
+  // Channels of the U-Net's input behind the latents': 5 for inpainting models, else 0.
+  int ExtraChannels() const;
+
+  // All of these take resolved settings.
+  Shape LatentShape(const GenerateSettings& settings) const;  // (n,c,h,w)
+  std::unique_ptr<Scheduler> MakeSampler(
+      const GenerateSettings& settings,
+      const std::function<void(const std::string&)>& warn = {}) const;
+  Guidance GuidanceOf(const GenerateSettings& settings) const;
+  // `calls` of the U-Net: the run's, which may be fewer than the scheduler's.
+  Hires HiresOf(const GenerateSettings& settings, int calls) const;
+  // Of the U-Net, whose sites alone an attention plan is about.
+  AttentionRuntime AttentionOf(const GenerateSettings& settings, int calls) const;
+  // SDXL's picture sizes, crops and, for refiners, scores, one row a sample: the negative half's
+  // first when guided. Empty for other classes.
+  std::vector<float> TimeIds(const GenerateSettings& settings, bool guided) const;
+
+ private:
+  void CheckParts() const;
+  int TimeIdsOfSample() const;
+
+  std::string where_;
+  const PipelineClass& class_;
+  bool aesthetic_score_;
+  Config scheduler_config_;
+  std::unique_ptr<PromptEncoder> text_;
+  std::unique_ptr<UNet2DConditionModel> unet_;
+  std::unique_ptr<AutoencoderKL> vae_;
+  std::vector<std::shared_ptr<const WeightStore>> weights_;
+  SettingLimits limits_;
+};
+
+}  // namespace fovea
