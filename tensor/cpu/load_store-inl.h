@@ -38,16 +38,22 @@ HWY_INLINE void StoreF32(F32 d, VF32 v, float* p) {
 
 // Rounds to nearest, ties to even, keeps NaN: as ToBFloat16.
 HWY_INLINE void StoreF32(F32 /*d*/, VF32 v, BFloat16* p) {
-  const hn::RebindToSigned<F32> di32;
   const hn::RebindToUnsigned<F32> du32;
   const hn::Rebind<uint16_t, F32> du16;
   const auto bits = hn::BitCast(du32, v);
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du32, 1));
-  auto rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(du32, 0x7fff)), odd));
+  auto rounded = hn::Add(hn::Add(bits, hn::Set(du32, 0x7fff)), odd);
   const auto nan = hn::RebindMask(du32, hn::IsNaN(v));
-  rounded = hn::IfThenElse(nan, hn::Set(du32, 0x7fc0), rounded);
-  // Values fit in 16 bits, so the saturating conversion from signed does not saturate.
-  hn::StoreU(hn::DemoteTo(du16, hn::BitCast(di32, rounded)), du16, &p->bits);
+  rounded = hn::IfThenElse(nan, hn::Set(du32, 0x7fc00000), rounded);
+#if HWY_TARGET == HWY_SCALAR
+  const hn::RebindToSigned<F32> di32;
+  const auto top = hn::DemoteTo(du16, hn::BitCast(di32, hn::ShiftRight<16>(rounded)));
+#else
+  const hn::Repartition<uint16_t, F32> halves;
+  const auto top = hn::LowerHalf(
+      hn::ConcatOdd(halves, hn::BitCast(halves, rounded), hn::BitCast(halves, rounded)));
+#endif
+  hn::StoreU(top, du16, &p->bits);
 }
 
 HWY_INLINE VF32 LoadF32(F32 d, const Float16* p) {

@@ -19,9 +19,16 @@ void ActivateRange(const T* x, T* out, int64_t count) {
   const F32 d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    StoreF32(d, ApplyAct<kAct>(d, LoadF32(d, x + i)), out + i);
-  }
+  const auto apply = [&](auto vectors) {
+    constexpr int kN = decltype(vectors)::value;
+    VF32 y[kN];
+    ForVectors<kN>([&](int v) { y[v] = LoadF32(d, x + i + v * lanes); });
+    ApplyActs<kAct, kN>(d, y);
+    ForVectors<kN>([&](int v) { StoreF32(d, y[v], out + i + v * lanes); });
+    i += kN * lanes;
+  };
+  while (i + kActVectors * lanes <= count) apply(std::integral_constant<int, kActVectors>{});
+  while (i + lanes <= count) apply(std::integral_constant<int, 1>{});
   if (i < count) {
     const size_t rest = static_cast<size_t>(count - i);
     StorePart(d, ApplyAct<kAct>(d, LoadPart(d, x + i, rest)), out + i, rest);
@@ -34,10 +41,18 @@ void GatedRow(const T* x, T* out, int64_t c) {
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const T* gate = x + c;
   int64_t i = 0;
-  for (; i + lanes <= c; i += lanes) {
-    const VF32 g = ApplyAct<kAct>(d, LoadF32(d, gate + i));
-    StoreF32(d, hn::Mul(LoadF32(d, x + i), g), out + i);
-  }
+  const auto apply = [&](auto vectors) {
+    constexpr int kN = decltype(vectors)::value;
+    VF32 g[kN];
+    ForVectors<kN>([&](int v) { g[v] = LoadF32(d, gate + i + v * lanes); });
+    ApplyActs<kAct, kN>(d, g);
+    ForVectors<kN>([&](int v) {
+      StoreF32(d, hn::Mul(LoadF32(d, x + i + v * lanes), g[v]), out + i + v * lanes);
+    });
+    i += kN * lanes;
+  };
+  while (i + kActVectors * lanes <= c) apply(std::integral_constant<int, kActVectors>{});
+  while (i + lanes <= c) apply(std::integral_constant<int, 1>{});
   if (i < c) {
     const size_t rest = static_cast<size_t>(c - i);
     const VF32 g = ApplyAct<kAct>(d, LoadPart(d, gate + i, rest));

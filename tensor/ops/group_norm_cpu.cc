@@ -1,12 +1,14 @@
 // Group normalisation on channels-last data: one read for the statistics, one read and one write to
 // apply them; 6 FLOPs per element without the activation.
 //
-// The image is cut into blocks of rows that fit the second-level cache. A block is read from memory
-// once: first for the mean of each group, then, from the cache, for the deviations from that mean.
-// Blocks are merged in double precision in their order (Chan, Golub, LeVeque 1979). Nothing depends
-// on the number of threads.
+// The image is cut into blocks, some pixels by some groups, that fit the second-level cache. A
+// block is read from memory once: first for the mean of each group, then, from the cache, for the
+// deviations from that mean. Blocks have many pixels and few channels, since work per channel is in
+// double precision. They are merged in their order (Chan, Golub, LeVeque 1979). Nothing depends on
+// the number of threads.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "tensor/cpu/dispatch.h"
 #include "tensor/cpu/kernels.h"
@@ -29,14 +31,18 @@ struct Moments {
 
 // How an image is cut, and where the pieces of scratch memory lie.
 struct GroupNormPlan {
-  int64_t n, pixels, c, groups, block_pixels, blocks;
+  int64_t n, pixels, c, groups, block_pixels, blocks, chunk, chunks;
 
   GroupNormPlan(const Tensor& x, int group_count)
       : n(x.shape[0]), c(x.shape[-1]), groups(group_count) {
-    constexpr int64_t kBlockBytes = 128 * 1024;  // a quarter of a small second-level cache
+    constexpr int64_t kBlockPixels = 256, kBlockChannels = 128;
+    constexpr int64_t kVector = 16;  // chunks are whole vectors where groups allow it
     pixels = n * c == 0 ? 0 : x.NumElements() / (n * c);
-    block_pixels = std::clamp<int64_t>(kBlockBytes / (4 * std::max<int64_t>(c, 1)), 4, 1024);
+    block_pixels = std::min(std::max<int64_t>(pixels, 1), kBlockPixels);
     blocks = (pixels + block_pixels - 1) / block_pixels;
+    const int64_t unit = std::lcm(std::max<int64_t>(PerGroup(), 1), kVector);
+    chunk = std::min(c, (kBlockChannels + unit - 1) / unit * unit);
+    chunks = c == 0 ? 0 : (c + chunk - 1) / chunk;
   }
   int64_t PerGroup() const { return c / groups; }
   int64_t MomentCount() const { return n * blocks * groups; }
@@ -51,67 +57,81 @@ HWY_BEFORE_NAMESPACE();
 namespace fovea {
 namespace HWY_NAMESPACE {
 
-// sums[ch] = sum over the pixels of x[pixel][ch].
+// sums[ch] = sum over the pixels of x[pixel][ch], `c` of them; pixels are `stride` apart.
 template <class T>
-void SumPixels(const T* x, int64_t pixels, int64_t c, float* sums) {
+void SumPixels(const T* x, int64_t pixels, int64_t stride, int64_t c, float* sums) {
   const F32 d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   std::fill(sums, sums + c, 0.0f);
   const int64_t whole = c / lanes * lanes;
   int64_t p = 0;
-  for (; p + 4 <= pixels; p += 4) {
-    const T* r0 = x + p * c;
+  for (; p + 8 <= pixels; p += 8) {
+    const T* row = x + p * stride;
     for (int64_t i = 0; i < whole; i += lanes) {
-      const VF32 v = hn::Add(hn::Add(LoadF32(d, r0 + i), LoadF32(d, r0 + c + i)),
-                             hn::Add(LoadF32(d, r0 + 2 * c + i), LoadF32(d, r0 + 3 * c + i)));
+      const auto pair = [=](int64_t r) {
+        return hn::Add(LoadF32(d, row + r * stride + i), LoadF32(d, row + (r + 1) * stride + i));
+      };
+      const VF32 v = hn::Add(hn::Add(pair(0), pair(2)), hn::Add(pair(4), pair(6)));
       hn::StoreU(hn::Add(hn::LoadU(d, sums + i), v), d, sums + i);
     }
   }
   for (; p < pixels; ++p) {
     for (int64_t i = 0; i < whole; i += lanes) {
-      hn::StoreU(hn::Add(hn::LoadU(d, sums + i), LoadF32(d, x + p * c + i)), d, sums + i);
+      hn::StoreU(hn::Add(hn::LoadU(d, sums + i), LoadF32(d, x + p * stride + i)), d, sums + i);
     }
   }
   if (whole < c) {
     const size_t rest = static_cast<size_t>(c - whole);
     VF32 sum = hn::Zero(d);
-    for (p = 0; p < pixels; ++p) sum = hn::Add(sum, LoadPart(d, x + p * c + whole, rest));
+    for (p = 0; p < pixels; ++p) sum = hn::Add(sum, LoadPart(d, x + p * stride + whole, rest));
     StorePart(d, sum, sums + whole, rest);
   }
 }
 
-// For up to a vector of channels: sums over pixels of (x - center) and of its square.
-template <class T, class Load>
-HWY_INLINE void Deviations(const T* x, int64_t pixels, int64_t c, VF32 center, Load load,
-                           float* sum, float* square) {
-  const F32 d;
-  VF32 s0 = hn::Zero(d), s1 = s0, q0 = s0, q1 = s0;
-  int64_t p = 0;
-  for (; p + 2 <= pixels; p += 2) {
-    const VF32 v0 = hn::Sub(load(x + p * c), center);
-    const VF32 v1 = hn::Sub(load(x + (p + 1) * c), center);
-    s0 = hn::Add(s0, v0);
-    s1 = hn::Add(s1, v1);
-    q0 = hn::MulAdd(v0, v0, q0);
-    q1 = hn::MulAdd(v1, v1, q1);
-  }
-  if (p < pixels) {
-    const VF32 v = hn::Sub(load(x + p * c), center);
-    s0 = hn::Add(s0, v);
-    q0 = hn::MulAdd(v, v, q0);
-  }
-  hn::StoreU(hn::Add(s0, s1), d, sum);
-  hn::StoreU(hn::Add(q0, q1), d, square);
-}
+#if HWY_TARGET <= HWY_AVX3
+constexpr int kColumns = 4;  // vectors of channels with their sums in registers
+#else
+constexpr int kColumns = 2;
+#endif
 
-// Moments of every group over one block. `add` (c) is added to every pixel, or null. `center` (c)
-// is scratch.
-template <class T>
-void BlockMoments(const T* x, const T* add, int64_t pixels, int64_t c, int64_t groups,
-                  float* center, Moments* moments) {
+// For kV vectors of channels: sums over pixels of (x - center) and of its square. load(p) is a
+// vector from p on.
+template <int kV, class T, class Load>
+HWY_INLINE void Deviations(const T* x, int64_t pixels, int64_t stride, const float* center,
+                           Load load, float* sum, float* square) {
   const F32 d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  const int64_t per_group = c / groups;
+  VF32 middle[kV], s[2][kV], q[2][kV];
+  for (int v = 0; v < kV; ++v) {
+    middle[v] = hn::LoadU(d, center + v * lanes);
+    s[0][v] = s[1][v] = q[0][v] = q[1][v] = hn::Zero(d);
+  }
+  const auto add = [&](int64_t p, int chain) {
+    for (int v = 0; v < kV; ++v) {
+      const VF32 value = hn::Sub(load(x + p * stride + v * lanes), middle[v]);
+      s[chain][v] = hn::Add(s[chain][v], value);
+      q[chain][v] = hn::MulAdd(value, value, q[chain][v]);
+    }
+  };
+  int64_t p = 0;
+  for (; p + 2 <= pixels; p += 2) {
+    add(p, 0);
+    add(p + 1, 1);
+  }
+  if (p < pixels) add(p, 0);
+  for (int v = 0; v < kV; ++v) {
+    hn::StoreU(hn::Add(s[0][v], s[1][v]), d, sum + v * lanes);
+    hn::StoreU(hn::Add(q[0][v], q[1][v]), d, square + v * lanes);
+  }
+}
+
+// Moments of every group over one block of `c` channels. `add` (c) is added to every pixel, or
+// null. `center` (c) is scratch.
+template <class T>
+void BlockMoments(const T* x, const T* add, int64_t pixels, int64_t stride, int64_t c,
+                  int64_t per_group, float* center, Moments* moments) {
+  const F32 d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const double count = static_cast<double>(pixels * per_group);
   const auto added = [add](int64_t ch) {
     if constexpr (std::is_same_v<T, float>) {
@@ -120,8 +140,8 @@ void BlockMoments(const T* x, const T* add, int64_t pixels, int64_t c, int64_t g
       return add ? ToFloat(add[ch]) : 0.0f;
     }
   };
-  SumPixels(x, pixels, c, center);
-  for (int64_t g = 0; g < groups; ++g) {
+  SumPixels(x, pixels, stride, c, center);
+  for (int64_t g = 0; g * per_group < c; ++g) {
     double sum = 0;
     for (int64_t ch = g * per_group; ch < (g + 1) * per_group; ++ch) {
       sum += center[ch] + static_cast<double>(added(ch)) * static_cast<double>(pixels);
@@ -148,21 +168,30 @@ void BlockMoments(const T* x, const T* add, int64_t pixels, int64_t c, int64_t g
     left = per_group;
     ++g;
   };
-  HWY_ALIGN float sums[HWY_MAX_BYTES / sizeof(float)];
-  HWY_ALIGN float squares[HWY_MAX_BYTES / sizeof(float)];
-  for (int64_t i = 0; i < c; i += lanes) {
-    const int64_t width = std::min(lanes, c - i);
-    if (width == lanes) {
-      Deviations(
-          x + i, pixels, c, hn::LoadU(d, center + i), [d](const T* p) { return LoadF32(d, p); },
-          sums, squares);
-    } else {
-      const size_t rest = static_cast<size_t>(width);
-      Deviations(
-          x + i, pixels, c, LoadPart(d, center + i, rest),
-          [d, rest](const T* p) { return LoadPart(d, p, rest); }, sums, squares);
-    }
+  HWY_ALIGN float sums[kColumns * HWY_MAX_BYTES / sizeof(float)] = {};
+  HWY_ALIGN float squares[kColumns * HWY_MAX_BYTES / sizeof(float)] = {};
+  int64_t i = 0;
+  const auto take_vectors = [&](int64_t width) {
     for (int64_t lane = 0; lane < width; ++lane) take(sums[lane], squares[lane], i + lane);
+    i += width;
+  };
+  const auto whole = [d](const T* p) { return LoadF32(d, p); };
+  while (i + kColumns * lanes <= c) {
+    Deviations<kColumns>(x + i, pixels, stride, center + i, whole, sums, squares);
+    take_vectors(kColumns * lanes);
+  }
+  while (i + lanes <= c) {
+    Deviations<1>(x + i, pixels, stride, center + i, whole, sums, squares);
+    take_vectors(lanes);
+  }
+  if (i < c) {
+    const size_t rest = static_cast<size_t>(c - i);
+    HWY_ALIGN float last[HWY_MAX_BYTES / sizeof(float)] = {};
+    std::copy(center + i, center + c, last);
+    Deviations<1>(
+        x + i, pixels, stride, last, [d, rest](const T* p) { return LoadPart(d, p, rest); }, sums,
+        squares);
+    take_vectors(c - i);
   }
 }
 
@@ -171,10 +200,19 @@ void ApplyAffine(const T* x, const float* scale, const float* shift, int64_t c, 
   const F32 d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t i = 0;
-  for (; i + lanes <= c; i += lanes) {
-    const VF32 y = hn::MulAdd(LoadF32(d, x + i), hn::LoadU(d, scale + i), hn::LoadU(d, shift + i));
-    StoreF32(d, ApplyAct<kAct>(d, y), out + i);
-  }
+  const auto apply = [&](auto vectors) {
+    constexpr int kN = decltype(vectors)::value;
+    VF32 y[kN];
+    ForVectors<kN>([&](int v) {
+      const int64_t at = i + v * lanes;
+      y[v] = hn::MulAdd(LoadF32(d, x + at), hn::LoadU(d, scale + at), hn::LoadU(d, shift + at));
+    });
+    ApplyActs<kAct, kN>(d, y);
+    ForVectors<kN>([&](int v) { StoreF32(d, y[v], out + i + v * lanes); });
+    i += kN * lanes;
+  };
+  while (i + kActVectors * lanes <= c) apply(std::integral_constant<int, kActVectors>{});
+  while (i + lanes <= c) apply(std::integral_constant<int, 1>{});
   if (i < c) {
     const size_t rest = static_cast<size_t>(c - i);
     const VF32 y = hn::MulAdd(LoadPart(d, x + i, rest), LoadPart(d, scale + i, rest),
@@ -232,14 +270,16 @@ void GroupNorm(const Tensor& x, const GroupNormParams& params, void* scratch, co
     const T* from = x.Data<T>();
     T* to = out.Data<T>();
     const T* add = params.add.Empty() ? nullptr : params.add.Data<T>();
-    ParallelFor(plan.n * plan.blocks, 1, [&](int64_t begin, int64_t end) {
+    ParallelFor(plan.n * plan.blocks * plan.chunks, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        const int64_t n = i / plan.blocks;
-        const int64_t pixel = i % plan.blocks * plan.block_pixels;
-        BlockMoments(from + (n * plan.pixels + pixel) * c,
-                     add ? add + n * params.add.stride[0] : nullptr,
-                     std::min(plan.block_pixels, plan.pixels - pixel), c, plan.groups,
-                     centers + i * c, moments + i * plan.groups);
+        const int64_t block = i / plan.chunks, n = block / plan.blocks;
+        const int64_t pixel = block % plan.blocks * plan.block_pixels;
+        const int64_t first = i % plan.chunks * plan.chunk;
+        BlockMoments(from + (n * plan.pixels + pixel) * c + first,
+                     add ? add + n * params.add.stride[0] + first : nullptr,
+                     std::min(plan.block_pixels, plan.pixels - pixel), c,
+                     std::min(plan.chunk, c - first), plan.PerGroup(), centers + block * c + first,
+                     moments + block * plan.groups + first / plan.PerGroup());
       }
     });
     for (int64_t n = 0; n < plan.n; ++n) {
