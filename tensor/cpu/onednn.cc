@@ -158,6 +158,10 @@ Layout Library::WinogradFilters(int64_t out, int64_t in, DType dtype) {
   return Layout({out, in, 3, 3}, type, memory::format_tag::Ohwi16o);
 }
 
+Layout Library::NarrowFilters(int64_t out, int64_t in) {
+  return Layout({out, in, 3, 3}, memory::data_type::f32, memory::format_tag::ohwi);
+}
+
 std::shared_ptr<Primitive> Library::Matmul(const MatmulSpec& spec, const Layout* weights) {
   const auto [bias, act, accumulate] = KeyOf(spec.post);
   const Key key{0,

@@ -78,6 +78,8 @@ class Library {
   static Layout PlainMatmulWeights(int64_t out, int64_t in, DType dtype);
   // (out / 16, 3, 3, in, 16), for Winograd's algorithm; f16 too.
   static Layout WinogradFilters(int64_t out, int64_t in, DType dtype);
+  // (out, 3, 3, in), f32, for convolutions to a few channels.
+  static Layout NarrowFilters(int64_t out, int64_t in);
 
   void Run(Primitive& primitive, const void* x, const void* weights, const void* bias,
            void* scratch, void* out);

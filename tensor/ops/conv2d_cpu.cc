@@ -1,7 +1,10 @@
-// Convolutions on the CPU: Winograd's algorithm where it serves, else oneDNN on packed weights; 1x1
-// ones are matrix products.
+// Convolutions on the CPU: Winograd's algorithm where it serves, a kernel for few outputs, else
+// oneDNN on packed weights; 1x1 ones are matrix products.
+#include <cstring>
+
 #include "tensor/cpu/execution.h"
 #include "tensor/cpu/kernels.h"
+#include "tensor/cpu/narrow_conv.h"
 #include "tensor/cpu/product.h"
 #include "tensor/cpu/winograd.h"
 #include "tensor/threads.h"
@@ -29,6 +32,17 @@ void RunWinograd(const CpuExecution& execution, Context& ctx, const Tensor& x, c
   WinogradCpu(plan, x, filters, type, weight.bias, params, epilogue, scratch.Data<float>(), out);
 }
 
+void RunNarrow(const CpuExecution& execution, Context& ctx, const Tensor& x, const Weight& weight,
+               const Conv2dParams& params, const Tensor& out) {
+  const void* filters = execution.packs.Provide(
+      weight, onednn::Library::NarrowFilters(weight.Out(), weight.In()), kConvAxes);
+  const ArenaScope scope(ctx.arena);
+  const Tensor zeros = ctx.arena.New({weight.In()}, x.dtype);
+  if (execution.planning) return;
+  std::memset(zeros.data, 0, zeros.Bytes());
+  NarrowConvCpu(x, static_cast<const float*>(filters), weight.bias, params, zeros.data, out);
+}
+
 }  // namespace
 
 void Conv2dCpu(const CpuExecution& execution, Context& ctx, const Tensor& x, const Weight& weight,
@@ -40,6 +54,10 @@ void Conv2dCpu(const CpuExecution& execution, Context& ctx, const Tensor& x, con
   }
   if (WinogradServes(x, weight, params, out)) {
     RunWinograd(execution, ctx, x, weight, params, epilogue, out);
+    return;
+  }
+  if (NarrowConvServes(weight, params, epilogue)) {
+    RunNarrow(execution, ctx, x, weight, params, out);
     return;
   }
   // On strided pixels oneDNN has only its reference loops (0.4 GFLOP/s): copy.

@@ -13,6 +13,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tensor/ops/winograd_cpu.cc"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "tensor/cpu/activation-inl.h"
@@ -145,10 +146,15 @@ void TransformInputs(const WinogradRun& run, int64_t first, int64_t begin, int64
                                y * run.x.stride[1] + x * run.x.stride[2]
                          : zeros;
     }
+    // Two columns of the next tile are this one's; the others are out of reach of the hardware's
+    // prefetchers, which follow pixels, not rows of them.
+    const int64_t next = place.x + 2 * kOut + 2 <= width ? kOut * run.x.stride[2] : 0;
     for (int64_t c = 0; c < run.plan.in; c += lanes) {
       VF32 rows[kPoints];  // (point across, row)
       for (int r = 0; r < kIn; ++r) {
         VF32 line[kIn], points[kIn];
+        FOVEA_UNROLL
+        for (int i = 2; i < kIn; ++i) hwy::Prefetch(pixels[r * kIn + i] + next + c);
         FOVEA_UNROLL
         for (int i = 0; i < kIn; ++i) line[i] = LoadF32(d, pixels[r * kIn + i] + c);
         InputPoints(d, line, points);

@@ -34,6 +34,11 @@ const Case kCases[] = {
     {{2, 13, 18, 80}, 48, 3, {1, 1, 1, 1, 1}},
     {{1, 19, 30, 32}, 32, 3, {1, 0, 1, 1, 0}},
     {{1, 62, 90, 16}, 32, 3, {1, 1, 1, 1, 1}},
+    // Few outputs: whole and ragged groups of pixels and of outputs, padding on some sides.
+    {{1, 1, 1, 16}, 1, 3, {1, 1, 1, 1, 1}},
+    {{2, 5, 7, 48}, 3, 3, {1, 1, 1, 1, 1}},
+    {{1, 4, 9, 160}, 4, 3, {1, 0, 1, 1, 0}},
+    {{1, 3, 6, 32}, 7, 3, {1, 1, 1, 1, 1}},
 };
 
 Shape OutShape(const Case& c) {
@@ -117,6 +122,28 @@ TEST_CASE("convolution takes slices of channels in and out") {
     REQUIRE_WITHIN(out, ReferenceConv2d(x, weight, params, {}), kLimit);
     CHECK(std::isnan(Reference::Of(y.View().Slice(3, 32, 1)).v[0]));
   }
+}
+
+TEST_CASE("convolutions of our own agree on every instruction set, on slices too") {
+  OpTest test;
+  ForEachTarget([&] {
+    for (const DType dtype : {DType::kF32, DType::kBF16}) {
+      for (const int64_t out : {1, 3, 4, 6, 32}) {  // few outputs, Winograd's algorithm
+        INFO(out << " outputs, " << Name(dtype));
+        HostTensor wide = Random({2, 17, 18, 50}, dtype, 1);
+        HostTensor y = Poisoned({2, 17, 18, out + 2}, dtype);
+        const HostTensor w = Random({out, 32, 3, 3}, DType::kBF16, 2, 0.06f);
+        const HostTensor bias = Random({out}, DType::kF32, 3);
+        const Weight weight{w.View(), bias.View()};
+        const Conv2dParams params{1, 1, 1, 1, 1};
+        const Tensor x = wide.View().Slice(3, 9, 32), to = y.View().Slice(3, 1, out);
+        ops::Conv2d(test.ctx, x, weight, params, to);
+        REQUIRE_WITHIN(to, ReferenceConv2d(x, weight, params, {}), kLimit);
+        CHECK(std::isnan(Reference::Of(y.View().Slice(3, 0, 1)).v[0]));
+        CHECK(std::isnan(Reference::Of(y.View().Slice(3, out + 1, 1)).v[0]));
+      }
+    }
+  });
 }
 
 // The layouts that oneDNN prefers depend on the size of the image.
