@@ -10,10 +10,11 @@ Python with torch, diffusers and transformers; without it, or without --sd-cli, 
 out. PyTorch builds the same networks from the same config.json files with random weights of its own:
 times do not depend on values.
 
-Every run is a process of its own: one pass to warm up (packing, allocation), then one that counts;
-of stable-diffusion.cpp the last of two steps counts, and its only VAE decoding. All cases run once,
-then all again. Runs already in --json are not made again, and none is begun that would not end
-within --budget as it did before: a comparison can be made in pieces.
+Every run is a process of its own: one pass to warm up (packing, allocation; PyTorch's at half the
+size where it takes a minute), then one that counts; of stable-diffusion.cpp the last of two steps
+counts, and its only VAE decoding. All cases run once, then all again. Runs already in --json are not
+made again, and none is begun that would not end within --budget as it did before: a comparison can
+be made in pieces.
 
 GFLOP are those of the plain algorithm for everybody, so a share of the peak above 100 % says that an
 algorithm with fewer multiplications is at work. The peak is the one that Fovea measures in its run.
@@ -123,27 +124,29 @@ def peer(component, side, dtype, folder):
                 scale = (value.numel() // value.shape[0]) ** -0.5
                 for part in value.view(-1).split(noise.numel()):
                     torch.mul(noise[:part.numel()], scale, out=part)
-    latent = side // 8
-    if component == "text_encoder":
-        call = lambda: model(torch.arange(77).view(1, 77) % config["vocab_size"])
-    elif component == "vae":
-        z = torch.randn(1, config["latent_channels"], latent, latent, dtype=kind)
-        call = lambda: model.decode(z)
-    else:
-        x = torch.randn(1, config["in_channels"], latent, latent, dtype=kind)
-        states = torch.randn(1, 77, config["cross_attention_dim"], dtype=kind)
-        more = {}
+
+    def inputs(latent):
+        if component == "text_encoder":
+            return (torch.arange(77).view(1, 77) % config["vocab_size"],), {}
+        if component == "vae":
+            return (torch.randn(1, config["latent_channels"], latent, latent, dtype=kind),), {}
+        more = {"encoder_hidden_states": torch.randn(1, 77, config["cross_attention_dim"],
+                                                     dtype=kind)}
         if config.get("addition_embed_type") == "text_time":
             ids = torch.tensor([[side, side, 0, 0, side, side]], dtype=kind)
-            more = {"added_cond_kwargs": {"text_embeds": torch.randn(1, 1280, dtype=kind),
-                                          "time_ids": ids}}
-        call = lambda: model(x, 500, encoder_hidden_states=states, **more)
+            more["added_cond_kwargs"] = {"text_embeds": torch.randn(1, 1280, dtype=kind),
+                                         "time_ids": ids}
+        return (torch.randn(1, config["in_channels"], latent, latent, dtype=kind), 500), more
+
+    call = model.decode if component == "vae" else model
     with torch.inference_mode():
-        call()
+        warm, more = inputs((side if side <= 768 else side // 2) // 8)
+        call(*warm, **more)
+        timed, more = inputs(side // 8)
         seconds = []
         for _ in range(PASSES.get(component, 1)):
             begin = time.monotonic()
-            call()
+            call(*timed, **more)
             seconds.append(time.monotonic() - begin)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     print(json.dumps({"seconds": statistics.median(seconds), "memory_mb": memory}))
@@ -173,24 +176,22 @@ def measure(args, results, save):
     begin = time.monotonic()
     for round_number in range(args.rounds):
         for case, dtype, engines in plan(args):
-            if all(len(runs_of(results, case, dtype, e)) > round_number for e, _ in engines):
-                continue
-            before = [runs_of(results, case, dtype, engine) for engine, _ in engines]
-            expected = sum(max((r["wall"] for r in runs), default=0) for runs in before)
-            if time.monotonic() - begin + expected > args.budget:
-                continue
-            made = []  # a round of a case counts as a whole: engines side by side
             for engine, function in engines:
+                before = runs_of(results, case, dtype, engine)
+                if len(before) > round_number:
+                    continue
                 start = time.monotonic()
+                expected = max((r["wall"] for r in before), default=0)
+                if start - begin + expected > args.budget:
+                    continue
                 result = dict(case=case, dtype=dtype, engine=engine, **function())
                 result["wall"] = time.monotonic() - start
-                made.append(result)
+                results.append(result)
+                save()
                 seconds = ", ".join(f"{key} {result[key]:.3f} s"
                                     for key in ("seconds", "unet", "vae") if key in result)
                 print(f"{case} {dtype} {engine}: {seconds}, others {result['load']:.2f} processors",
                       file=sys.stderr, flush=True)
-            results += made
-            save()
 
 
 def median(runs, key="seconds"):
@@ -214,7 +215,7 @@ def markdown(args, results):
         for dtype in args.dtypes:
             ours = runs_of(results, case, dtype, "fovea")
             theirs = runs_of(results, case, dtype, "pytorch")
-            if not ours:
+            if not ours:  # no peak and no GFLOP without
                 continue
             gflop, peak = ours[0]["gflop"], max(r["peak"] for r in ours)
             ratio = f"{median(theirs) / median(ours):.2f}" if theirs else "-"

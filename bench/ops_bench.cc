@@ -1,7 +1,7 @@
 // The operations that carry a U-Net and a VAE, at shapes of Stable Diffusion 1.5 (512 x 512).
 //
-// fovea-bench-ops --benchmark_filter=Conv2d ; GFLOP/s is the counter "flops". The first argument of
-// convolutions and norms is 1 for bf16.
+// OMP_WAIT_POLICY=passive fovea-bench-ops --benchmark_filter=Conv2d ; GFLOP/s is the counter
+// "flops". The first argument of convolutions and norms is 1 for bf16.
 #include <benchmark/benchmark.h>
 
 #include <random>
