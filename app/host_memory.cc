@@ -111,6 +111,10 @@ size_t PeakMemoryBytes() {
   return ReadProcLine("/proc/self/status", "VmHWM:").value_or(0);
 }
 
+size_t CurrentMemoryBytes() {
+  return ReadProcLine("/proc/self/status", "VmRSS:").value_or(0);
+}
+
 size_t AvailableMemoryBytes() {
   const auto system = ReadProcLine("/proc/meminfo", "MemAvailable:");
   const size_t left = std::min({system.value_or(std::numeric_limits<size_t>::max()),

@@ -6,7 +6,8 @@
 
 namespace fovea {
 
-size_t PeakMemoryBytes();  // high-water mark of the resident set
+size_t PeakMemoryBytes();     // high-water mark of the resident set
+size_t CurrentMemoryBytes();  // the resident set
 // What a new process could use without swapping: the system's available memory or, if less, what is
 // left under the limits of this process and its control groups; plus what it holds already.
 size_t AvailableMemoryBytes();

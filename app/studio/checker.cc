@@ -1,0 +1,260 @@
+#include "app/studio/checker.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "app/built_in_models.h"
+#include "app/exit_code.h"
+#include "app/host_memory.h"
+#include "app/studio/engine.h"
+#include "models/clip/clip_tokenizer.h"
+#include "pipelines/forward.h"
+#include "pipelines/plan_source.h"
+#include "pipelines/prompt_windows.h"
+#include "pipelines/text_to_image.h"
+#include "tensor/error.h"
+#include "ui/settings_history.h"
+
+namespace fovea {
+namespace {
+
+constexpr int kFactor = 8;  // of every VAE that Stable Diffusion pipelines have
+
+std::string ShownName(const GenerateSettings& settings, const ModelFolder& folder) {
+  return settings.model.empty() ? "still-life-unet" : folder.name;
+}
+
+// The field that a message begins with: "width: 100 is not ...".
+std::string FieldOf(const std::string& message) {
+  const size_t colon = message.find(':');
+  const std::string word = colon == std::string::npos ? "" : message.substr(0, colon);
+  std::string field;
+  GenerateSettings names;
+  names.ForEachField([&](const char* name, auto&, const char*) {
+    if (word == name) field = name;
+  });
+  return field;
+}
+
+// Sets one field to what another settings object has there.
+void CopyField(const std::string& field, const GenerateSettings& from, GenerateSettings* to) {
+  GenerateSettings source = from;
+  // Fields are visited in one order, so their number finds the same one twice.
+  int wanted = -1, index = 0;
+  source.ForEachField([&](const char* name, auto&, const char*) {
+    if (field == name) wanted = index;
+    ++index;
+  });
+  const void* value = nullptr;
+  index = 0;
+  source.ForEachField([&](const char*, auto& member, const char*) {
+    if (index++ == wanted) value = &member;
+  });
+  index = 0;
+  to->ForEachField([&](const char*, auto& member, const char*) {
+    using T = std::decay_t<decltype(member)>;
+    if (index++ == wanted) member = *static_cast<const T*>(value);
+  });
+}
+
+int NearestSide(int side) {
+  return std::max(kFactor, (side + kFactor / 2) / kFactor * kFactor);
+}
+
+}  // namespace
+
+int ScaledSide(int site, int model_latent, int latent) {
+  int model = model_latent, scaled = latent;
+  while (model > site && model > 1) {
+    model = (model + 1) / 2;
+    scaled = (scaled + 1) / 2;
+  }
+  return scaled;
+}
+
+struct Checker::Loaded {
+  std::string key;
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<TextToImage> pipeline;
+  std::unique_ptr<ClipTokenizer> tokenizer;
+  std::vector<AttentionSite> sites;
+  ModelView view;
+};
+
+Checker::Checker(ModelAccess access) : access_(std::move(access)) {}
+Checker::~Checker() = default;
+
+GenerateSettings Checker::Prepared(const GenerateSettings& settings) {
+  GenerateSettings prepared = settings;
+  std::vector<NamedLora> loras = ParseLoraText(settings.lora);
+  prepared.prompt = TakeLoraTags(settings.prompt, loras);
+  prepared.lora = LoraText(loras);
+  if (!settings.attention.empty()) {
+    prepared.attention = ReadPlan(settings.attention, BuiltInPlansFolder()).Text();
+  }
+  prepared.batch = 1;  // the queue makes pictures one by one
+  return prepared;
+}
+
+void Checker::Load(const GenerateSettings& settings) {
+  const std::string key = WeightsKey(settings);
+  if (loaded_ != nullptr && loaded_->key == key) return;
+  loaded_.reset();
+  view_.reset();
+  auto loaded = std::make_unique<Loaded>();
+  loaded->key = key;
+  loaded->backend = MakeCpuBackend();
+  const ModelFolder folder = access_.Open(settings);
+  loaded->pipeline = TextToImage::Load(folder, *loaded->backend);
+  loaded->sites = Component::Load(folder.Get("unet"), *loaded->backend)->AttentionSites();
+  const ComponentFolder& words = folder.Get("tokenizer");
+  loaded->tokenizer = ClipTokenizer::Open(words.folder, words.settings);
+  ModelView& view = loaded->view;
+  view.name = settings.model;
+  view.shown = ShownName(settings, folder);
+  view.sample_prompt = loaded->pipeline->SamplePrompt();
+  GenerateSettings plain;
+  plain.seed = 0;
+  view.defaults = loaded->pipeline->Resolve(plain);
+  view.factor = kFactor;
+  // The model's own size is that of its largest grid.
+  for (const AttentionSite& site : loaded->sites) {
+    for (const Segment& segment : site.tokens) {
+      if (segment.kind != SegmentKind::kGrid) continue;
+      view.trained_height = std::max(view.trained_height == 512 ? 0 : view.trained_height,
+                                     segment.grid[1] * kFactor);
+      view.trained_width = std::max(view.trained_width == 512 ? 0 : view.trained_width,
+                                    segment.grid[2] * kFactor);
+    }
+  }
+  loaded_ = std::move(loaded);
+  last_rows_ = last_columns_ = 0;
+}
+
+PromptView Checker::ReadPrompt(const GenerateSettings& settings, const std::string& prompt) const {
+  PromptView view;
+  const ClipTokenizer& tokenizer = *loaded_->tokenizer;
+  const int length = std::min(tokenizer.Length(), 77);
+  const PromptWindows windows =
+      MakeWindows(tokenizer, length, prompt, ParsePromptWeights(settings.prompt_weights), "prompt",
+                  {});
+  view.windows = static_cast<int>(windows.Count());
+  view.window_length = length;
+  for (int64_t w = 0; w < windows.Count(); ++w) {
+    for (int i = 1; i < length; ++i) {  // after the start
+      const auto at = static_cast<size_t>(w * length + i);
+      const int32_t id = windows.ids[at];
+      if (id == tokenizer.End()) break;
+      std::string text = tokenizer.Token(id);
+      const bool end = text.ends_with("</w>");
+      if (end) text.resize(text.size() - 4);
+      view.tokens.push_back({text, windows.weights[at], end});
+    }
+  }
+  return view;
+}
+
+// The setting that is to blame is the first whose return to the model's own makes the rest run.
+void Checker::FindFix(const GenerateSettings& settings, CheckView* view) const {
+  const GenerateSettings plain;
+  GenerateSettings fixed = settings;
+  const auto runs = [&](const GenerateSettings& candidate) {
+    try {
+      loaded_->pipeline->Resolve(Prepared(candidate));
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  if (settings.width % kFactor != 0 || settings.height % kFactor != 0) {
+    fixed.width = settings.width == 0 ? 0 : NearestSide(settings.width);
+    fixed.height = settings.height == 0 ? 0 : NearestSide(settings.height);
+    if (runs(fixed)) {
+      view->problem_field = settings.width % kFactor != 0 ? "width" : "height";
+      view->fix = fixed;
+      view->fix_label = "Use " + std::to_string(fixed.width) + " x " + std::to_string(fixed.height);
+      return;
+    }
+  }
+  std::vector<std::string> fields{FieldOf(view->problem)};
+  GenerateSettings names;
+  names.ForEachField([&](const char* name, auto&, const char*) { fields.push_back(name); });
+  for (const std::string& field : fields) {
+    if (field.empty() || field == "prompt" || field == "negative" || field == "model") continue;
+    fixed = settings;
+    CopyField(field, plain, &fixed);
+    if (!runs(fixed)) continue;
+    view->problem_field = field;
+    view->fix = fixed;
+    view->fix_label = field == "attention" ? "Use dense attention" : "Use the model's " + field;
+    return;
+  }
+}
+
+CheckView Checker::Check(uint64_t version, const GenerateSettings& asked, double flops_per_second) {
+  CheckView view;
+  view.version = version;
+  view.available_bytes = AvailableMemoryBytes();
+  try {
+    Load(asked);
+    model_error_.clear();
+  } catch (...) {
+    model_error_ = view.problem = DescribeCurrentException().message;
+    view.problem_field = asked.lora.empty() ? "model" : "lora";
+    view.fix = asked;
+    view.fix.model.clear();
+    view.fix.lora.clear();
+    view.fix_label = "Use the built-in model";
+    return view;
+  }
+  try {
+    GenerateSettings settings = Prepared(asked);
+    if (!settings.seed) settings.seed = 0;
+    view.prompt = ReadPrompt(settings, settings.prompt);
+    view.negative = ReadPrompt(settings, NegativeOf(settings));
+    view.resolved = loaded_->pipeline->Resolve(settings);
+    const int rows = view.resolved.height / kFactor, columns = view.resolved.width / kFactor;
+    if (view_ == nullptr || rows != last_rows_ || columns != last_columns_) {
+      auto model = std::make_shared<ModelView>(loaded_->view);
+      for (const AttentionSite& site : loaded_->sites) {
+        SiteView shown{site.path, std::string(Name(site.kind)), site.heads, site.head_dim,
+                       TokenCount(site.tokens), 0, 0};
+        if (site.tokens.size() == 1 && site.tokens[0].kind == SegmentKind::kGrid) {
+          const auto& grid = site.tokens[0].grid;
+          shown.rows = ScaledSide(grid[1], model->trained_height / kFactor, rows);
+          shown.columns = ScaledSide(grid[2], model->trained_width / kFactor, columns);
+          shown.tokens = shown.rows * shown.columns;
+        }
+        model->sites.push_back(std::move(shown));
+      }
+      view_ = std::move(model);
+      last_rows_ = rows;
+      last_columns_ = columns;
+    }
+    const Prediction predicted = loaded_->pipeline->DryRun(view.resolved);
+    view.flops = predicted.flops;
+    view.dense_flops = predicted.dense_flops;
+    view.peak_bytes = predicted.PeakBytes();
+    view.uses = UsesOf(predicted.attention);
+    if (flops_per_second > 0) view.seconds = predicted.flops / flops_per_second;
+    if (view.peak_bytes > view.available_bytes) {
+      view.problem = "this picture needs " + FormatBytes(static_cast<double>(view.peak_bytes)) +
+                     " of memory and " + FormatBytes(static_cast<double>(view.available_bytes)) +
+                     " are available";
+      view.problem_field = "width";
+      view.fix = asked;
+      view.fix.width = NearestSide(view.resolved.width / 2);
+      view.fix.height = NearestSide(view.resolved.height / 2);
+      view.fix_label =
+          "Use " + std::to_string(view.fix.width) + " x " + std::to_string(view.fix.height);
+      return view;
+    }
+    view.ok = true;
+  } catch (...) {
+    view.problem = DescribeCurrentException().message;
+    FindFix(asked, &view);
+  }
+  return view;
+}
+
+}  // namespace fovea

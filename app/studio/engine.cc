@@ -1,0 +1,214 @@
+#include "app/studio/engine.h"
+
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "app/exit_code.h"
+#include "app/host_memory.h"
+#include "app/output_files.h"
+#include "app/studio/latent_preview.h"
+#include "pipelines/forward.h"
+#include "pipelines/metadata.h"
+#include "pipelines/noise.h"
+#include "pipelines/png_file.h"
+#include "pipelines/text_to_image.h"
+#include "tensor/cpu_info.h"
+#include "tensor/threads.h"
+
+namespace fovea {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// The window goes first: with as many computing threads as cores it would otherwise wait for them.
+// OpenMP's threads are made by this one and inherit it.
+constexpr int kNice = 10;
+
+void LowerPriority() {
+  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
+}
+
+double Since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+Provenance HereAndNow(const Generated& generated) {
+  Provenance here;
+  here.version = FOVEA_VERSION;
+  here.instruction_set = InstructionSetName();
+  here.threads = NumThreads();
+  here.sampler = generated.sampler;
+  here.schedule = generated.schedule;
+  here.attention = GroupUses(generated.attention);
+  here.hires = generated.hires;
+  return here;
+}
+
+std::string WritePicture(const PictureTask& task, const Generated& generated) {
+  OutputFiles files;
+  files.MakeFolder(task.folder);
+  const std::string prefix = std::to_string(generated.settings.seed.value_or(0)) + "-";
+  const auto name = files.CountUp(task.folder, prefix, ".png");
+  WritePng(name, generated.images.front(),
+           PictureText(generated.settings, HereAndNow(generated), 0));
+  return files.Commit().front().string();
+}
+
+}  // namespace
+
+std::vector<SiteUse> UsesOf(const std::vector<AttentionUse>& uses) {
+  std::vector<SiteUse> out;
+  for (const AttentionUse& use : uses) {
+    std::string steps;
+    for (const auto& [first, last] : use.steps) {
+      steps += (steps.empty() ? "" : ",") + std::to_string(first) +
+               (last > first ? "-" + std::to_string(last) : "");
+    }
+    out.push_back({use.path, use.op, use.heads, steps, use.refusal, use.density, use.visited});
+  }
+  return out;
+}
+
+struct Engine::Model {
+  std::string key;
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<TextToImage> pipeline;
+  std::unique_ptr<LatentPreview> preview;
+};
+
+Engine::Engine(ModelAccess access, std::function<void(EngineEvent)> tell)
+    : access_(std::move(access)), tell_(std::move(tell)), thread_([this] { Loop(); }) {}
+
+Engine::~Engine() {
+  quit_.request_stop();
+  inbox_.Post({{}, true});
+  thread_.join();
+}
+
+void Engine::Loop() {
+  LowerPriority();
+  for (;;) {
+    for (const Item& item : inbox_.Take()) {
+      if (item.quit || quit_.stop_requested()) return;
+      try {
+        Run(item.task);
+      } catch (...) {
+        const Failure failure = DescribeCurrentException();
+        // A failed run leaves its memory behind until the next; a model that does not fit must not
+        // keep what it took.
+        if (failure.code == kExitOutOfMemory) model_.reset();
+        tell_(EngineFailed{item.task.job, failure.code == kExitCancelled, failure.message});
+      }
+    }
+  }
+}
+
+namespace {
+
+// A first fit of the preview: smooth random latents through the model's own VAE.
+void FitPreview(const ModelFolder& folder, Backend& backend, LatentPreview* preview) {
+  const ComponentFolder& part = folder.Get("vae");
+  const Config config = Config::ReadFile(part.folder / "config.json");
+  const double scaling = config.Number("scaling_factor", 0.18215);
+  const auto vae = Component::Load(part, backend);
+  constexpr int64_t kSide = 16;
+  const Shape shape{1, preview->Channels(), kSide, kSide};
+  HostTensor latents(shape, DType::kF32);
+  const auto noise = MakeNoiseSource(*ParseRngKind("philox"), 1);
+  const auto count = static_cast<size_t>(latents.NumElements());
+  std::vector<float> coarse(count);
+  noise->Normal(coarse);
+  // Squares of 4x4 latent pixels: flat patches are what the map can express.
+  HostTensor scaled(shape, DType::kF32);
+  for (size_t i = 0; i < count; ++i) {
+    const size_t x = i % kSide, y = i / kSide % kSide, c = i / (kSide * kSide);
+    latents.Data<float>()[i] = coarse[c * kSide * kSide + y / 4 * kSide + x / 4];
+    scaled.Data<float>()[i] = latents.Data<float>()[i] / static_cast<float>(scaling);
+  }
+  NamedTensors inputs;
+  inputs["z"] = scaled;
+  ForwardResult result = vae->Forward(inputs, {});
+  const HostTensor& sample = result.outputs.at("sample");  // (1,3,h,w)
+  const int64_t h = sample.shape()[2], w = sample.shape()[3];
+  HostTensor picture({h, w, 3}, DType::kF32);
+  for (int64_t p = 0; p < h * w; ++p) {
+    for (int64_t c = 0; c < 3; ++c) {
+      picture.Data<float>()[p * 3 + c] = sample.Data<float>()[c * h * w + p];
+    }
+  }
+  preview->Learn(shape, {latents.Data<float>(), count}, ToImage(picture.View()));
+}
+
+}  // namespace
+
+Engine::Model& Engine::Load(const PictureTask& task) {
+  const std::string key = WeightsKey(task.settings);
+  if (model_ != nullptr && model_->key == key) return *model_;
+  tell_(EngineLoading{task.job, task.settings.model});
+  model_.reset();  // its memory first
+  auto model = std::make_unique<Model>();
+  model->key = key;
+  model->backend = MakeCpuBackend();
+  const ModelFolder folder = access_.Open(task.settings);
+  model->pipeline = TextToImage::Load(folder, *model->backend);
+  const int64_t channels =
+      Config::ReadFile(folder.Get("vae").folder / "config.json").Int("latent_channels", 1, 1024, 4);
+  model->preview = std::make_unique<LatentPreview>(static_cast<int>(channels));
+  model->preview->Read(task.preview);
+  if (!model->preview->Fitted()) {
+    const auto scratch = MakeCpuBackend();
+    FitPreview(folder, *scratch, model->preview.get());
+  }
+  model_ = std::move(model);
+  return *model_;
+}
+
+void Engine::Run(const PictureTask& task) {
+  if (task.stop.stop_requested()) throw Cancelled{};
+  const auto begin = Clock::now();
+  Model& model = Load(task);
+  const Prediction predicted = model.pipeline->DryRun(task.settings);
+  RequireMemory(predicted.PeakBytes(), "make the picture smaller");
+  tell_(EngineStep{task.job, "text", 0, task.settings.steps, 0, nullptr});
+
+  GenerateHooks hooks;
+  // Either the job or the whole program is stopped.
+  std::stop_source stop;
+  const auto forward = [&stop] { stop.request_stop(); };
+  const std::stop_callback job_stopped(task.stop, forward);
+  const std::stop_callback quit(quit_.get_token(), forward);
+  hooks.stop = stop.get_token();
+  hooks.on_step = [&](const StepView& view) {
+    auto preview = std::make_shared<Image>(model.preview->Draw(view.shape, view.predicted_clean));
+    tell_(EngineStep{task.job, view.step + 1 < view.steps ? "step" : "decoding", view.step + 1,
+                     view.steps, view.seconds, preview->width > 0 ? preview : nullptr});
+  };
+  const Generated generated = model.pipeline->Run(task.settings, {}, hooks);
+  if (generated.cancelled || generated.images.empty()) throw Cancelled{};
+
+  EngineFinished finished;
+  finished.job = task.job;
+  finished.file = WritePicture(task, generated);
+  finished.settings = generated.settings;
+  finished.settings.model = task.settings.model;
+  finished.image = std::make_shared<Image>(generated.images.front());
+  finished.seconds = Since(begin);
+  finished.flops = predicted.flops;
+  const double busy =
+      generated.timings.text + generated.timings.denoise + generated.timings.decode;
+  finished.flops_per_second = busy > 0 ? predicted.flops / busy : 0;
+  finished.peak_bytes = predicted.PeakBytes();
+  finished.uses = UsesOf(generated.attention);
+  model.preview->Learn(generated.latents.shape(),
+                       {generated.latents.Data<float>(),
+                        static_cast<size_t>(generated.latents.NumElements())},
+                       *finished.image);
+  finished.preview = model.preview->Text();
+  tell_(std::move(finished));
+}
+
+}  // namespace fovea

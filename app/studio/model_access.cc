@@ -1,0 +1,57 @@
+#include "app/studio/model_access.h"
+
+#include <algorithm>
+
+#include "app/built_in_models.h"
+#include "models/search/model_search.h"
+#include "tensor/error.h"
+
+namespace fovea {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Components and LoRA files alone make no pictures.
+bool MakesPictures(const ListedModel& model) {
+  if (model.kind == "checkpoint") return true;
+  if (model.kind != "pipeline") return false;
+  try {
+    const std::string name = OpenModelFolder(model.path).pipeline_class;
+    return name.starts_with("StableDiffusion");
+  } catch (const Error&) {
+    return false;  // named in full when someone asks for it
+  }
+}
+
+}  // namespace
+
+ModelFolder ModelAccess::Open(const GenerateSettings& settings) const {
+  ModelFlags flags;
+  flags.folders = folders;
+  flags.needs_tokenizer = true;
+  return flags.Open(settings.model, ParseLoraText(settings.lora));
+}
+
+std::vector<ModelChoice> ModelAccess::List(const std::vector<std::string>& recent) const {
+  std::vector<ModelChoice> choices{{"", "still-life-unet", "built in"}};
+  const fs::path built_in = BuiltInModelsFolder();
+  for (const ListedModel& model : ListModels(ModelSearchPath(folders, built_in)).models) {
+    if (model.path == built_in / "still-life-unet" || !MakesPictures(model)) continue;
+    const fs::path parent = model.path.parent_path();
+    choices.push_back({model.path.string(), model.name,
+                       parent == built_in ? "built in" : parent.string()});
+  }
+  for (const std::string& name : recent) {
+    const bool known = std::any_of(choices.begin(), choices.end(), [&](const ModelChoice& each) {
+      return each.name == name || each.shown == name;
+    });
+    if (!known) choices.push_back({name, fs::path(name).filename().string(), "recent"});
+  }
+  return choices;
+}
+
+std::string WeightsKey(const GenerateSettings& settings) {
+  return settings.model + "\n" + settings.lora;
+}
+
+}  // namespace fovea

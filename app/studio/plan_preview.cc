@@ -1,0 +1,108 @@
+#include "app/studio/plan_preview.h"
+
+#include <algorithm>
+
+#include "attention/attention_op.h"
+#include "attention/plan.h"
+#include "attention/tile_map.h"
+#include "tensor/error.h"
+
+namespace fovea {
+namespace {
+
+constexpr size_t kMostTiles = 256;  // larger maps are reported by their numbers alone
+
+bool MaskHolds(const TileMap& map, int32_t mask, int query, int key) {
+  return mask < 0 ||
+         ((map.masks[static_cast<size_t>(mask)][static_cast<size_t>(key)] >> query) & 1) != 0;
+}
+
+void CopyTiles(const TileMap& map, TileMapView* view) {
+  const size_t tiles = map.kv.tiles.size();
+  if (map.rows.size() != tiles || tiles > kMostTiles) return;
+  view->tiles = static_cast<int>(tiles);
+  view->visited.assign(tiles * tiles, 0);
+  for (size_t row = 0; row < tiles; ++row) {
+    for (int64_t v = map.rows[row].begin; v < map.rows[row].end; ++v) {
+      const TileMap::Visit& visit = map.visits[static_cast<size_t>(v)];
+      view->visited[row * tiles + static_cast<size_t>(visit.tile)] = visit.mask < 0 ? 2 : 1;
+    }
+  }
+}
+
+// What the query in the middle of the grid sees.
+void CopySeenKeys(const TileMap& map, TileMapView* view) {
+  const int rows = view->rows, columns = view->columns, grid = rows * columns;
+  view->query_row = rows / 2;
+  view->query_column = columns / 2;
+  view->seen.assign(static_cast<size_t>(grid), 0);
+  const int query = view->query_row * columns + view->query_column;
+  for (size_t t = 0; t < map.q.tiles.size(); ++t) {
+    const TokenTile& tile = map.q.tiles[t];
+    const auto first = map.q.tokens.begin() + tile.begin;
+    const auto found = std::find(first, first + tile.count, query);
+    if (found == first + tile.count) continue;
+    const int lane = static_cast<int>(found - first);
+    for (int64_t v = map.rows[t].begin; v < map.rows[t].end; ++v) {
+      const TileMap::Visit& visit = map.visits[static_cast<size_t>(v)];
+      const TokenTile& keys = map.kv.tiles[static_cast<size_t>(visit.tile)];
+      for (int k = 0; k < keys.count; ++k) {
+        const int32_t token = map.kv.tokens[static_cast<size_t>(keys.begin + k)];
+        if (token < grid && MaskHolds(map, visit.mask, lane, k)) {
+          view->seen[static_cast<size_t>(token)] = 1;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TileMapView DescribeTileMap(const std::string& op, const SiteView& site) {
+  TileMapView view;
+  view.op = op;
+  view.path = site.path;
+  view.rows = site.rows;
+  view.columns = site.columns;
+  if (site.rows < 1 || site.columns < 1) {
+    view.refusal = "this layer's tokens are no grid";
+    return view;
+  }
+  try {
+    const OperatorSpec spec = ParseOperator(op);
+    const AttentionOp& found = FindAttentionOp(spec.name);
+    AttentionSpec geometry;
+    geometry.heads = site.heads;
+    geometry.head_dim = site.head_dim;
+    geometry.q = geometry.kv = GridLayout(site.rows, site.columns);
+    const Support support = found.Supports(geometry, spec.params);
+    if (!support.ok) {
+      view.refusal = support.reason;
+      return view;
+    }
+    const auto prepared = found.Prepare(geometry, spec.params);
+    if (const TileMap* map = prepared->Map(); map != nullptr) {
+      view.has_map = true;
+      view.density = map->Density();
+      view.visited_share = map->VisitedShare();
+      view.box_rows = map->q.box[1];
+      view.box_columns = map->q.box[2];
+      CopyTiles(*map, &view);
+      CopySeenKeys(*map, &view);
+    } else {
+      view.density = view.visited_share = prepared->PairShare();
+      view.note = spec.name == "dense" ? "every query sees every key"
+                                       : std::string(found.About().what);
+      if (spec.name == "dense") {
+        view.seen.assign(static_cast<size_t>(site.rows * site.columns), 1);
+        view.query_row = site.rows / 2;
+        view.query_column = site.columns / 2;
+      }
+    }
+  } catch (const Error& error) {
+    view.refusal = error.what();
+  }
+  return view;
+}
+
+}  // namespace fovea

@@ -1,0 +1,259 @@
+// Create, left: what to draw and how, what it will take, and the button.
+#include <algorithm>
+#include <cmath>
+
+#include <imgui.h>
+#include <imgui_stdlib.h>
+
+#include "ui/panels/panels.h"
+#include "ui/panels/run_card.h"
+#include "ui/widgets/controls.h"
+#include "ui/widgets/prompt_box.h"
+
+namespace fovea {
+namespace {
+
+constexpr int kSides[] = {128, 192, 256, 384, 512, 768, 1024};
+
+// Two controls in one row, each under its label.
+struct Columns {
+  Frame& frame;
+  int count;
+  float gap = frame.look.Px(10);
+  float width = (ImGui::GetContentRegionAvail().x - gap * static_cast<float>(count - 1)) /
+                static_cast<float>(count);
+  int at = 0;
+
+  void Next(const char* label, const char* field) {
+    if (at > 0) {
+      ImGui::EndGroup();
+      ImGui::SameLine(0, gap);
+    }
+    ImGui::BeginGroup();
+    Label(frame, label, field);
+    ImGui::SetNextItemWidth(width);
+    ++at;
+  }
+  ~Columns() { ImGui::EndGroup(); }
+};
+
+void DrawModel(Frame& frame) {
+  const Snapshot& s = frame.snapshot;
+  GenerateSettings& draft = frame.state.draft;
+  Label(frame, "Model", "model");
+  std::string shown = draft.model.empty() ? "still-life-unet (built in)" : draft.model;
+  const size_t slash = shown.find_last_of('/');
+  if (slash != std::string::npos && slash + 1 < shown.size()) shown = shown.substr(slash + 1);
+  ImGui::SetNextItemWidth(-FLT_MIN);
+  const bool open = ImGui::BeginCombo("##model", shown.c_str(), ImGuiComboFlags_HeightLarge);
+  if (!open) frame.Mark("create.model");
+  if (!open) Tip(frame, FieldHelp("model"));
+  if (!open || s.models == nullptr) {
+    if (open) ImGui::EndCombo();
+    return;
+  }
+  std::string origin;
+  for (size_t i = 0; i < s.models->size(); ++i) {
+    const ModelChoice& choice = (*s.models)[i];
+    if (choice.origin != origin) SmallText(frame, choice.origin, frame.look.palette.faint);
+    origin = choice.origin;
+    const std::string id = "create.model." + std::to_string(i);
+    if (ImGui::Selectable((choice.shown + "##" + id).c_str(), choice.name == draft.model)) {
+      draft.model = choice.name;
+      frame.Send(LoadModel{choice.name});
+    }
+    frame.Mark(id);
+  }
+  ImGui::Separator();
+  SmallText(frame, "Another one: a folder, a .safetensors file or a name, then Enter",
+            frame.look.palette.dim);
+  ImGui::SetNextItemWidth(frame.look.Px(320));
+  const bool entered = ImGui::InputTextWithHint("##typed", "path or name", &frame.state.typed_model,
+                                                ImGuiInputTextFlags_EnterReturnsTrue);
+  frame.Mark("create.model.path");
+  if (entered && !frame.state.typed_model.empty()) {
+    draft.model = frame.state.typed_model;
+    frame.Send(LoadModel{draft.model});
+    frame.state.typed_model.clear();
+    ImGui::CloseCurrentPopup();
+  }
+  ImGui::EndCombo();
+}
+
+void DrawSize(Frame& frame) {
+  GenerateSettings& draft = frame.state.draft;
+  Columns columns{frame, 2};
+  const auto side = [&](const char* label, const char* field, const std::string& name, int* value) {
+    columns.Next(label, field);
+    ImGui::InputInt(("##" + name).c_str(), value, 8, 64);
+    *value = std::clamp(*value, 0, 1 << 16);
+    frame.Mark(name);
+    Tip(frame, FieldHelp(field));
+  };
+  side("Width", "width", "create.width", &draft.width);
+  side("Height", "height", "create.height", &draft.height);
+}
+
+void DrawSizePresets(Frame& frame) {
+  GenerateSettings& draft = frame.state.draft;
+  const ScopedFont font(frame.look.fonts.small);
+  ImGui::PushStyleVar(ImGuiStyleVar_FramePadding, {frame.look.Px(6), frame.look.Px(3)});
+  ImGui::PushStyleVar(ImGuiStyleVar_ItemSpacing, {frame.look.Px(4), frame.look.Px(4)});
+  const int model = frame.snapshot.model == nullptr ? 0 : frame.snapshot.model->trained_width;
+  int shown = 0;
+  for (const int side : kSides) {
+    if (side < model || shown == 4) continue;
+    if (shown++ > 0) ImGui::SameLine();
+    const std::string text = std::to_string(side);
+    if (QuietButton(frame, "create.size." + text, text, text + " x " + text + " pixels")) {
+      draft.width = draft.height = side;
+    }
+  }
+  ImGui::SameLine();
+  if (QuietButton(frame, "create.swap", frame.look.Of(kIconSwap), "Swap width and height")) {
+    std::swap(draft.width, draft.height);
+  }
+  ImGui::PopStyleVar(2);
+}
+
+void DrawSampling(Frame& frame) {
+  GenerateSettings& draft = frame.state.draft;
+  static const CatalogView kEmpty;
+  const CatalogView& catalog =
+      frame.snapshot.catalog == nullptr ? kEmpty : *frame.snapshot.catalog;
+  {
+    Columns columns{frame, 2};
+    columns.Next("Steps", "steps");
+    ImGui::SliderInt("##create.steps", &draft.steps, 1, 60);
+    frame.Mark("create.steps");
+    Tip(frame, FieldHelp("steps") + ". Ctrl+click to type.");
+    draft.steps = std::max(1, draft.steps);
+    columns.Next("Guidance", "cfg");
+    auto cfg = static_cast<float>(draft.cfg);
+    if (ImGui::SliderFloat("##create.cfg", &cfg, 1, 15, "%.1f")) {
+      draft.cfg = std::round(static_cast<double>(cfg) * 10) / 10;
+    }
+    frame.Mark("create.cfg");
+    Tip(frame, FieldHelp("cfg"));
+  }
+  Columns columns{frame, 2};
+  columns.Next("Sampler", "sampler");
+  Choose(frame, "create.sampler", catalog.samplers, "model's own", &draft.sampler);
+  Tip(frame, FieldHelp("sampler"));
+  columns.Next("Schedule", "schedule");
+  Choose(frame, "create.schedule", catalog.schedules, "", &draft.schedule);
+  Tip(frame, FieldHelp("schedule"));
+}
+
+// The seed of the newest picture: what locking holds on to.
+uint64_t LastSeed(const Snapshot& snapshot) {
+  if (snapshot.pictures == nullptr || snapshot.pictures->empty()) return 1;
+  return snapshot.pictures->front()->settings.seed.value_or(1);
+}
+
+void DrawSeed(Frame& frame) {
+  GenerateSettings& draft = frame.state.draft;
+  Columns columns{frame, 2};
+  const float button = frame.look.Px(34);
+  columns.Next("Seed", "seed");
+  ImGui::SetNextItemWidth(columns.width - 2 * button);
+  if (draft.seed) {
+    uint64_t seed = *draft.seed;
+    ImGui::InputScalar("##create.seed", ImGuiDataType_U64, &seed);
+    draft.seed = seed;
+  } else {
+    std::string random = "random";
+    ImGui::BeginDisabled();
+    ImGui::InputText("##create.seed", random.data(), random.size() + 1);
+    ImGui::EndDisabled();
+  }
+  frame.Mark("create.seed");
+  Tip(frame, FieldHelp("seed"));
+  ImGui::SameLine(0, frame.look.Px(2));
+  const bool locked = draft.seed.has_value();
+  if (IconButton(frame, "create.lock", locked ? kIconLock : kIconUnlock,
+                 locked ? "Locked: every run uses this seed. Press for random ones."
+                        : "Random seeds. Press to hold on to the last picture's.",
+                 locked)) {
+    if (locked)
+      draft.seed.reset();
+    else
+      draft.seed = LastSeed(frame.snapshot);
+  }
+  ImGui::SameLine(0, 0);
+  if (IconButton(frame, "create.dice", kIconDice, "Another seed", false, locked)) {
+    draft.seed = (*draft.seed * 2654435761u + 12345u) % 4294967296u;
+  }
+  columns.Next("Pictures", "batch");
+  ImGui::SliderInt("##create.batch", &draft.batch, 1, 16);
+  draft.batch = std::clamp(draft.batch, 1, 4096);
+  frame.Mark("create.batch");
+  Tip(frame, FieldHelp("batch") + ". Each is saved as soon as it is there.");
+}
+
+void DrawAdvanced(Frame& frame) {
+  GenerateSettings& draft = frame.state.draft;
+  const bool was = frame.state.show_advanced;
+  if (QuietButton(frame, "create.advanced", was ? "Less" : "More settings")) {
+    frame.state.show_advanced = !was;
+  }
+  if (!was) return;
+  {
+    Columns columns{frame, 2};
+    columns.Next("High resolution", "hires");
+    static const std::vector<std::string> kHires{"off", "auto", "hidiffusion", "raunet"};
+    Choose(frame, "create.hires", kHires, "", &draft.hires);
+    Tip(frame, FieldHelp("hires"));
+    columns.Next("Compute in", "dtype");
+    Choose(frame, "create.dtype", {"auto", "f32", "bf16"}, "", &draft.dtype);
+    Tip(frame, FieldHelp("dtype"));
+  }
+  {
+    Columns columns{frame, 2};
+    columns.Next("Noise", "rng");
+    Choose(frame, "create.rng", {"philox", "torch"}, "", &draft.rng);
+    Tip(frame, FieldHelp("rng"));
+    columns.Next("Prompt weights", "prompt-weights");
+    Choose(frame, "create.weights", {"a1111", "comfy", "off"}, "", &draft.prompt_weights);
+    Tip(frame, FieldHelp("prompt-weights"));
+  }
+  Columns columns{frame, 2};
+  columns.Next("Eta (DDIM)", "eta");
+  auto eta = static_cast<float>(draft.eta);
+  if (ImGui::SliderFloat("##create.eta", &eta, 0, 1, "%.2f")) {
+    draft.eta = std::round(static_cast<double>(eta) * 100) / 100;
+  }
+  frame.Mark("create.eta");
+  Tip(frame, FieldHelp("eta"));
+  columns.Next("Clip skip", "clip-skip");
+  ImGui::SliderInt("##create.clip_skip", &draft.clip_skip, 0, 4);
+  frame.Mark("create.clip_skip");
+  Tip(frame, FieldHelp("clip-skip"));
+}
+
+}  // namespace
+
+void DrawSettings(Frame& frame) {
+  GenerateSettings& draft = frame.state.draft;
+  const float foot = RunCardHeight(frame);
+  ImGui::BeginChild("settings", {0, -foot - ImGui::GetStyle().ItemSpacing.y}, false);
+  Label(frame, "Prompt", "prompt");
+  PromptBox(frame, "create.prompt", "Say what to draw", &draft.prompt, frame.look.Px(86));
+  if (frame.snapshot.check != nullptr) PromptChips(frame, frame.snapshot.check->prompt);
+  Label(frame, "Avoid", "negative");
+  std::string negative = NegativeOf(draft);
+  if (PromptBox(frame, "create.negative", "What should not be there", &negative,
+                frame.look.Px(44))) {
+    SetNegative(negative, &draft);
+  }
+  DrawModel(frame);
+  DrawSize(frame);
+  DrawSizePresets(frame);
+  DrawSampling(frame);
+  DrawSeed(frame);
+  DrawAdvanced(frame);
+  ImGui::EndChild();
+  DrawRunCard(frame);
+}
+
+}  // namespace fovea

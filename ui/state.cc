@@ -1,0 +1,36 @@
+#include "ui/state.h"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+namespace fovea {
+
+std::string WindowText(const UiState& state) {
+  nlohmann::ordered_json json;
+  json["tab"] = static_cast<int>(state.tab);
+  json["dark"] = state.dark;
+  json["history"] = state.show_history;
+  json["advanced"] = state.show_advanced;
+  json["plan_a"] = state.plan_a;
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+void ReadWindowText(const std::string& text, UiState* state) {
+  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return;
+  const auto flag = [&](const char* name, bool* value) {
+    if (json.contains(name) && json[name].is_boolean()) *value = json[name].get<bool>();
+  };
+  flag("dark", &state->dark);
+  flag("history", &state->show_history);
+  flag("advanced", &state->show_advanced);
+  if (json.contains("tab") && json["tab"].is_number_integer()) {
+    state->tab = static_cast<Tab>(std::clamp(json["tab"].get<int>(), 0, 3));
+  }
+  if (json.contains("plan_a") && json["plan_a"].is_string()) {
+    state->plan_a = json["plan_a"].get<std::string>();
+  }
+}
+
+}  // namespace fovea

@@ -1,0 +1,56 @@
+// What the window itself knows: the draft of settings, what is selected, what is open. Plain data.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "pipelines/settings.h"
+#include "ui/settings_history.h"
+
+namespace fovea {
+
+enum class Tab : int { kCreate, kAttention, kCompare, kGallery };
+enum class GalleryFilter : int { kAll, kFavourites, kTrash };
+enum class CompareMode : int { kSideBySide, kSwipe, kDifference };
+
+struct UiState {
+  bool started = false;  // the last session's state was taken over
+  GenerateSettings draft;
+  SettingsHistory history;
+
+  uint64_t version = 0;    // of the last question to the desk
+  GenerateSettings asked;  // with it
+  double changed_at = 0;   // when the draft last changed, in seconds of ImGui's clock
+  bool asked_once = false;
+
+  Tab tab = Tab::kCreate;
+  bool dark = true;
+  bool show_history = false;  // beside the queue
+  bool show_advanced = false;
+  bool show_keys = false;
+  std::string typed_model;
+
+  GalleryFilter filter = GalleryFilter::kAll;
+  std::string search;
+  int64_t selected_picture = 0;
+  int64_t compare_first = 0;  // chosen in the gallery as the left one
+  bool ask_empty_trash = false;
+
+  std::string selected_site;
+  std::string operator_name = "clear";
+  std::map<std::string, std::string> operator_args;  // only what differs from the defaults
+  int scope = 0;                                      // of an assignment: this layer, its kind, all
+  std::string plan_a;
+  std::string shown_tile_map;  // the question that was asked
+
+  CompareMode compare_mode = CompareMode::kSideBySide;
+  float swipe = 0.5f;
+  int64_t comparison = 0;  // 0: the newest
+};
+
+// The part that is kept between starts, as JSON text and back.
+std::string WindowText(const UiState& state);
+void ReadWindowText(const std::string& text, UiState* state);
+
+}  // namespace fovea

@@ -1,0 +1,230 @@
+#include "ui/window/window.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <string>
+
+#include <GLFW/glfw3.h>
+#include <imgui.h>
+#include <backends/imgui_impl_glfw.h>
+#include <backends/imgui_impl_opengl3.h>
+
+#include "pipelines/png_file.h"
+#include "tensor/error.h"
+#include "ui/shell.h"
+#include "ui/window/gl_textures.h"
+#include "ui/window/window_log.h"
+
+namespace fovea {
+namespace {
+
+// Dear ImGui settles layouts over a few frames after anything changed.
+constexpr int kFramesAfterChange = 3;
+constexpr double kLongest = 3600;  // seconds of sleep
+
+std::string LastGlfwError() {
+  const char* text = nullptr;
+  glfwGetError(&text);
+  return text == nullptr ? "unknown reason" : text;
+}
+
+[[noreturn]] void Fail(const std::string& what) {
+  throw Error(ErrorCode::kDevice,
+              what + "; fovea-studio needs a display with OpenGL 3.3, `fovea` needs none");
+}
+
+}  // namespace
+
+struct Window::Parts {
+  WindowOptions options;
+  GLFWwindow* window = nullptr;
+  bool gl_ready = false;
+  std::unique_ptr<GlTextures> textures;
+  Look look;
+  UiState state;
+  int frames_wanted = kFramesAfterChange;
+  bool save_picture = false;
+  std::atomic<bool> close = false;
+
+  explicit Parts(WindowOptions given) : options(std::move(given)) {}
+  ~Parts();
+  void Open();
+  void Rescale(float scale);
+  void Draw(const StudioLink& link, const SnapshotPtr& snapshot, WidgetMap* widgets, double* next);
+  void SavePicture();
+  static Parts& Of(GLFWwindow* window) {
+    return *static_cast<Parts*>(glfwGetWindowUserPointer(window));
+  }
+};
+
+Window::Parts::~Parts() {
+  textures.reset();
+  if (gl_ready) {
+    ImGui_ImplOpenGL3_Shutdown();
+    ImGui_ImplGlfw_Shutdown();
+    ImGui::DestroyContext();
+  }
+  if (window != nullptr) glfwDestroyWindow(window);
+  glfwTerminate();
+}
+
+void Window::Parts::Open() {
+  if (glfwInit() != GLFW_TRUE) Fail("no window: " + LastGlfwError());
+  glfwWindowHint(GLFW_CONTEXT_VERSION_MAJOR, 3);
+  glfwWindowHint(GLFW_CONTEXT_VERSION_MINOR, 3);
+  glfwWindowHint(GLFW_OPENGL_PROFILE, GLFW_OPENGL_CORE_PROFILE);
+  glfwWindowHint(GLFW_SCALE_TO_MONITOR, GLFW_TRUE);
+  glfwWindowHintString(GLFW_X11_CLASS_NAME, "fovea-studio");
+  window = glfwCreateWindow(options.width, options.height, "Fovea Studio", nullptr, nullptr);
+  if (window == nullptr) Fail("no window: " + LastGlfwError());
+  glfwSetWindowUserPointer(window, this);
+  glfwSetWindowSizeLimits(window, 1000, 640, GLFW_DONT_CARE, GLFW_DONT_CARE);
+  glfwMakeContextCurrent(window);
+  glfwSwapInterval(1);
+
+  IMGUI_CHECKVERSION();
+  ImGui::CreateContext();
+  ImGuiIO& io = ImGui::GetIO();
+  io.IniFilename = nullptr;
+  io.ConfigFlags |= ImGuiConfigFlags_NavEnableKeyboard;
+  io.ConfigInputTextCursorBlink = false;  // a blinking cursor would redraw an idle window
+  // Every input draws a few frames. Ours first: the backend chains to what it finds.
+  glfwSetKeyCallback(window, [](GLFWwindow* w, int key, int, int action, int) {
+    Of(w).frames_wanted = kFramesAfterChange;
+    if (key == GLFW_KEY_F12 && action == GLFW_PRESS) Of(w).save_picture = true;
+  });
+  const auto want = [](GLFWwindow* w) { Of(w).frames_wanted = kFramesAfterChange; };
+  static_cast<void>(want);
+  glfwSetCharCallback(window,
+                      [](GLFWwindow* w, unsigned) { Of(w).frames_wanted = kFramesAfterChange; });
+  glfwSetMouseButtonCallback(
+      window, [](GLFWwindow* w, int, int, int) { Of(w).frames_wanted = kFramesAfterChange; });
+  glfwSetScrollCallback(
+      window, [](GLFWwindow* w, double, double) { Of(w).frames_wanted = kFramesAfterChange; });
+  glfwSetCursorPosCallback(
+      window, [](GLFWwindow* w, double, double) { Of(w).frames_wanted = kFramesAfterChange; });
+  glfwSetWindowFocusCallback(window,
+                             [](GLFWwindow* w, int) { Of(w).frames_wanted = kFramesAfterChange; });
+  glfwSetWindowRefreshCallback(window,
+                               [](GLFWwindow* w) { Of(w).frames_wanted = kFramesAfterChange; });
+  glfwSetFramebufferSizeCallback(
+      window, [](GLFWwindow* w, int, int) { Of(w).frames_wanted = kFramesAfterChange; });
+  if (!ImGui_ImplGlfw_InitForOpenGL(window, true) || !ImGui_ImplOpenGL3_Init("#version 330")) {
+    Fail("OpenGL could not be set up");
+  }
+  gl_ready = true;
+  float x = 1, y = 1;
+  glfwGetWindowContentScale(window, &x, &y);
+  Rescale(options.scale > 0 ? options.scale : std::max(1.0f, x));
+  glfwSetWindowContentScaleCallback(window, [](GLFWwindow* w, float scale, float) {
+    if (Of(w).options.scale > 0) return;
+    ImGui_ImplOpenGL3_DestroyFontsTexture();
+    Of(w).Rescale(std::max(1.0f, scale));
+    Of(w).frames_wanted = kFramesAfterChange;
+  });
+  textures = std::make_unique<GlTextures>();
+}
+
+void Window::Parts::Rescale(float scale) {
+  look.scale = scale;
+  look.fonts = LoadFonts(*ImGui::GetIO().Fonts, scale);
+  ApplyTheme(state.dark, &look);
+}
+
+void Window::Parts::Draw(const StudioLink& link, const SnapshotPtr& snapshot, WidgetMap* widgets,
+                         double* next) {
+  if (look.dark != state.dark) ApplyTheme(state.dark, &look);
+  ImGui_ImplOpenGL3_NewFrame();
+  ImGui_ImplGlfw_NewFrame();
+  ImGui::NewFrame();
+  StudioCommands commands;
+  Frame frame{*snapshot, state, commands, *textures, look, widgets};
+  DrawStudio(frame);
+  *next = NextDraw(frame);
+  ImGui::Render();
+  for (StudioCommand& command : commands) link.post(std::move(command));
+
+  int width = 0, height = 0;
+  glfwGetFramebufferSize(window, &width, &height);
+  glViewport(0, 0, width, height);
+  const ImVec4 clear = ToVec(look.palette.background);
+  glClearColor(clear.x, clear.y, clear.z, 1);
+  glClear(GL_COLOR_BUFFER_BIT);
+  ImGui_ImplOpenGL3_RenderDrawData(ImGui::GetDrawData());
+  if (save_picture) SavePicture();
+  save_picture = false;
+  glfwSwapBuffers(window);
+  textures->EndFrame();
+}
+
+void Window::Parts::SavePicture() {
+  int width = 0, height = 0;
+  glfwGetFramebufferSize(window, &width, &height);
+  Image flipped{width, height, {}}, image{width, height, {}};
+  const size_t line = static_cast<size_t>(width) * 3;
+  flipped.rgb.resize(line * static_cast<size_t>(height));
+  image.rgb.resize(flipped.rgb.size());
+  glPixelStorei(GL_PACK_ALIGNMENT, 1);
+  glReadPixels(0, 0, width, height, GL_RGB, GL_UNSIGNED_BYTE, flipped.rgb.data());
+  for (size_t y = 0; y < static_cast<size_t>(height); ++y) {
+    std::copy_n(flipped.rgb.begin() + static_cast<std::ptrdiff_t>(y * line), line,
+                image.rgb.begin() +
+                    static_cast<std::ptrdiff_t>((static_cast<size_t>(height) - 1 - y) * line));
+  }
+  std::error_code error;
+  std::filesystem::create_directories(options.screenshots, error);
+  for (int i = 1;; ++i) {
+    const auto file = options.screenshots / ("window-" + std::to_string(i) + ".png");
+    if (std::filesystem::exists(file, error)) continue;
+    WritePng(file, image, {});
+    return;
+  }
+}
+
+Window::Window(WindowOptions options) : parts_(std::make_unique<Parts>(std::move(options))) {
+  parts_->Open();
+}
+
+Window::~Window() = default;
+
+void Window::Wake() {
+  glfwPostEmptyEvent();
+}
+
+void Window::Close() {
+  parts_->close = true;
+  glfwPostEmptyEvent();
+}
+
+void Window::Run(const StudioLink& link) {
+  Parts& parts = *parts_;
+  WidgetFile widget_file(parts.options.widgets);
+  FrameFile frame_file(parts.options.frames);
+  SnapshotPtr snapshot = link.current();
+  double next = 0, shown_at = glfwGetTime();
+  while (glfwWindowShouldClose(parts.window) == GLFW_FALSE && !parts.close) {
+    if (parts.frames_wanted > 0) {
+      glfwPollEvents();
+    } else {
+      const double left = shown_at + next - glfwGetTime();
+      if (left > 0) glfwWaitEventsTimeout(std::min(left, kLongest));
+    }
+    const double woken = glfwGetTime();
+    if (SnapshotPtr latest = link.current(); latest != snapshot) {
+      snapshot = std::move(latest);
+      parts.frames_wanted = std::max(parts.frames_wanted, 2);
+    }
+    if (parts.frames_wanted <= 0 && woken < shown_at + next) continue;  // nothing for us
+    parts.frames_wanted = std::max(0, parts.frames_wanted - 1);
+    WidgetMap widgets;
+    parts.Draw(link, snapshot, widget_file.On() ? &widgets : nullptr, &next);
+    const double now = glfwGetTime();
+    const bool computing = snapshot->jobs != nullptr && !snapshot->jobs->empty();
+    frame_file.Write(now, (now - woken) * 1000, (now - shown_at) * 1000, computing);
+    shown_at = now;
+    if (widget_file.On()) widget_file.Write(widgets, *snapshot, parts.state);
+  }
+}
+
+}  // namespace fovea
