@@ -8,6 +8,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "pipelines/image.h"
 
@@ -22,5 +23,8 @@ Image ReadPng(const std::filesystem::path& path);
 // sizes and inflated sizes.
 PngText ReadPngText(const std::filesystem::path& path);
 PngText ParsePngText(std::span<const std::byte> bytes, const std::string& where);
+// What standards call Latin-1, but some programs write in UTF-8, as UTF-8; text of one kind that is
+// not pure ASCII is hardly ever the other kind too.
+std::string Utf8OrLatin1(std::string_view text);
 
 }  // namespace fovea

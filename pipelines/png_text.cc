@@ -37,23 +37,6 @@ bool IsUtf8(std::string_view text) {
   return true;
 }
 
-// The standard says Latin-1 for tEXt and zTXt, but some programs write UTF-8 there; text of both
-// kinds that is not pure ASCII is hardly ever the other kind too.
-std::string FromLatin1(std::string_view text) {
-  if (IsUtf8(text)) return std::string(text);
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x80) {
-      out += c;
-    } else {
-      out += static_cast<char>(0xc0 | byte >> 6);
-      out += static_cast<char>(0x80 | (byte & 0x3f));
-    }
-  }
-  return out;
-}
-
 class TextReader {
  public:
   explicit TextReader(const std::string& where) : where_(where) {}
@@ -63,11 +46,11 @@ class TextReader {
     if (key.empty() || key.size() > kMaxKeyBytes) Fail("a text chunk has a key of wrong length");
     std::string value;
     if (type == "tEXt") {
-      value = FromLatin1(data);
+      value = Utf8OrLatin1(data);
       budget_ = Spend(value.size());
     } else if (type == "zTXt") {
       if (data.empty() || data[0] != 0) Fail("a zTXt chunk has an unknown compression");
-      value = FromLatin1(Inflate(data.substr(1)));
+      value = Utf8OrLatin1(Inflate(data.substr(1)));
     } else {
       if (data.size() < 2) Fail("an iTXt chunk is cut short");
       const bool compressed = data[0] != 0;
@@ -83,7 +66,7 @@ class TextReader {
       }
       if (!IsUtf8(value)) Fail("an iTXt chunk is not UTF-8");
     }
-    text_[FromLatin1(key)] = std::move(value);
+    text_[Utf8OrLatin1(key)] = std::move(value);
   }
 
   PngText Take() { return std::move(text_); }
@@ -135,6 +118,21 @@ class TextReader {
 };
 
 }  // namespace
+
+std::string Utf8OrLatin1(std::string_view text) {
+  if (IsUtf8(text)) return std::string(text);
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80) {
+      out += c;
+    } else {
+      out += static_cast<char>(0xc0 | byte >> 6);
+      out += static_cast<char>(0x80 | (byte & 0x3f));
+    }
+  }
+  return out;
+}
 
 PngText ParsePngText(std::span<const std::byte> bytes, const std::string& where) {
   TextReader reader(where);

@@ -10,7 +10,7 @@
 #include "app/built_in_models.h"
 #include "pipelines/hires.h"
 #include "pipelines/plan_source.h"
-#include "pipelines/png_file.h"
+#include "pipelines/picture_text.h"
 #include "pipelines/scheduler.h"
 #include "tensor/error.h"
 
@@ -140,7 +140,7 @@ void GenerateFlags::Add(Flags& flags) {
 
 PictureSettings GenerateFlags::Settings() const {
   PictureSettings result;
-  if (from) result = ReadPictureSettings(ReadPngText(*from), *from);
+  if (from) result = ReadPictureSettings(ReadPictureText(*from), *from);
   GenerateSettings& settings = result.settings;
   for (const auto& apply : overrides) apply(settings);
   if (models.model) settings.model = *models.model;

@@ -1,6 +1,6 @@
 #include "app/cli_commands/picture_report.h"
 
-#include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <filesystem>
 
@@ -8,12 +8,25 @@
 
 #include "app/exit_code.h"
 #include "pipelines/metadata.h"
-#include "pipelines/png_file.h"
+#include "pipelines/picture_file.h"
+#include "pipelines/picture_text.h"
 
 namespace fovea {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+// By content, since a model may be a file of any name, too.
+PictureFormat Format(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return PictureFormat::kNone;
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) return PictureFormat::kNone;
+  std::byte first[12] = {};
+  const size_t read = std::fread(first, 1, sizeof first, file);
+  std::fclose(file);
+  return FormatOf(std::span(first).first(read));
+}
 
 void Row(const std::string& name, const std::string& text) {
   std::printf("%-14s %s\n", name.c_str(), OneLine(text).c_str());
@@ -39,25 +52,19 @@ void PrintOurs(const Json& report) {
 }  // namespace
 
 bool IsPicture(const std::string& path) {
-  constexpr unsigned char kSignature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) return false;
-  std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) return false;
-  unsigned char first[8] = {};
-  const bool complete = std::fread(first, 1, sizeof first, file) == sizeof first;
-  std::fclose(file);
-  return complete && std::equal(first, first + sizeof first, kSignature);
+  return Format(path) != PictureFormat::kNone;
 }
 
 Json DescribePicture(const std::string& path) {
-  const Image image = ReadPng(path);
-  const PngText text = ReadPngText(path);
+  const PngText text = ReadPictureText(path);
   const PictureSettings read = ReadPictureSettings(text, path);
   Json json;
   json["picture"] = path;
-  json["width"] = image.width;
-  json["height"] = image.height;
+  if (Format(path) != PictureFormat::kWebp) {  // which nothing here decodes
+    const Image image = ReadPicture(path);
+    json["width"] = image.width;
+    json["height"] = image.height;
+  }
   json["source"] = read.foreign ? "a1111" : "fovea";
   if (!read.foreign) json["version"] = read.provenance.version;
   json["settings"] = SettingsToJson(read.settings);
@@ -83,9 +90,10 @@ Json DescribePicture(const std::string& path) {
 
 void PrintPicture(const Json& report) {
   const bool foreign = report["source"] == "a1111";
+  const std::string size =
+      report.contains("width") ? report["width"].dump() + "x" + report["height"].dump() : "WebP";
   std::printf(
-      "%s: %sx%s, %s\n", report["picture"].get<std::string>().c_str(),
-      report["width"].dump().c_str(), report["height"].dump().c_str(),
+      "%s: %s, %s\n", report["picture"].get<std::string>().c_str(), size.c_str(),
       foreign ? "settings as A1111's" : ("fovea " + report["version"].get<std::string>()).c_str());
   for (const auto& [name, value] : report["settings"].items()) {
     Row(name, value.is_string() ? value.get<std::string>() : value.dump());

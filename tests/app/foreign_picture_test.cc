@@ -39,6 +39,20 @@ std::string Png(const std::string& key, const std::string& text) {
   return Png(Text(key, text));
 }
 
+// A JPEG without a picture, with A1111's comment: UTF-16, high byte first.
+std::string Jpeg(const std::string& comment) {
+  std::string text = std::string("UNICODE\0", 8);
+  for (const char c : comment) text += std::string(1, '\0') + c;
+  const auto entry = [](const std::string& tag, const std::string& kind, size_t count, size_t at) {
+    return std::string("\0\1", 2) + tag + kind + BigEndian(count) + BigEndian(at) + BigEndian(0);
+  };
+  const std::string tiff = "MM" + std::string("\0\x2a", 2) + BigEndian(8) +
+                           entry("\x87\x69", std::string("\0\4", 2), 1, 26) +
+                           entry("\x92\x86", std::string("\0\7", 2), text.size(), 44) + text;
+  return "\xff\xd8\xff\xe1" + BigEndian(tiff.size() + 8).substr(2) + std::string("Exif\0\0", 6) +
+         tiff + "\xff\xd9";
+}
+
 const std::string kFirst = "a red cube\nNegative prompt: sphere\n";
 const std::string kLine = "Steps: 2, Sampler: DPM++ 2M Karras, CFG scale: 3, Seed: 9, Size: 64x48";
 
@@ -62,11 +76,14 @@ std::vector<Malformed> MalformedPictures() {
   const std::string model = ", Model: tiny";
   return {
       // Files.
-      {"", 3, "not a PNG"},
+      {"", 3, "not a PNG, JPEG or WebP"},
       {"hello, this is a letter", 3, "not a PNG"},
       {kSignature, 3, "cut short"},
       {kSignature + BigEndian(0xfffffff0u) + "tEXtk", 3, "cut short"},
       {Png("").substr(0, 30), 3, "cut short"},
+      {"\xff\xd8\xff", 3, "no text"},
+      {Jpeg("").substr(0, 20), 3, "no text"},
+      {Jpeg("a red cube"), 3, "no line of settings"},
       // Chunks.
       {Png(Chunk("tEXt", "no end of the key")), 3, "key"},
       {Png(Chunk("tEXt", std::string("\0text", 5))), 3, "key"},
@@ -186,6 +203,14 @@ TEST_CASE("generate --from takes an A1111 picture for the flags that it stands f
   const ProgramResult lines = run.Run({"info", run.picture});
   CheckDone(lines);
   CHECK_THAT(lines.out, Catch::Contains("A1111") && Catch::Contains("ENSD: 31337"));
+}
+
+TEST_CASE("generate --from takes an A1111 JPEG") {
+  const Case run;
+  WriteBytes(run.picture, Jpeg(kFirst + kLine + ", Model: tiny"));
+  const std::string latents = run.Latents({"--from", run.picture});
+  WriteBytes(run.picture, A1111(kLine + ", Model: tiny"));
+  CHECK(run.Latents({"--from", run.picture}) == latents);
 }
 
 TEST_CASE("flags replace what an A1111 picture asks for and we lack") {
