@@ -17,7 +17,8 @@ made again, and none is begun that would not end within --budget as it did befor
 be made in pieces.
 
 GFLOP are those of the plain algorithm for everybody, so a share of the peak above 100 % says that an
-algorithm with fewer multiplications is at work. The peak is the one that Fovea measures in its run.
+algorithm with fewer multiplications is at work. The peak is the highest of those that Fovea's runs
+measured.
 """
 
 import argparse
@@ -209,6 +210,9 @@ def speed(runs, gflop, peak):
 
 
 def markdown(args, results):
+    peaks = {dtype: max((r["peak"] for r in results
+                         if r["engine"] == "fovea" and r["dtype"] == dtype), default=0)
+             for dtype in args.dtypes}
     lines = ["| case | dtype | runs | Fovea s | GFLOP/s | of peak | MB | PyTorch s | GFLOP/s | of peak | "
              "MB | ratio | load of others |", "|" + "---|" * 13]
     for case in args.cases:
@@ -217,7 +221,7 @@ def markdown(args, results):
             theirs = runs_of(results, case, dtype, "pytorch")
             if not ours:  # no peak and no GFLOP without
                 continue
-            gflop, peak = ours[0]["gflop"], max(r["peak"] for r in ours)
+            gflop, peak = ours[0]["gflop"], peaks[dtype]
             ratio = f"{median(theirs) / median(ours):.2f}" if theirs else "-"
             load = max(r["load"] for r in ours + theirs)
             lines.append(f"| {case} | {dtype} | {len(ours)} | {speed(ours, gflop, peak)} | "
