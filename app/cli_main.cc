@@ -17,7 +17,8 @@ int RunProgram(int argc, char** argv) {
   line.version = FOVEA_VERSION;
   line.about = "Runs image models and looks into their attention layers.";
   line.commands = {GenerateCommand(),   ForwardCommand(),        InfoCommand(),
-                   BenchModelCommand(), BenchAttentionCommand(), AttendCommand()};
+                   BenchModelCommand(), BenchAttentionCommand(), AttendCommand(),
+                   ClassifyCommand(),   EmbedCommand()};
   const Command* command = ParseArguments(line, argc, argv);
   const int code = command == nullptr ? kExitDone : command->run();
   // A full disk behind standard output shows only here.

@@ -57,9 +57,8 @@ DType CommonFlags::ComputeType() const {
   return dtype.value_or("auto") == "bf16" ? DType::kBF16 : DType::kF32;
 }
 
-void ModelFlags::Add(Flags& flags) {
-  flags.Text("-m,--model", "MODEL", model, "model folder, single file or name",
-             "the built-in still-life-unet");
+void ModelFlags::Add(Flags& flags, const std::string& otherwise) {
+  flags.Text("-m,--model", "MODEL", model, "model folder, single file or name", otherwise);
   flags.TextList("--models", "DIR", folders, "look for names here first; may be repeated");
   flags.Text("--config", "NAME|DIR", config,
              "configs of a single file: sd15, sd15-inpaint, sd21, sd21-v, sdxl, sdxl-refiner, or a "

@@ -31,7 +31,8 @@ struct ModelFlags {
   std::vector<std::string> folders, loras;
   bool needs_tokenizer = false;  // then one is looked for, for a single file
 
-  void Add(Flags& flags);           // -m, --models, --config, --tokenizer, --lora
+  // -m, --models, --config, --tokenizer, --lora; `otherwise` is what no -m means.
+  void Add(Flags& flags, const std::string& otherwise = "the built-in still-life-unet");
   void AddComponent(Flags& flags);  // --component
   // `name`: a path or a name; empty: the built-in model. With --lora's files, or with those given
   // instead. Throws kBadFile, kUsage.

@@ -1,5 +1,6 @@
 #include "models/component_weights.h"
 
+#include "models/clip/clip_pair.h"
 #include "models/lora/lora_deltas.h"
 #include "models/single_file/ldm_component.h"
 #include "tensor/error.h"
@@ -17,12 +18,17 @@ std::shared_ptr<const TensorNames> NamesOf(const ComponentFolder& component,
 
 }  // namespace
 
+Config ReadComponentConfig(const ComponentFolder& component) {
+  Config config = Config::ReadFile(component.folder / "config.json");
+  return IsClipPair(config) ? ClipPairConfig(config, component.class_name) : std::move(config);
+}
+
 std::shared_ptr<WeightStore> OpenWeights(const ComponentFolder& component) {
   const std::filesystem::path config_json = component.folder / "config.json";
   const bool single = !component.single_file.empty();
   const auto store = single
                          ? WeightStore::Open(component.single_file, NamesOf(component, config_json))
-                         : WeightStore::Open(component.folder);
+                         : WeightStore::Open(component.folder, ClipPairNames(component.name));
   if (!component.loras.empty()) store->SetDeltas(OpenLoraDeltas(component, config_json));
   return store;
 }

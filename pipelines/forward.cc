@@ -37,8 +37,7 @@ std::unique_ptr<Component> Component::Load(const ComponentFolder& folder, Backen
   std::string known;
   for (const KnownClass& each : kClasses) {
     if (folder.class_name == each.name) {
-      const Config config = Config::ReadFile(folder.folder / "config.json");
-      return each.load(config, OpenWeights(folder), folder.folder, backend);
+      return each.load(ReadComponentConfig(folder), OpenWeights(folder), folder.folder, backend);
     }
     known += (known.empty() ? "" : ", ") + std::string(each.name);
   }

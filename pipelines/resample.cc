@@ -12,7 +12,6 @@
 namespace fovea {
 namespace {
 
-constexpr double kLobes = 3;
 constexpr int kPrecision = 22;  // bits of a weight after the point
 constexpr int kChannels = 3;
 
@@ -21,7 +20,52 @@ double Sinc(double x) {
 }
 
 double Lanczos(double x) {
-  return -kLobes <= x && x < kLobes ? Sinc(x) * Sinc(x / kLobes) : 0;
+  return -3 <= x && x < 3 ? Sinc(x) * Sinc(x / 3) : 0;
+}
+
+double Triangle(double x) {
+  return std::max(1 - std::abs(x), 0.0);
+}
+
+double Cubic(double x) {
+  constexpr double kA = -0.5;
+  x = std::abs(x);
+  if (x < 1) return ((kA + 2) * x - (kA + 3)) * x * x + 1;
+  if (x < 2) return (((x - 5) * x + 8) * x - 4) * kA;
+  return 0;
+}
+
+double Box(double x) {
+  return -0.5 < x && x <= 0.5 ? 1 : 0;
+}
+
+double Hamming(double x) {
+  x = std::abs(x);
+  return x >= 1 ? 0 : Sinc(x) * (0.54 + 0.46 * std::cos(std::numbers::pi * x));
+}
+
+struct Kernel {
+  double (*weight)(double x);
+  double support;
+};
+
+Kernel KernelOf(ResampleFilter filter) {
+  switch (filter) {
+    case ResampleFilter::kLanczos:
+      return {Lanczos, 3};
+    case ResampleFilter::kBilinear:
+      return {Triangle, 1};
+    case ResampleFilter::kBicubic:
+      return {Cubic, 2};
+    case ResampleFilter::kBox:
+      return {Box, 0.5};
+    case ResampleFilter::kHamming:
+      return {Hamming, 1};
+    case ResampleFilter::kNearest:
+      break;
+  }
+  ENSURE(false, "a filter without a kernel");
+  return {};
 }
 
 // What an output pixel is made of: inputs from `first` on, times weights.
@@ -30,9 +74,9 @@ struct Tap {
   std::vector<int32_t> weights;
 };
 
-std::vector<Tap> MakeTaps(int in, int out) {
+std::vector<Tap> MakeTaps(int in, int out, const Kernel& kernel) {
   const double scale = static_cast<double>(in) / out, filter_scale = std::max(scale, 1.0);
-  const double support = kLobes * filter_scale;
+  const double support = kernel.support * filter_scale;
   std::vector<Tap> taps(static_cast<size_t>(out));
   std::vector<double> exact;
   for (int i = 0; i < out; ++i) {
@@ -42,7 +86,7 @@ std::vector<Tap> MakeTaps(int in, int out) {
     exact.clear();
     double sum = 0;
     for (int k = first; k < end; ++k) {
-      exact.push_back(Lanczos((k - center + 0.5) * (1 / filter_scale)));
+      exact.push_back(kernel.weight((k - center + 0.5) * (1 / filter_scale)));
       sum += exact.back();
     }
     Tap& tap = taps[static_cast<size_t>(i)];
@@ -87,9 +131,9 @@ Image Empty(int width, int height) {
   return image;
 }
 
-Image WithWidth(const Image& image, int width) {
+Image WithWidth(const Image& image, int width, const Kernel& kernel) {
   if (width == image.width) return image;
-  const std::vector<Tap> taps = MakeTaps(image.width, width);
+  const std::vector<Tap> taps = MakeTaps(image.width, width, kernel);
   Image out = Empty(width, image.height);
   ParallelFor(image.height, 1, [&](int64_t begin, int64_t end) {
     for (auto y = static_cast<size_t>(begin); y < static_cast<size_t>(end); ++y) {
@@ -100,9 +144,9 @@ Image WithWidth(const Image& image, int width) {
   return out;
 }
 
-Image WithHeight(const Image& image, int height) {
+Image WithHeight(const Image& image, int height, const Kernel& kernel) {
   if (height == image.height) return image;
-  const std::vector<Tap> taps = MakeTaps(image.height, height);
+  const std::vector<Tap> taps = MakeTaps(image.height, height, kernel);
   Image out = Empty(image.width, height);
   ParallelFor(image.width, 1, [&](int64_t begin, int64_t end) {
     for (auto x = static_cast<size_t>(begin); x < static_cast<size_t>(end); ++x) {
@@ -113,15 +157,37 @@ Image WithHeight(const Image& image, int height) {
   return out;
 }
 
+Image Nearest(const Image& image, int width, int height) {
+  Image out = Empty(width, height);
+  const double across = static_cast<double>(image.width) / width;
+  const double down = static_cast<double>(image.height) / height;
+  for (int y = 0; y < height; ++y) {
+    const auto row = static_cast<size_t>((y + 0.5) * down) * RowBytes(image.width);
+    for (int x = 0; x < width; ++x) {
+      const size_t from = row + kChannels * static_cast<size_t>((x + 0.5) * across);
+      const size_t to =
+          static_cast<size_t>(y) * RowBytes(width) + kChannels * static_cast<size_t>(x);
+      std::copy_n(image.rgb.data() + from, kChannels, out.rgb.data() + to);
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
-Image ResizeLanczos(const Image& image, int width, int height) {
+Image Resize(const Image& image, int width, int height, ResampleFilter filter) {
   ENSURE(image.width > 0 && image.height > 0 && width > 0 && height > 0);
   ENSURE(image.rgb.size() == RowBytes(image.width) * static_cast<size_t>(image.height));
+  if (filter == ResampleFilter::kNearest) return Nearest(image, width, height);
+  const Kernel kernel = KernelOf(filter);
   if (height < image.height && width > image.width) {
-    return WithWidth(WithHeight(image, height), width);
+    return WithWidth(WithHeight(image, height, kernel), width, kernel);
   }
-  return WithHeight(WithWidth(image, width), height);
+  return WithHeight(WithWidth(image, width, kernel), height, kernel);
+}
+
+Image ResizeLanczos(const Image& image, int width, int height) {
+  return Resize(image, width, height, ResampleFilter::kLanczos);
 }
 
 }  // namespace fovea

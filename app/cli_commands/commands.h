@@ -11,5 +11,7 @@ Command InfoCommand();
 Command BenchModelCommand();
 Command BenchAttentionCommand();
 Command AttendCommand();
+Command ClassifyCommand();
+Command EmbedCommand();
 
 }  // namespace fovea

@@ -126,7 +126,10 @@ VitConfig ReadVitConfig(const Config& config) {
   const std::string class_name = config.ClassName();
   if (class_name == kTimmClass) return ReadTimmConfig(config);
   const KnownClass* known = FindClass(class_name);
-  ENSURE(known != nullptr, class_name);
+  if (known == nullptr) {
+    throw Error(ErrorCode::kUnsupported,
+                config.Where() + ": " + class_name + " is not a Vision Transformer that we have");
+  }
   VitConfig vit;
   vit.class_name = class_name;
   vit.naming = known->naming;

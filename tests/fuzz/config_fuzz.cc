@@ -3,7 +3,9 @@
 #include "models/config.h"
 #include "models/unet/unet_config.h"
 #include "models/vae/vae_config.h"
+#include "models/vit/vit_config.h"
 #include "pipelines/scheduler.h"
+#include "pipelines/vit_preprocessing.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace fovea {
@@ -26,6 +28,17 @@ std::vector<std::string> FuzzSeeds() {
       R"("hidden_size":32,"intermediate_size":64,"layer_norm_eps":1e-05,"max_position_embeddings":77,)"
       R"("model_type":"clip_text_model","num_attention_heads":4,"num_hidden_layers":2,)"
       R"("projection_dim":16,"vocab_size":49408})",
+      R"({"architectures":["Dinov2WithRegistersModel"],"hidden_act":"gelu","hidden_size":32,)"
+      R"("image_size":[56,28],"layer_norm_eps":1e-06,"layerscale_value":1.0,"mlp_ratio":4,)"
+      R"("num_attention_heads":4,"num_hidden_layers":2,"num_register_tokens":4,"patch_size":7,)"
+      R"("qkv_bias":true,"use_swiglu_ffn":true,"id2label":{"0":"a","1":"b"}})",
+      R"({"architecture":"agent_deit_tiny","num_classes":5,"global_pool":"token",)"
+      R"("model_args":{"embed_dim":32,"depth":4,"num_heads":4,"img_size":40,"patch_size":8,)"
+      R"("agent_num":[4,9,9,9],"init_values":null},"pretrained_cfg":{"input_size":[3,40,40],)"
+      R"("crop_pct":0.9,"interpolation":"bicubic","mean":[0.5,0.5,0.5],"std":[0.5,0.5,0.5]}})",
+      R"({"image_processor_type":"CLIPImageProcessor","crop_size":{"height":18,"width":18},)"
+      R"("do_center_crop":true,"size":{"shortest_edge":18,"longest_edge":30},"resample":3,)"
+      R"("image_mean":[0.5,0.5,0.5],"image_std":[0.5,0.5,0.5],"rescale_factor":0.00392})",
       R"({"_class_name":"PNDMScheduler","beta_end":0.012,"beta_schedule":"scaled_linear",)"
       R"("beta_start":0.00085,"num_train_timesteps":20,"set_alpha_to_one":false,)"
       R"("skip_prk_steps":true,"steps_offset":1,"prediction_type":"epsilon","trained_betas":null})",
@@ -73,6 +86,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     RefusesOrReads([&] { ReadUNetConfig(config); });
     RefusesOrReads([&] { ReadVaeConfig(config); });
     RefusesOrReads([&] { ReadClipTextConfig(config); });
+    RefusesOrReads([&] { ReadVitConfig(config); });
+    RefusesOrReads([&] { ParseVitPreprocessing(config, "ViTModel"); });
+    RefusesOrReads([&] { ParseTimmPreprocessing(config); });
     // Tables of training steps grow with the config's own number; a large one is slow, not wrong.
     if (config.Int("num_train_timesteps", 1, 2000, 1000) <= 2000) {
       RefusesOrReads([&] { MakeScheduler(config, {.sampler = "", .steps = 3}); });
