@@ -129,7 +129,8 @@ std::unique_ptr<Scheduler> DiffusionModel::MakeSampler(
     const GenerateSettings& settings, const std::function<void(const std::string&)>& warn) const {
   const SamplerChoice choice = {settings.sampler, settings.steps, settings.eta, settings.schedule};
   if (!class_.fixes_scheduler) return MakeScheduler(scheduler_config_, choice);
-  return MakeScheduler(StableDiffusionScheduler(scheduler_config_, !settings.sampler.empty(), warn),
+  return MakeScheduler(StableDiffusionScheduler(scheduler_config_, !settings.sampler.empty(),
+                                                !settings.mask.empty(), warn),
                        choice);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "pipelines/two_pass.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -23,8 +24,9 @@ constexpr std::array kModes = {
 [[noreturn]] void Unknown(std::string_view text) {
   throw Error(ErrorCode::kUsage,
               "hires: \"" + std::string(text.substr(0, 80)) +
-                  "\" is not among off, auto, hidiffusion, raunet; behind the last three may "
-                  "stand =sd, =sdxl, =sdxl-plain or =sdxl-turbo");
+                  "\" is not among off, auto, hidiffusion, raunet and two-pass; behind the "
+                  "middle three may stand =sd, =sdxl, =sdxl-plain or =sdxl-turbo, behind two-pass "
+                  "=SCALE or =SCALE,STRENGTH");
 }
 
 bool LargerThanTrained(const DenoiserTraits& traits, int64_t height, int64_t width) {
@@ -52,6 +54,7 @@ RaunetSchedule ScheduleOf(const HiresRequest& request, std::string_view text,
 }  // namespace
 
 HiresRequest ParseHires(std::string_view text) {
+  if (ParseTwoPass(text)) return {HiresMode::kTwoPass, std::nullopt};
   const size_t equals = text.find('=');
   const std::string_view name = text.substr(0, equals);
   for (const NamedMode& each : kModes) {
@@ -68,7 +71,7 @@ HiresRequest ParseHires(std::string_view text) {
 Hires::Hires(std::string_view text, const DenoiserTraits& traits, int64_t height, int64_t width,
              int steps) {
   const HiresRequest request = ParseHires(text);
-  if (request.mode == HiresMode::kOff) return;
+  if (request.mode == HiresMode::kOff || request.mode == HiresMode::kTwoPass) return;
   if (request.mode == HiresMode::kAuto && !LargerThanTrained(traits, height, width)) return;
   RaunetRun run;
   run.schedule = ScheduleOf(request, text, traits);

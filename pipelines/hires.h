@@ -16,10 +16,11 @@
 
 namespace fovea {
 
-enum class HiresMode : uint8_t { kOff, kAuto, kHidiffusion, kRaunet };
+enum class HiresMode : uint8_t { kOff, kAuto, kHidiffusion, kRaunet, kTwoPass };
 
 // "off", "auto", "hidiffusion", "raunet"; all but "off" may end in "=SCHEDULE", a name of
-// models/unet/raunet.h for models whose structure does not tell them apart.
+// models/unet/raunet.h for models whose structure does not tell them apart. Or as
+// pipelines/two_pass.h, which changes nothing within a pass.
 struct HiresRequest {
   HiresMode mode = HiresMode::kOff;
   std::optional<RaunetSchedule> schedule;

@@ -1,5 +1,7 @@
 #include "pipelines/hires_report.h"
 
+#include <cstdio>
+
 #include <nlohmann/json.hpp>
 
 #include "tensor/error.h"
@@ -22,6 +24,13 @@ HiresReport ReportOf(const Hires& hires) {
 
 nlohmann::ordered_json ToJson(const HiresReport& report) {
   nlohmann::ordered_json json;
+  if (const HiresReport::TwoPass& two = report.two_pass; two.width != 0) {
+    json["two_pass"] = {{"width", two.width},
+                        {"height", two.height},
+                        {"calls", {two.first, two.second}},
+                        {"strength", two.strength}};
+    return json;
+  }
   json["schedule"] = report.schedule;
   json["extreme"] = report.extreme;
   json["windows"] = report.windows;
@@ -35,6 +44,13 @@ nlohmann::ordered_json ToJson(const HiresReport& report) {
 HiresReport HiresFromJson(const nlohmann::json& json, const std::string& where) {
   HiresReport report;
   try {
+    if (json.contains("two_pass")) {
+      const nlohmann::json& two = json.at("two_pass");
+      report.two_pass = {two.at("width").get<int>(), two.at("height").get<int>(),
+                         two.at("calls").at(0).get<int>(), two.at("calls").at(1).get<int>(),
+                         two.at("strength").get<double>()};
+      return report;
+    }
     report.schedule = json.at("schedule").get<std::string>();
     report.extreme = json.at("extreme").get<bool>();
     report.windows = json.at("windows").get<bool>();
@@ -51,6 +67,16 @@ HiresReport HiresFromJson(const nlohmann::json& json, const std::string& where) 
 
 std::string Line(const HiresReport& report) {
   if (report.Empty()) return {};
+  if (const HiresReport::TwoPass& two = report.two_pass; two.width != 0) {
+    const auto steps = [](int first, int count) {
+      return std::to_string(first) + "-" + std::to_string(first + count - 1);
+    };
+    char strength[32];
+    std::snprintf(strength, sizeof strength, "%g", two.strength);
+    return "two passes: " + std::to_string(two.width) + "x" + std::to_string(two.height) +
+           " in steps " + steps(0, two.first) + ", then at strength " + strength + " in " +
+           steps(two.first, two.second);
+  }
   std::string line =
       "RAU-Net (" + report.schedule + (report.extreme ? ", extreme size" : "") + "): ";
   for (size_t i = 0; i < report.stages.size(); ++i) {

@@ -43,11 +43,13 @@ ModelDefaults ReadModelDefaults(const std::filesystem::path& folder) {
   return defaults;
 }
 
-Config StableDiffusionScheduler(const Config& config, bool named,
+Config StableDiffusionScheduler(const Config& config, bool named, bool inpaints,
                                 const std::function<void(const std::string&)>& warn) {
   nlohmann::json json = config.Json();
   const auto say = [&](const std::string& what) {
-    if (warn) warn(config.Where() + ": " + what + " in StableDiffusionPipeline, as in diffusers");
+    if (warn)
+      warn(config.Where() + ": " + what + " in StableDiffusion" + (inpaints ? "Inpaint" : "") +
+           "Pipeline, as in diffusers");
   };
   const auto offset = json.find("steps_offset");
   if (offset == json.end()) {
@@ -55,6 +57,16 @@ Config StableDiffusionScheduler(const Config& config, bool named,
   } else if (offset->is_null() || (offset->is_number_integer() && *offset >= 0 && *offset != 1)) {
     say("steps_offset " + offset->dump() + " counts as 1");
     *offset = 1;
+  }
+  if (inpaints) {
+    const auto skip = json.find("skip_prk_steps");
+    if (skip == json.end()) {
+      if (!named && config.ClassName() == "PNDMScheduler") json["skip_prk_steps"] = true;
+    } else if (*skip == false) {
+      say("skip_prk_steps false counts as true");
+      *skip = true;
+    }
+    return Config::Parse(json.dump(), config.Where());
   }
   const auto clip = json.find("clip_sample");
   if (clip == json.end()) {

@@ -23,8 +23,10 @@ ModelDefaults ReadModelDefaults(const std::filesystem::path& folder);
 
 // The scheduler's config as StableDiffusionPipeline leaves it: steps_offset 1, clip_sample false,
 // whatever the file says; for a sampler taken over by name only where the file says something
-// (diffusers' from_config drops defaults). `warn` is told what differs from the file.
-Config StableDiffusionScheduler(const Config& config, bool named,
+// (diffusers' from_config drops defaults). With a mask it is StableDiffusionInpaintPipeline, which
+// leaves clip_sample alone and sets PNDM's skip_prk_steps. `warn` is told what differs from the
+// file.
+Config StableDiffusionScheduler(const Config& config, bool named, bool inpaints,
                                 const std::function<void(const std::string&)>& warn);
 
 }  // namespace fovea

@@ -7,7 +7,7 @@
 namespace fovea {
 namespace {
 
-// Above this, --vae-tiling auto decodes in tiles. Whole decodes of larger pictures would set the
+// Above this, --vae-tiling auto works in tiles. Whole decodes of larger pictures would set the
 // peak of memory by far.
 constexpr int64_t kMaxWholePixels = int64_t{1024} * 1024;
 
@@ -129,6 +129,11 @@ DenoisePass::DenoisePass(const DiffusionModel& model, const GenerateSettings& se
            .hires = model.HiresOf(settings, calls),
            .first_call = start.FirstCall(*scheduler)} {}
 
+bool TilesVae(const GenerateSettings& settings) {
+  const int64_t pixels = int64_t{settings.width} * settings.height;
+  return settings.vae_tiling == "on" || (settings.vae_tiling == "auto" && pixels > kMaxWholePixels);
+}
+
 Tensor DecodeLatents(Context& ctx, const DiffusionModel& model, const GenerateSettings& settings,
                      const Tensor& latents) {
   TRACE_ZONE("decode");
@@ -146,10 +151,7 @@ Tensor DecodeLatents(Context& ctx, const DiffusionModel& model, const GenerateSe
     CopyFromHost(ctx, scaled, z.Permute({0, 3, 1, 2}));
   }
   const Tensor picture = ctx.arena.New({1, settings.height, settings.width, 3}, DType::kF32);
-  const int64_t pixels = int64_t{settings.width} * settings.height;
-  const bool tiled =
-      settings.vae_tiling == "on" || (settings.vae_tiling == "auto" && pixels > kMaxWholePixels);
-  if (tiled) {
+  if (TilesVae(settings)) {
     DecodeTiled(ctx, attention, vae, DefaultTiling(vae.Traits()), z, picture);
   } else {
     vae.Decode(ctx, attention, z, picture);

@@ -32,6 +32,9 @@ struct DenoisePass {
   DenoiseLoop loop;
 };
 
+// Whether the VAE works in tiles at these settings.
+bool TilesVae(const GenerateSettings& settings);
+
 // latents (1,c,h,w) f32 on the host, as the loop leaves them -> (H,W,3) f32 in the arena, about
 // [-1, 1].
 Tensor DecodeLatents(Context& ctx, const DiffusionModel& model, const GenerateSettings& settings,

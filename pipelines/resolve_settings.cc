@@ -4,6 +4,7 @@
 #include <random>
 
 #include "attention/plan.h"
+#include "pipelines/image_settings.h"
 #include "pipelines/noise.h"
 #include "pipelines/prompt_weights.h"
 #include "tensor/error.h"
@@ -64,9 +65,11 @@ void CheckInterval(const std::string& text) {
 GenerateSettings ResolveSettings(const GenerateSettings& asked, const SettingLimits& limits) {
   const ModelDefaults& model = limits.defaults;
   GenerateSettings settings = asked;
-  settings.width = ResolveSide("width", asked.width, model.width, limits.width, limits.factor);
-  settings.height = ResolveSide("height", asked.height, model.height, limits.height, limits.factor);
   if (asked.steps == 0) settings.steps = model.steps.value_or(25);
+  ResolveImageSettings(limits, &settings);
+  settings.width = ResolveSide("width", settings.width, model.width, limits.width, limits.factor);
+  settings.height =
+      ResolveSide("height", settings.height, model.height, limits.height, limits.factor);
   if (asked.batch < 1 || asked.batch > kMaxBatch) {
     Bad("batch: " + std::to_string(asked.batch) + " is not between 1 and " +
         std::to_string(kMaxBatch));

@@ -24,10 +24,13 @@ struct GenerateSettings {
   std::string sampler;             // empty: the model's scheduler_config.json
   std::string schedule = "model";  // of noise levels; a name of ScheduleNames()
   double eta = 0;
-  std::string attention;       // text of an AttentionPlan; empty: dense
-  std::string hires = "off";   // as ParseHires
-  int clip_skip = 0;           // as diffusers': 0 is the last layer
-  std::string rng = "philox";  // or "torch"
+  std::string attention;          // text of an AttentionPlan; empty: dense
+  std::string hires = "off";      // as ParseHires
+  std::string image, mask;        // PictureDigest of what was given to start from; empty: nothing
+  double strength = -1;           // of image to image; < 0: 0.8, with a mask 1
+  std::string mask_paste = "on";  // or "off"
+  int clip_skip = 0;              // as diffusers': 0 is the last layer
+  std::string rng = "philox";     // or "torch"
   std::string vae_tiling = "auto";
   std::string dtype = "auto";
 
@@ -54,7 +57,12 @@ struct GenerateSettings {
     v("schedule", schedule, "noise levels: the model's, or of a kind");
     v("eta", eta, "DDIM's eta");
     v("attention", attention, "attention plan: [LAYERS:]OPERATOR;..., @FILE or preset:NAME");
-    v("hires", hires, "HiDiffusion for large pictures; =SCHEDULE names one for the model");
+    v("hires", hires,
+      "HiDiffusion for large pictures, or a small picture first, then the large one");
+    v("image", image, "the picture to start from, told by its pixels");
+    v("mask", mask, "the picture whose white part is made anew, told by its pixels");
+    v("strength", strength, "how much of the given picture is made anew, up to 1");
+    v("mask-paste", mask_paste, "put what the mask keeps back after decoding, pixel by pixel");
     v("clip-skip", clip_skip, "text encoder layers to skip, as in diffusers");
     v("rng", rng, "noise: PyTorch's CPU or its CUDA generator");
     v("vae-tiling", vae_tiling, "decode in tiles, in bounded memory");

@@ -1,6 +1,6 @@
 #include "pipelines/start_latents.h"
 
-#include <cstring>
+#include "pipelines/image_start.h"
 
 namespace fovea {
 namespace {
@@ -13,20 +13,13 @@ class FromNoise final : public Start {
   int FirstCall(const Scheduler& /*scheduler*/) const override { return 0; }
 
   StartLatents Make(Context& ctx, const StartRequest& request) const override {
-    StartLatents start;
-    if (ctx.backend.IsPlanning()) return start;
-    const Shape shape = request.model.LatentShape(request.settings);
-    start.latents = HostTensor(shape, DType::kF32);
-    const std::span<float> values(start.latents.Data<float>(),
-                                  static_cast<size_t>(shape.NumElements()));
-    if (given_ != nullptr) {
-      const HostTensor given = given_->ToF32();
-      std::memcpy(values.data(), given.data(), start.latents.Bytes());
-    } else {
-      request.noise.Normal(values);
-    }
+    if (ctx.backend.IsPlanning()) return {};
+    StartLatents start{UnitNoise(request, given_)};
     const double sigma = request.scheduler.InitNoiseSigma();
-    for (float& value : values) value = static_cast<float>(value * sigma);
+    float* values = start.latents.Data<float>();
+    for (int64_t k = 0; k < start.latents.NumElements(); ++k) {
+      values[k] = static_cast<float>(values[k] * sigma);
+    }
     return start;
   }
 
@@ -36,13 +29,28 @@ class FromNoise final : public Start {
 
 }  // namespace
 
+HostTensor UnitNoise(const StartRequest& request, const HostTensor* given) {
+  if (given != nullptr) return given->ToF32();
+  HostTensor noise(request.model.LatentShape(request.settings), DType::kF32);
+  request.noise.Normal({noise.Data<float>(), static_cast<size_t>(noise.NumElements())});
+  return noise;
+}
+
 std::unique_ptr<Start> ChooseStart(const DiffusionModel& model, const GenerateSettings& settings,
                                    const GenerateInputs& inputs) {
-  if (model.ExtraChannels() != 0) {
-    throw Error(ErrorCode::kUnsupported,
-                "the unet has " + std::to_string(model.UNet().Traits().in_channels) +
-                    " input channels, for inpainting; text to image needs one with " +
-                    std::to_string(model.Vae().Traits().latent_channels));
+  const auto bad = [](const std::string& what) { throw Error(ErrorCode::kUsage, what); };
+  if (settings.image.empty() != (inputs.image == nullptr)) {
+    bad("image: the settings say " + (settings.image.empty() ? "none" : settings.image) +
+        "; give that picture and no other");
+  }
+  if (settings.mask.empty() != (inputs.mask == nullptr)) {
+    bad("mask: the settings say " + (settings.mask.empty() ? "none" : settings.mask) +
+        "; give that picture and no other");
+  }
+  if (model.ExtraChannels() != 0 && inputs.mask == nullptr) {
+    bad("this model repaints parts of pictures (its unet has " +
+        std::to_string(model.UNet().Traits().in_channels) +
+        " input channels): give --image and --mask");
   }
   if (inputs.init_latents != nullptr) {
     const Shape shape = model.LatentShape(settings);
@@ -51,6 +59,12 @@ std::unique_ptr<Start> ChooseStart(const DiffusionModel& model, const GenerateSe
                                            inputs.init_latents->shape().ToString() +
                                            " where these settings need " + shape.ToString());
     }
+  }
+  if (inputs.mask != nullptr) {
+    return StartInpainting(settings, *inputs.image, *inputs.mask, inputs.init_latents);
+  }
+  if (inputs.image != nullptr) {
+    return StartFromPictures(settings, std::span(inputs.image, 1), inputs.init_latents);
   }
   return std::make_unique<FromNoise>(inputs.init_latents);
 }

@@ -41,6 +41,9 @@ class Start {
   virtual StartLatents Make(Context& ctx, const StartRequest& request) const = 0;
 };
 
+// Unit noise (n,c,h,w): `given`, or drawn where that is null.
+HostTensor UnitNoise(const StartRequest& request, const HostTensor* given);
+
 // By what `inputs` holds. Throws kUsage, kBadFile and kUnsupported where settings, inputs and model
 // do not fit. `inputs` must outlive the start.
 std::unique_ptr<Start> ChooseStart(const DiffusionModel& model, const GenerateSettings& settings,

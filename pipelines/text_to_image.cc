@@ -3,7 +3,11 @@
 #include <chrono>
 
 #include "pipelines/attention_report.h"
+#include "pipelines/image_input.h"
+#include "pipelines/image_start.h"
 #include "pipelines/pipeline_stages.h"
+#include "pipelines/resample.h"
+#include "pipelines/two_pass.h"
 #include "tensor/ops/elementwise.h"
 
 namespace fovea {
@@ -35,6 +39,42 @@ BatchNoise NoiseOf(const GenerateSettings& settings) {
   return {*ParseRngKind(settings.rng), *settings.seed, settings.batch};
 }
 
+// How far, in pixels, what was made anew fades into what was kept: half a latent cell.
+constexpr int kFeather = 4;
+
+// The uses of a second pass behind those of a first that had `calls` steps.
+void Append(std::vector<AttentionUse> uses, int calls, std::vector<AttentionUse>& all) {
+  for (AttentionUse& use : uses) {
+    for (auto& [first, last] : use.steps) {
+      first += calls;
+      last += calls;
+    }
+    all.push_back(std::move(use));
+  }
+}
+
+// One dry run, stage after stage.
+struct Planner {
+  Planner(Backend& real, const GenerateSettings& settings)
+      : backend(MakePlanningBackend(real)),
+        arena(*backend, kPlanningArenaBytes),
+        ctx{*backend, arena, {}, *ParseDType(settings.dtype)} {}
+
+  // What was done since the last call of this, `times` over.
+  void Count(double times) {
+    const double now = backend->TotalCost().flops;
+    prediction.flops += (now - counted) * times;
+    counted = now;
+  }
+
+  std::unique_ptr<PlanningBackend> backend;
+  Arena arena;
+  Context ctx;
+  Prediction prediction;
+  double counted = 0;
+  int calls = 0;  // of the model, so far
+};
+
 class DiffusionPipeline final : public TextToImage {
  public:
   DiffusionPipeline(const ModelFolder& model, Backend& backend) : backend_(backend), model_(model) {
@@ -48,10 +88,19 @@ class DiffusionPipeline final : public TextToImage {
                 const GenerateHooks& hooks) override;
 
  private:
-  Prediction Plan(const GenerateSettings& settings, const GenerateInputs& inputs);  // resolved
-  bool Denoise(Context& ctx, const Start& start, const PromptTokens& tokens,
+  // These take resolved settings. A pass is text, start, denoising and decoding at one size.
+  Prediction Plan(const GenerateSettings& settings, const GenerateInputs& inputs);
+  void PlanPass(Planner& planner, const GenerateSettings& settings, const Start& start) const;
+  // To result.latents and result.images; false: cancelled.
+  bool RunPass(Context& ctx, const GenerateSettings& settings, const Start& start,
                const GenerateHooks& hooks, Generated& result) const;
-  bool Decode(Context& ctx, Generated& result) const;
+  bool RunTwoPasses(Context& ctx, const TwoPassRuns& runs, const GenerateInputs& inputs,
+                    const GenerateHooks& hooks, Generated& result) const;
+  bool Denoise(Context& ctx, const GenerateSettings& settings, const Start& start,
+               const PromptTokens& tokens, const GenerateHooks& hooks, Generated& result) const;
+  bool Decode(Context& ctx, const GenerateSettings& settings, Generated& result) const;
+  // Of the model, in one pass of these settings. Throws kUsage if there is none.
+  int CallsOf(const GenerateSettings& settings) const;
 
   Backend& backend_;
   DiffusionModel model_;
@@ -64,8 +113,24 @@ GenerateSettings DiffusionPipeline::Resolve(const GenerateSettings& settings) co
   const PromptTokens tokens = model_.Text().Tokenize(resolved, false, {});
   // Where no prompt and an empty one are the same, only the latter is remembered.
   if (!tokens.zero_negative && !resolved.negative) resolved.negative = "";
-  model_.AttentionOf(resolved, static_cast<int>(model_.MakeSampler(resolved)->Timesteps().size()));
+  if (const auto runs = SplitTwoPass(resolved, model_.Limits().factor)) {
+    model_.AttentionOf(runs->first, CallsOf(runs->first));
+    model_.AttentionOf(runs->second, CallsOf(runs->second));
+  } else {
+    model_.AttentionOf(resolved, CallsOf(resolved));
+  }
   return resolved;
+}
+
+int DiffusionPipeline::CallsOf(const GenerateSettings& settings) const {
+  const auto scheduler = model_.MakeSampler(settings);
+  int calls = static_cast<int>(scheduler->Timesteps().size());
+  if (settings.strength > 0) {
+    const int left = StepsOfStrength(settings.steps, settings.strength);
+    calls -= (settings.steps - left) * scheduler->CallsPerStep();
+  }
+  if (calls < 1) throw Error(ErrorCode::kUsage, "strength: leaves no step of the sampler's");
+  return calls;
 }
 
 Prediction DiffusionPipeline::DryRun(const GenerateSettings& asked, const GenerateInputs& inputs) {
@@ -81,66 +146,75 @@ Prediction DiffusionPipeline::DryRun(const GenerateSettings& asked, const Genera
 }
 
 Prediction DiffusionPipeline::Plan(const GenerateSettings& settings, const GenerateInputs& inputs) {
-  const std::unique_ptr<PlanningBackend> planner = MakePlanningBackend(backend_);
-  Arena arena(*planner, kPlanningArenaBytes);
-  Context ctx{*planner, arena, {}, *ParseDType(settings.dtype)};
-  Prediction prediction;
-  auto stage = [&, before = 0.0](double times) mutable {
-    const double now = planner->TotalCost().flops;
-    prediction.flops += (now - before) * times;
-    before = now;
-  };
-  const auto start = ChooseStart(model_, settings, inputs);
+  Planner planner(backend_, settings);
+  Prediction& prediction = planner.prediction;
+  if (const auto runs = SplitTwoPass(settings, model_.Limits().factor)) {
+    PlanPass(planner, runs->first, *ChooseStart(model_, runs->first, inputs));
+    const std::vector<Image> between(static_cast<size_t>(settings.batch));
+    const int first = planner.calls;
+    PlanPass(planner, runs->second, *StartFromPictures(runs->second, between, nullptr));
+    prediction.hires = {};
+    prediction.hires.two_pass = {runs->first.width, runs->first.height, first,
+                                 planner.calls - first, runs->second.strength};
+  } else {
+    PlanPass(planner, settings, *ChooseStart(model_, settings, inputs));
+  }
+  prediction.arena_bytes = planner.arena.PeakBytes();
+  prediction.packed_bytes = backend_.PackedBytes() + planner.backend->TotalCost().packed_bytes;
+  for (const auto& weights : model_.Weights()) {
+    prediction.weight_bytes +=
+        weights->ConvertedBytes() + BytesReadInPlace(*weights, planner.ctx.dtype == DType::kF32);
+  }
+  return prediction;
+}
+
+void DiffusionPipeline::PlanPass(Planner& planner, const GenerateSettings& settings,
+                                 const Start& start) const {
+  Context& ctx = planner.ctx;
+  Arena& arena = planner.arena;
   {
     ArenaScope scope(arena);
     const PromptTokens tokens =
         model_.Text().Tokenize(settings, model_.GuidanceOf(settings).Active(), {});
     const Conditioning conditioning = Condition(ctx, model_, settings, tokens, {});
-    stage(1);
-    DenoisePass pass(model_, settings, *start);
+    planner.Count(1);
+    DenoisePass pass(model_, settings, start);
     BatchNoise noise = NoiseOf(settings);
     {
       ArenaScope given(arena);
-      start->Make(ctx, {model_, settings, *pass.scheduler, noise});
-      stage(1);
+      start.Make(ctx, {model_, settings, *pass.scheduler, noise});
+      planner.Count(1);
     }
     const std::vector<int> changes = Merged(
         Merged(pass.attention.Plan().StepsOfChange(pass.calls), pass.loop.hires.StepsOfChange()),
         pass.loop.guidance.StepsOfChange(pass.calls));
     for (size_t i = 0; i < changes.size(); ++i) {
       pass.loop.RunOnce(ctx, pass.attention, conditioning, changes[i]);
-      stage((i + 1 < changes.size() ? changes[i + 1] : pass.calls) - changes[i]);
+      planner.Count((i + 1 < changes.size() ? changes[i + 1] : pass.calls) - changes[i]);
     }
-    prediction.attention = UntilNextChange(pass.attention.Report(), changes, pass.calls);
-    prediction.hires = ReportOf(pass.loop.hires);
+    Append(UntilNextChange(pass.attention.Report(), changes, pass.calls), planner.calls,
+           planner.prediction.attention);
+    planner.prediction.hires = ReportOf(pass.loop.hires);
+    planner.calls += pass.calls;
   }
-  {
-    ArenaScope scope(arena);
-    Shape one = model_.LatentShape(settings);
-    one[0] = 1;
-    // Stands in for host memory, which a dry run must not claim for a picture of any size.
-    Arena host(*planner, static_cast<size_t>(one.NumElements()) * sizeof(float) + 64);
-    DecodeLatents(ctx, model_, settings, host.New(one, DType::kF32));
-    stage(settings.batch);
-  }
-  prediction.arena_bytes = arena.PeakBytes();
-  prediction.packed_bytes = backend_.PackedBytes() + planner->TotalCost().packed_bytes;
-  for (const auto& weights : model_.Weights()) {
-    prediction.weight_bytes +=
-        weights->ConvertedBytes() + BytesReadInPlace(*weights, ctx.dtype == DType::kF32);
-  }
-  return prediction;
+  ArenaScope scope(arena);
+  Shape one = model_.LatentShape(settings);
+  one[0] = 1;
+  // Stands in for host memory, which a dry run must not claim for a picture of any size.
+  Arena host(*planner.backend, static_cast<size_t>(one.NumElements()) * sizeof(float) + 64);
+  DecodeLatents(ctx, model_, settings, host.New(one, DType::kF32));
+  planner.Count(settings.batch);
 }
 
 // Text, start and denoising, to result.latents. False: cancelled.
-bool DiffusionPipeline::Denoise(Context& ctx, const Start& start, const PromptTokens& tokens,
-                                const GenerateHooks& hooks, Generated& result) const {
-  const GenerateSettings& settings = result.settings;
+bool DiffusionPipeline::Denoise(Context& ctx, const GenerateSettings& settings, const Start& start,
+                                const PromptTokens& tokens, const GenerateHooks& hooks,
+                                Generated& result) const {
   ArenaScope scope(ctx.arena);
   auto begin = std::chrono::steady_clock::now();
   const Conditioning conditioning = Condition(ctx, model_, settings, tokens, hooks.on_text);
   if (ctx.Cancelled()) return false;
-  result.timings.text = Since(begin);
+  result.timings.text += Since(begin);
 
   begin = std::chrono::steady_clock::now();
   DenoisePass pass(model_, settings, start, hooks.warn);
@@ -151,6 +225,8 @@ bool DiffusionPipeline::Denoise(Context& ctx, const Start& start, const PromptTo
     made = start.Make(ctx, {model_, settings, *pass.scheduler, noise});
   }
   if (ctx.Cancelled()) return false;
+  result.timings.encode += Since(begin);
+  begin = std::chrono::steady_clock::now();
   result.latents = std::move(made.latents);
   const std::span<float> latents(result.latents.Data<float>(),
                                  static_cast<size_t>(result.latents.NumElements()));
@@ -161,28 +237,63 @@ bool DiffusionPipeline::Denoise(Context& ctx, const Start& start, const PromptTo
     pass.loop.extra = {made.extra.Data<float>(), static_cast<size_t>(made.extra.NumElements())};
   }
   const bool finished = pass.loop.Run(ctx, pass.attention, conditioning, latents);
-  result.timings.denoise = Since(begin);
+  result.timings.denoise += Since(begin);
   result.sampler = pass.scheduler->Name();
   result.schedule = pass.scheduler->ScheduleType();
-  result.attention = pass.attention.Report();
+  Append(pass.attention.Report(), result.calls, result.attention);
   result.hires = ReportOf(pass.loop.hires);
+  result.calls += pass.calls;
   return finished;
 }
 
 // result.latents to result.images, one by one. False: cancelled.
-bool DiffusionPipeline::Decode(Context& ctx, Generated& result) const {
+bool DiffusionPipeline::Decode(Context& ctx, const GenerateSettings& settings,
+                               Generated& result) const {
   const auto begin = std::chrono::steady_clock::now();
-  for (int64_t i = 0; i < result.settings.batch; ++i) {
+  result.images.clear();
+  for (int64_t i = 0; i < settings.batch; ++i) {
     ArenaScope scope(ctx.arena);
     const Tensor picture =
-        DecodeLatents(ctx, model_, result.settings, result.latents.View().Slice(0, i, 1));
+        DecodeLatents(ctx, model_, settings, result.latents.View().Slice(0, i, 1));
     if (ctx.Cancelled()) return false;
     HostTensor host(picture.shape, DType::kF32);
     ops::Copy(ctx, picture, host.View());
     ctx.backend.Synchronize();
     result.images.push_back(ToImage(host.View()));
   }
-  result.timings.decode = Since(begin);
+  result.timings.decode += Since(begin);
+  return true;
+}
+
+bool DiffusionPipeline::RunPass(Context& ctx, const GenerateSettings& settings, const Start& start,
+                                const GenerateHooks& hooks, Generated& result) const {
+  const PromptTokens tokens =
+      model_.Text().Tokenize(settings, model_.GuidanceOf(settings).Active(), hooks.warn);
+  return Denoise(ctx, settings, start, tokens, hooks, result) && Decode(ctx, settings, result);
+}
+
+bool DiffusionPipeline::RunTwoPasses(Context& ctx, const TwoPassRuns& runs,
+                                     const GenerateInputs& inputs, const GenerateHooks& hooks,
+                                     Generated& result) const {
+  const int first = CallsOf(runs.first), second = CallsOf(runs.second);
+  // Steps are counted through both passes.
+  GenerateHooks counting = hooks;
+  counting.on_step = [&](StepView view) {
+    if (!hooks.on_step) return;
+    view.step += result.calls;
+    view.steps = first + second;
+    hooks.on_step(view);
+  };
+  if (!RunPass(ctx, runs.first, *ChooseStart(model_, runs.first, inputs), counting, result)) {
+    return false;
+  }
+  counting.on_text = {};  // the same again
+  counting.warn = {};
+  const std::vector<Image> between = std::move(result.images);
+  const auto start = StartFromPictures(runs.second, between, nullptr);
+  if (!RunPass(ctx, runs.second, *start, counting, result)) return false;
+  result.hires.two_pass = {runs.first.width, runs.first.height, first, second,
+                           runs.second.strength};
   return true;
 }
 
@@ -191,9 +302,6 @@ Generated DiffusionPipeline::Run(const GenerateSettings& asked, const GenerateIn
   Generated result;
   result.settings = Resolve(asked);
   const GenerateSettings& settings = result.settings;
-  const auto start = ChooseStart(model_, settings, inputs);
-  const PromptTokens tokens =
-      model_.Text().Tokenize(settings, model_.GuidanceOf(settings).Active(), hooks.warn);
   const size_t needed = Plan(settings, inputs).arena_bytes;
   if (arena_ == nullptr || arena_bytes_ != needed) {
     arena_.reset();
@@ -202,10 +310,19 @@ Generated DiffusionPipeline::Run(const GenerateSettings& asked, const GenerateIn
   }
   ArenaScope run(*arena_);
   Context ctx{backend_, *arena_, hooks.stop, *ParseDType(settings.dtype)};
-  if (!Denoise(ctx, *start, tokens, hooks, result) || !Decode(ctx, result)) {
+  const auto runs = SplitTwoPass(settings, model_.Limits().factor);
+  const bool finished =
+      runs ? RunTwoPasses(ctx, *runs, inputs, hooks, result)
+           : RunPass(ctx, settings, *ChooseStart(model_, settings, inputs), hooks, result);
+  if (!finished) {
     result.cancelled = true;
     result.images.clear();
     return result;
+  }
+  if (inputs.mask != nullptr && settings.mask_paste == "on") {
+    const Image given = ResizeLanczos(*inputs.image, settings.width, settings.height);
+    const PixelMask mask = MakePixelMask(*inputs.mask, settings.width, settings.height);
+    for (Image& image : result.images) RestoreUnmasked(given, mask, kFeather, &image);
   }
   result.arena_bytes = arena_->PeakBytes();
   result.packed_bytes = backend_.PackedBytes();

@@ -36,8 +36,8 @@ struct Prediction {  // of a dry run
   size_t PeakBytes() const;  // of the process
 };
 
-struct Timings {
-  double text = 0, denoise = 0, decode = 0;
+struct Timings {  // of all passes together
+  double text = 0, encode = 0, denoise = 0, decode = 0;
 };
 
 struct Generated {
@@ -47,6 +47,7 @@ struct Generated {
   std::string sampler, schedule;  // the name of the sampler that ran
   HostTensor latents;             // (n,c,h,w) f32, final, before the VAE and its scaling factor
   Timings timings;
+  int calls = 0;                        // of the model, in all passes
   std::vector<AttentionUse> attention;  // what ran where; empty without a plan
   HiresReport hires;
   size_t arena_bytes = 0, packed_bytes = 0;  // as they came out; the prediction says the same

@@ -94,6 +94,7 @@ nlohmann::ordered_json Report(const Generated& generated, const Prediction& pred
       {"kind", here.device}, {"instruction_set", here.instruction_set}, {"threads", here.threads}};
   json["timings"] = {{"load", load},
                      {"text", generated.timings.text},
+                     {"encode", generated.timings.encode},
                      {"denoise", generated.timings.denoise},
                      {"decode", generated.timings.decode},
                      {"total", total}};
@@ -135,11 +136,12 @@ void NotePrediction(const Prediction& predicted) {
 }
 
 void NoteMeasured(const Generated& generated, double load, double total) {
-  char times[160];
+  char times[200];
   std::snprintf(times, sizeof times,
-                "measured: load %.2f s, text %.2f s, denoise %.2f s, decode %.2f s, total %.2f s",
-                load, generated.timings.text, generated.timings.denoise, generated.timings.decode,
-                total);
+                "measured: load %.2f s, text %.2f s, encode %.2f s, denoise %.2f s, decode %.2f s, "
+                "total %.2f s",
+                load, generated.timings.text, generated.timings.encode, generated.timings.denoise,
+                generated.timings.decode, total);
   PrintNote(times);
   PrintNote("measured: peak memory " + FormatBytes(static_cast<double>(PeakMemoryBytes())) +
             " (arena " + FormatBytes(static_cast<double>(generated.arena_bytes)) +
@@ -151,6 +153,7 @@ int RunGenerate(const GenerateFlags& flags) {
   flags.common.Apply();
   const StopSignals signals;
   PictureSettings asked = flags.Settings();
+  const GivenPictures given = flags.ReadPictures(&asked.settings);
   Provenance here = HereAndNow(flags);
   GenerateOutputs outputs(flags, asked.settings);
   if (flags.trace) trace::Start();
@@ -167,7 +170,9 @@ int RunGenerate(const GenerateFlags& flags) {
   const GenerateSettings settings = pipeline->Resolve(asked.settings);
   std::optional<HostTensor> init_latents;
   if (flags.init_latents) init_latents = ReadInitLatents(*flags.init_latents);
-  const GenerateInputs inputs{init_latents ? &*init_latents : nullptr};
+  const GenerateInputs inputs{init_latents ? &*init_latents : nullptr,
+                              given.image ? &*given.image : nullptr,
+                              given.mask ? &*given.mask : nullptr};
   const Prediction predicted = pipeline->DryRun(settings, inputs);
   RequireMemory(predicted.PeakBytes(), MemoryAdvice(settings));
   signals.ThrowIfStopped();

@@ -6,9 +6,12 @@
 #include <random>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 #include "app/built_in_models.h"
+#include "models/json_text.h"
 #include "pipelines/hires.h"
+#include "pipelines/picture_file.h"
 #include "pipelines/plan_source.h"
 #include "pipelines/picture_text.h"
 #include "pipelines/scheduler.h"
@@ -47,6 +50,8 @@ constexpr std::array kFieldFlags = {
     FieldFlag{"eta", "--eta", "0", 0, 1},
     FieldFlag{"attention", "--attention", "dense"},
     FieldFlag{"hires", "--hires", "off"},
+    FieldFlag{"strength", "--strength", "0.8, with --mask 1", 0, 1},
+    FieldFlag{"mask-paste", "--mask-paste", "on"},
     FieldFlag{"clip-skip", "--clip-skip", "0", 0, 1000},
     FieldFlag{"rng", "--rng", "philox"},
     FieldFlag{"vae-tiling", "--vae-tiling", "auto"},
@@ -55,6 +60,7 @@ constexpr std::array kFieldFlags = {
 std::vector<std::string> ChoicesOf(std::string_view field) {
   if (field == "rng") return {"torch", "philox"};
   if (field == "vae-tiling") return {"auto", "on", "off"};
+  if (field == "mask-paste") return {"on", "off"};
   if (field == "prompt-weights") return {"a1111", "comfy", "off"};
   if (field == "schedule") return {ScheduleNames().begin(), ScheduleNames().end()};
   if (field == "sampler") return {SamplerNames().begin(), SamplerNames().end()};
@@ -92,7 +98,8 @@ void AddField(Flags& flags, GenerateFlags& out, const FieldFlag& flag, const cha
     placeholder = choices.empty() ? "TEXT" : ListOf(choices);
     if (flag.field == "attention") placeholder = "PLAN";
     if (flag.field == "cfg-interval") placeholder = "A-B";
-    if (flag.field == "hires") placeholder = "off|auto|hidiffusion|raunet[=SCHEDULE]";
+    if (flag.field == "hires")
+      placeholder = "off|auto|hidiffusion|raunet[=SCHEDULE]|two-pass[=SCALE[,STRENGTH]]";
     parse = [=, &out](const std::string& text) {
       CheckUtf8(name, text);
       CheckChoice(name, text, choices);
@@ -127,6 +134,8 @@ void GenerateFlags::Add(Flags& flags) {
     AddField<std::decay_t<decltype(member)>>(flags, *this, *flag, help);
   });
   flags.Text("--from", "PICTURE", from, "take all settings of this picture; other flags win");
+  flags.Text("--image", "FILE", image, "picture to start from, PNG or JPEG");
+  flags.Text("--mask", "FILE", mask, "its white part is made anew, the rest of --image is kept");
   flags.Text("--init-latents", "FILE", init_latents, "unit noise to start from: tensor latents");
   flags.Text("--save-latents", "FILE", save_latents, "write the final latents: tensor latents");
   flags.Text("--dump", "DIR", dump, "write text.safetensors and step-NNN.safetensors");
@@ -163,6 +172,30 @@ PictureSettings GenerateFlags::Settings() const {
   // 32 bits are easy to type and survive every JSON reader.
   if (!settings.seed) settings.seed = std::random_device{}();
   return result;
+}
+
+GivenPictures GenerateFlags::ReadPictures(GenerateSettings* settings) const {
+  const auto read = [&](const char* flag, const std::optional<std::string>& file,
+                        std::string* digest) {
+    std::optional<Image> picture;
+    const std::string before = std::exchange(*digest, "");
+    if (file) {
+      picture = ReadPicture(*file);
+      *digest = PictureDigest(*picture);
+    }
+    if (before.empty() || before == *digest) return picture;
+    const std::string made = *from + " was made from another picture, " + Printable(before, 80);
+    if (!file) {
+      throw Error(ErrorCode::kUsage,
+                  made + ", which its settings do not hold; give the same file with " + flag);
+    }
+    PrintWarning(made + "; " + *file + " is " + *digest);
+    return picture;
+  };
+  GivenPictures pictures;
+  pictures.image = read("--image", image, &settings->image);
+  pictures.mask = read("--mask", mask, &settings->mask);
+  return pictures;
 }
 
 }  // namespace fovea

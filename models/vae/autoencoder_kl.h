@@ -62,5 +62,10 @@ VaeTiling DefaultTiling(const VaeTraits& traits);
 // Same shapes as Decode. A latent no larger than the tile is decoded whole. CPU tensors only.
 void DecodeTiled(Context& ctx, AttentionRuntime& attention, const AutoencoderKL& vae,
                  const VaeTiling& tiling, const Tensor& z, const Tensor& out);
+// The same for encoding, as diffusers' tiled_encode: mean and logvar as Encode gives them. Pictures
+// whose sides are multiples of the factor.
+void EncodeTiled(Context& ctx, AttentionRuntime& attention, const AutoencoderKL& vae,
+                 const VaeTiling& tiling, const Tensor& x, const Tensor& mean,
+                 const Tensor& logvar);
 
 }  // namespace fovea

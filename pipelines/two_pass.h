@@ -1,0 +1,34 @@
+// Two-pass high resolution (--hires two-pass): a picture of about the trained size, resized with
+// Lanczos, then image to image at the size that is wanted. docs/image_to_image.md says why the
+// picture is resized and not the latents.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "pipelines/resolve_settings.h"
+#include "pipelines/settings.h"
+
+namespace fovea {
+
+struct TwoPassRequest {
+  std::optional<double> scale;  // wanted size over first size, above 1; none: by the trained size
+  double strength = 0.5;        // of the second pass
+};
+// "two-pass", "two-pass=2", "two-pass=2,0.4"; none for texts that begin otherwise. Throws kUsage.
+std::optional<TwoPassRequest> ParseTwoPass(std::string_view text);
+
+// Settings whose hires is a two-pass: fills in the wanted size (the trained one times the scale) or
+// the scale (so that both first and trained picture have as many pixels), and writes both into
+// `hires`. Throws kUsage, and kUnsupported where a picture is given, too.
+void ResolveTwoPass(const SettingLimits& limits, GenerateSettings* settings);
+
+// The two runs that resolved settings ask for; none where they ask for one. Each is what `generate`
+// would do with these settings alone, the second with the first's resized picture as its image.
+struct TwoPassRuns {
+  GenerateSettings first, second;
+};
+std::optional<TwoPassRuns> SplitTwoPass(const GenerateSettings& settings, int factor);
+
+}  // namespace fovea
