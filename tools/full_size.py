@@ -1,10 +1,10 @@
-"""Writes models of full size with random weights: Stable Diffusion 1.5, or SDXL's U-Net alone.
+"""Writes models of full size with random weights: Stable Diffusion 1.5, SDXL, or its U-Net alone.
 
-    python3 tools/full_size.py --out DIR [--dtype f16|f32|bf16] [--model sd15|sdxl-unet]
+    python3 tools/full_size.py --out DIR [--dtype f16|f32|bf16] [--model sd15|sdxl|sdxl-unet]
 
 For timing, memory and loading: configs, tensor names and shapes are the real ones, the weights are
 uniform noise scaled by fan-in (activations stay near 1), the vocabulary is synthetic but valid.
-Needs numpy alone. 2.1 GB in f16; SDXL's U-Net 5.1 GB.
+Needs numpy alone. In f16 2.1 GB; SDXL 6.9 GB, its U-Net 5.1 GB.
 """
 
 import argparse
@@ -43,6 +43,16 @@ CLIP = {
     "max_position_embeddings": 77, "model_type": "clip_text_model", "num_attention_heads": 12,
     "num_hidden_layers": 12, "pad_token_id": 1, "projection_dim": 768, "torch_dtype": "float32",
     "transformers_version": "4.22.0.dev0", "vocab_size": 49408}
+SDXL_CLIP_2 = {
+    **CLIP, "architectures": ["CLIPTextModelWithProjection"], "hidden_act": "gelu",
+    "hidden_size": 1280, "intermediate_size": 5120, "num_attention_heads": 20,
+    "num_hidden_layers": 32, "projection_dim": 1280}
+SDXL_VAE = {**VAE, "force_upcast": True, "sample_size": 1024, "scaling_factor": 0.13025}
+SDXL_SCHEDULER = {
+    "_class_name": "EulerDiscreteScheduler", "_diffusers_version": "0.19.0", "beta_end": 0.012,
+    "beta_schedule": "scaled_linear", "beta_start": 0.00085, "interpolation_type": "linear",
+    "num_train_timesteps": 1000, "prediction_type": "epsilon", "steps_offset": 1,
+    "timestep_spacing": "leading", "trained_betas": None, "use_karras_sigmas": False}
 SCHEDULER = {
     "_class_name": "PNDMScheduler", "_diffusers_version": "0.6.0", "beta_end": 0.012,
     "beta_schedule": "scaled_linear", "beta_start": 0.00085, "clip_sample": False,
@@ -54,6 +64,15 @@ INDEX = {
     "scheduler": ["diffusers", "PNDMScheduler"], "text_encoder": ["transformers", "CLIPTextModel"],
     "tokenizer": ["transformers", "CLIPTokenizer"], "unet": ["diffusers", "UNet2DConditionModel"],
     "vae": ["diffusers", "AutoencoderKL"]}
+SDXL_INDEX = {
+    "_class_name": "StableDiffusionXLPipeline", "_diffusers_version": "0.19.0",
+    "force_zeros_for_empty_prompt": True,
+    "scheduler": ["diffusers", "EulerDiscreteScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "tokenizer_2": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"]}
 TOKENIZER = {
     "add_prefix_space": False, "bos_token": "<|startoftext|>", "do_lower_case": True,
     "eos_token": "<|endoftext|>", "errors": "replace", "model_max_length": 77,
@@ -187,20 +206,22 @@ def vae_shapes():
     return shapes
 
 
-def clip_shapes():
-    shapes, width = Shapes(), CLIP["hidden_size"]
+def clip_shapes(config):
+    shapes, width = Shapes(), config["hidden_size"]
     embeddings = "text_model.embeddings"
-    shapes[embeddings + ".token_embedding.weight"] = [CLIP["vocab_size"], width]
-    shapes[embeddings + ".position_embedding.weight"] = [CLIP["max_position_embeddings"], width]
-    for i in range(CLIP["num_hidden_layers"]):
+    shapes[embeddings + ".token_embedding.weight"] = [config["vocab_size"], width]
+    shapes[embeddings + ".position_embedding.weight"] = [config["max_position_embeddings"], width]
+    for i in range(config["num_hidden_layers"]):
         layer = f"text_model.encoder.layers.{i}"
         for part in ("q_proj", "k_proj", "v_proj", "out_proj"):
             shapes.linear(f"{layer}.self_attn.{part}", width, width)
         shapes.norm(layer + ".layer_norm1", width)
-        shapes.linear(layer + ".mlp.fc1", width, CLIP["intermediate_size"])
-        shapes.linear(layer + ".mlp.fc2", CLIP["intermediate_size"], width)
+        shapes.linear(layer + ".mlp.fc1", width, config["intermediate_size"])
+        shapes.linear(layer + ".mlp.fc2", config["intermediate_size"], width)
         shapes.norm(layer + ".layer_norm2", width)
     shapes.norm("text_model.final_layer_norm", width)
+    if config["architectures"] == ["CLIPTextModelWithProjection"]:
+        shapes.linear("text_projection", width, config["projection_dim"], bias=False)
     return shapes
 
 
@@ -246,7 +267,7 @@ def write_json(path, value):
         file.write("\n")
 
 
-def write_tokenizer(folder):
+def write_tokenizer(folder, pad):
     """As many words as CLIP's: 512 byte symbols, then pairs, triples and quadruples of letters."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     symbols = [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
@@ -265,14 +286,14 @@ def write_tokenizer(folder):
     write_json(os.path.join(folder, "vocab.json"), {word: i for i, word in enumerate(words)})
     with open(os.path.join(folder, "merges.txt"), "w", encoding="utf-8") as file:
         file.write("#version: 0.2\n" + "".join(m + "\n" for m in merges))
-    write_json(os.path.join(folder, "tokenizer_config.json"), TOKENIZER)
+    write_json(os.path.join(folder, "tokenizer_config.json"), {**TOKENIZER, "pad_token": pad})
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", required=True, metavar="DIR")
     parser.add_argument("--dtype", choices=["f16", "f32", "bf16"], default="f16")
-    parser.add_argument("--model", choices=["sd15", "sdxl-unet"], default="sd15")
+    parser.add_argument("--model", choices=["sd15", "sdxl", "sdxl-unet"], default="sd15")
     args = parser.parse_args()
     if args.model == "sdxl-unet":
         os.makedirs(args.out, exist_ok=True)
@@ -280,21 +301,28 @@ def main():
         write_safetensors(os.path.join(args.out, "diffusion_pytorch_model.safetensors"),
                           unet_shapes(SDXL_UNET), args.dtype)
         return
+    xl = args.model == "sdxl"
+    unet, vae = (SDXL_UNET, SDXL_VAE) if xl else (UNET, VAE)
     components = {
-        "unet": (UNET, unet_shapes(UNET), "diffusion_pytorch_model"),
-        "vae": (VAE, vae_shapes(), "diffusion_pytorch_model"),
-        "text_encoder": (CLIP, clip_shapes(), "model")}
-    for name in (*components, "tokenizer", "scheduler"):
+        "unet": (unet, unet_shapes(unet), "diffusion_pytorch_model"),
+        "vae": (vae, vae_shapes(), "diffusion_pytorch_model"),
+        "text_encoder": (CLIP, clip_shapes(CLIP), "model")}
+    if xl:
+        components["text_encoder_2"] = (SDXL_CLIP_2, clip_shapes(SDXL_CLIP_2), "model")
+    # SDXL's second tokenizer fills its windows with "!", the first word.
+    tokenizers = {"tokenizer": "<|endoftext|>", **({"tokenizer_2": "!"} if xl else {})}
+    for name in (*components, *tokenizers, "scheduler"):
         os.makedirs(os.path.join(args.out, name), exist_ok=True)
     for name, (config, shapes, stem) in components.items():
         folder = os.path.join(args.out, name)
         write_json(os.path.join(folder, "config.json"), config)
         write_safetensors(os.path.join(folder, stem + ".safetensors"), shapes, args.dtype)
         print(f"{folder}: {sum(math.prod(s) for s in shapes.values()) / 1e6:.1f} M weights")
-    write_tokenizer(os.path.join(args.out, "tokenizer"))
+    for name, pad in tokenizers.items():
+        write_tokenizer(os.path.join(args.out, name), pad)
     scheduler = os.path.join(args.out, "scheduler", "scheduler_config.json")
-    write_json(scheduler, SCHEDULER)
-    write_json(os.path.join(args.out, "model_index.json"), INDEX)
+    write_json(scheduler, SDXL_SCHEDULER if xl else SCHEDULER)
+    write_json(os.path.join(args.out, "model_index.json"), SDXL_INDEX if xl else INDEX)
 
 
 if __name__ == "__main__":

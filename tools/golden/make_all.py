@@ -8,7 +8,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 if __name__ == "__main__":
     sys.path.insert(0, HERE)
-    for name in sys.argv[1:] or ["forward", "vit", "pipeline", "single_file", "lora", "noise",
+    for name in sys.argv[1:] or ["forward", "vit", "pipeline", "pipeline_classes",
+                                 "single_file", "lora", "noise",
                                  "pictures", "preprocessing", "png", "schedulers", "tokenizer"]:
         sys.argv = [name]
         runpy.run_path(os.path.join(HERE, name + ".py"), run_name="__main__")
