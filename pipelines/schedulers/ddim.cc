@@ -86,9 +86,7 @@ class Ddim final : public Scheduler {
 
   void AddNoise(int i, std::span<const float> noise, std::span<float> latents) const override {
     const double a = Alpha(timesteps_[static_cast<size_t>(i)]);
-    for (size_t k = 0; k < latents.size(); ++k) {
-      latents[k] = static_cast<float>(std::sqrt(a) * latents[k] + std::sqrt(1 - a) * noise[k]);
-    }
+    MixNoise(std::sqrt(a), std::sqrt(1 - a), noise, latents);
   }
 
  private:

@@ -133,9 +133,7 @@ class DpmSolverMultistep final : public Scheduler {
 
   void AddNoise(int i, std::span<const float> noise, std::span<float> latents) const override {
     const NoiseLevel level(sigmas_[static_cast<size_t>(i)]);
-    for (size_t k = 0; k < latents.size(); ++k) {
-      latents[k] = static_cast<float>(level.alpha * latents[k] + level.sigma * noise[k]);
-    }
+    MixNoise(level.alpha, level.sigma, noise, latents);
   }
 
  private:

@@ -210,4 +210,10 @@ std::vector<float> TrainingSigmas(const NoiseSchedule& schedule) {
   return out;
 }
 
+void MixNoise(double signal, double sigma, std::span<const float> noise, std::span<float> latents) {
+  for (size_t k = 0; k < latents.size(); ++k) {
+    latents[k] = static_cast<float>(signal * latents[k] + sigma * noise[k]);
+  }
+}
+
 }  // namespace fovea

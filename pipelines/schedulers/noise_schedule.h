@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,9 @@ void CheckTimesteps(const NoiseSchedule& schedule, const std::vector<double>& ti
 
 // sqrt((1 - a) / a) for every training step, ascending, f32 values.
 std::vector<float> TrainingSigmas(const NoiseSchedule& schedule);
+
+// Clean latents with noise, of samplers whose latents keep their variance.
+void MixNoise(double signal, double sigma, std::span<const float> noise, std::span<float> latents);
 
 // NumPy's linspace(first, last, count).
 std::vector<double> Linspace(double first, double last, int count);

@@ -91,9 +91,7 @@ class UniPc final : public Scheduler {
 
   void AddNoise(int i, std::span<const float> noise, std::span<float> latents) const override {
     const NoiseLevel level = At(i);
-    for (size_t k = 0; k < latents.size(); ++k) {
-      latents[k] = static_cast<float>(level.alpha * latents[k] + level.sigma * noise[k]);
-    }
+    MixNoise(level.alpha, level.sigma, noise, latents);
   }
 
  private:
