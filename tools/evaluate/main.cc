@@ -15,11 +15,13 @@
 #include "tools/evaluate/self_test.h"
 #include "tools/evaluate/sheet.h"
 #include "tools/evaluate/verdict.h"
+#include "tools/scenes/whole_number.h"
 
 namespace {
 
 using namespace fovea::evaluate;
 using fovea::scenes::Name;
+using fovea::scenes::ParseWholeNumber;
 
 constexpr const char* kUsage =
     "usage: fovea-evaluate --pictures FILE|DIR... --prompts FILE [--sheet FILE] [--json]\n"
@@ -38,17 +40,6 @@ struct Options {
   int threads = 0;
   bool json = false;
 };
-
-unsigned long long ParseNumber(const std::string& flag, const std::string& text,
-                               unsigned long long low, unsigned long long high) {
-  char* end = nullptr;
-  const unsigned long long value = std::strtoull(text.c_str(), &end, 10);
-  if (text.empty() || text[0] == '-' || *end || value < low || value > high) {
-    throw std::invalid_argument(flag + " " + text + ": give a whole number from " +
-                                std::to_string(low) + " to " + std::to_string(high));
-  }
-  return value;
-}
 
 Options ParseOptions(int argc, char** argv) {
   Options options;
@@ -73,12 +64,12 @@ Options ParseOptions(int argc, char** argv) {
     } else if (flag == "--observer") {
       options.observer = value();
     } else if (flag == "--self-test") {
-      options.self_test = static_cast<int>(ParseNumber(flag, value(), 1, 1'000'000));
+      options.self_test = static_cast<int>(ParseWholeNumber(flag, value(), 1, 1'000'000));
     } else if (flag == "--seed") {
-      options.seed = ParseNumber(flag, value(), 0, ~0ull);
+      options.seed = ParseWholeNumber(flag, value(), 0, ~0ull);
       has_seed = true;
     } else if (flag == "--threads") {
-      options.threads = static_cast<int>(ParseNumber(flag, value(), 1, 256));
+      options.threads = static_cast<int>(ParseWholeNumber(flag, value(), 1, 256));
     } else {
       throw std::invalid_argument(flag + ": unknown option");
     }

@@ -1,12 +1,11 @@
 // fovea-scenes: renders a data set of still lifes with masks and captions into a folder.
-#include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <stdexcept>
 #include <string>
 
 #include "tools/scenes/dataset.h"
+#include "tools/scenes/whole_number.h"
 
 namespace {
 
@@ -16,18 +15,6 @@ constexpr const char* kUsage =
     "usage: fovea-scenes --out DIR --count N --seed S [--size 128] [--mix "
     "single|early|full|P1,P2,P3]"
     "\n                    [--threads N] [--first I]\n";
-
-uint64_t ParseNumber(const std::string& flag, const std::string& text, uint64_t low,
-                     uint64_t high) {
-  char* end = nullptr;
-  errno = 0;
-  const unsigned long long value = std::strtoull(text.c_str(), &end, 10);
-  if (text.empty() || text[0] == '-' || *end || errno || value < low || value > high) {
-    throw std::invalid_argument(flag + " " + text + ": give a whole number from " +
-                                std::to_string(low) + " to " + std::to_string(high));
-  }
-  return value;
-}
 
 DataSetOptions ParseOptions(int argc, char** argv) {
   DataSetOptions options;
@@ -39,16 +26,16 @@ DataSetOptions ParseOptions(int argc, char** argv) {
     if (flag == "--out") {
       options.out = value;
     } else if (flag == "--count") {
-      options.count = ParseNumber(flag, value, 1, 100'000'000);
+      options.count = ParseWholeNumber(flag, value, 1, 100'000'000);
     } else if (flag == "--seed") {
-      options.seed = ParseNumber(flag, value, 0, UINT64_MAX);
+      options.seed = ParseWholeNumber(flag, value, 0, UINT64_MAX);
       has_seed = true;
     } else if (flag == "--first") {
-      options.first = ParseNumber(flag, value, 0, UINT64_MAX / 2);
+      options.first = ParseWholeNumber(flag, value, 0, UINT64_MAX / 2);
     } else if (flag == "--size") {
-      options.size = static_cast<int>(ParseNumber(flag, value, 8, 8192));
+      options.size = static_cast<int>(ParseWholeNumber(flag, value, 8, 8192));
     } else if (flag == "--threads") {
-      options.threads = static_cast<int>(ParseNumber(flag, value, 1, 256));
+      options.threads = static_cast<int>(ParseWholeNumber(flag, value, 1, 256));
     } else if (flag == "--mix") {
       options.mix = ParseMix(value);
     } else {
