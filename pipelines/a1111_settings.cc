@@ -69,6 +69,7 @@ class Reader {
   void ReadSize();
   void ReadNoise();
   void ReadModel();
+  void ReadPasses();
   void ListUnused();
 
   A1111Text parts_;
@@ -165,6 +166,27 @@ void Reader::ReadModel() {
   }
 }
 
+// A1111's second pass enlarges by upscalers that we lack, and an image to image run began with a
+// picture that nobody kept.
+void Reader::ReadPasses() {
+  std::string hires;
+  for (const auto& [name, value] : parts_.fields) {
+    if (!name.starts_with("Hires") && name != "First pass size") continue;
+    taken_.emplace(name);
+    hires += (hires.empty() ? "" : ", ") + name + ": " + value;
+  }
+  const auto strength = Take("Denoising strength");
+  if (!hires.empty()) {
+    Problem("hires", ErrorCode::kUnsupported,
+            "it was made in two passes (" + Printable(hires) +
+                "), which is not taken over; choose with --hires");
+  } else if (strength) {
+    Problem("image", ErrorCode::kUsage,
+            "it was made from another picture (Denoising strength: " + Printable(*strength, 40) +
+                "), which its settings do not hold; give that one with --image");
+  }
+}
+
 // What is off, or as it always is here, asks for nothing.
 void Reader::ListUnused() {
   constexpr std::pair<std::string_view, std::string_view> kUsual[] = {
@@ -197,7 +219,7 @@ PictureSettings Reader::Read() {
   GenerateSettings& settings = out_.settings;
   out_.foreign = true;
   settings.prompt = parts_.prompt;
-  settings.negative = parts_.negative;
+  if (!parts_.negative.empty()) settings.negative = parts_.negative;
   settings.steps = TakeNumber<int>("Steps", "steps", 1, 1 << 20).value_or(0);
   settings.cfg = TakeNumber<double>("CFG scale", "cfg", 0, 1e6).value_or(-1);
   // A1111 counts from 1: its 1 is the last layer.
@@ -211,6 +233,7 @@ PictureSettings Reader::Read() {
   ReadSize();
   ReadNoise();
   ReadModel();
+  ReadPasses();
   ListUnused();
   return std::move(out_);
 }

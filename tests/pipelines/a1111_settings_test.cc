@@ -157,6 +157,11 @@ TEST_CASE("settings that cannot be taken over are problems of their flags") {
   CHECK(ProblemOf(ReadLine(with("Model", ""))) == "model ");
   CHECK(ProblemOf(ReadLine(kLine + ", Clip skip: 0")) == "clip-skip ");
   CHECK(ProblemOf(ReadLine(kLine + ", RNG: TPU")) == "rng ");
+  CHECK(ProblemOf(ReadLine(kLine + ", Denoising strength: 0.7")) == "image ");
+  const PictureSettings passes =
+      ReadLine(kLine + ", Denoising strength: 0.7, Hires upscale: 2, Hires upscaler: Latent");
+  CHECK(ProblemOf(passes) == "hires ");
+  CHECK(passes.unused.empty());
   CHECK_THROWS_WITH(ReadA1111Parameters("a cat", "x.png"), Catch::Contains("no line of settings"));
   CHECK_THROWS_WITH(ReadLine("aa: b, cc: d, ee: f"), Catch::Contains("no line of settings"));
 }
