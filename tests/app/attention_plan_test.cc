@@ -4,6 +4,7 @@
 
 #include "models/safetensors.h"
 #include "tests/support/cli_checks.h"
+#include "tests/support/operator_case.h"
 #include "tests/support/pipeline_case.h"
 #include "tests/support/temp_dir.h"
 
@@ -102,16 +103,9 @@ TEST_CASE("generate: plans that cannot be, each with its exit code and one line"
 TEST_CASE("forward: a plan and the step at which it holds") {
   const Tiny tiny;
   NamedTensors inputs;
-  const auto fill = [](const Shape& shape) {
-    HostTensor tensor(shape, DType::kF32);
-    for (int64_t i = 0; i < tensor.NumElements(); ++i) {
-      tensor.Data<float>()[i] = static_cast<float>((i * 37 % 101) - 50) / 40;
-    }
-    return tensor;
-  };
-  inputs["sample"] = fill({1, 4, 12, 10});
+  inputs["sample"] = RandomNormal({1, 4, 12, 10}, 1);
   inputs["timestep"] = HostTensor({1}, std::vector<int64_t>{500});
-  inputs["encoder_hidden_states"] = fill({1, 5, 32});
+  inputs["encoder_hidden_states"] = RandomNormal({1, 5, 32}, 2);
   WriteSafetensors(tiny.temp / "x.st", inputs);
   const auto forward = [&](const std::string& out, std::vector<std::string> more) {
     std::vector<std::string> words = {"--component", "unet", "--in", "x.st", "--out", out};

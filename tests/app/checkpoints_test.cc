@@ -1,6 +1,7 @@
 // Single files and LoRA files on the command line.
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <functional>
 
 #include <nlohmann/json.hpp>
 
@@ -188,6 +189,105 @@ TEST_CASE("generate: --lora, tags in the prompt and --from are one") {
   wrong["lora_unet_brain.lora_down.weight"] = HostTensor({2, 3}, DType::kF32);
   WriteSafetensors(lora, wrong);
   CheckFails(tiny.Generate(tiny.folder, {"-p", "a", "--lora", lora}), 3, "lora_unet_brain");
+}
+
+// A safetensors file of this header and this many zero bytes.
+std::string Safetensors(const std::string& header, size_t bytes) {
+  std::string out;
+  for (int shift = 0; shift < 64; shift += 8) {
+    out += static_cast<char>(static_cast<uint64_t>(header.size()) >> shift);
+  }
+  return out + header + std::string(bytes, '\0');
+}
+
+std::vector<std::string> BrokenContainers() {
+  return {"",
+          "hello, this is a letter",
+          std::string(8, '\xff') + "{}",
+          std::string("\x10\0\0\0\0\0\0\0{}", 10),
+          Safetensors("[]", 0),
+          Safetensors("{", 0),
+          Safetensors(R"({"a":1})", 0),
+          Safetensors(R"({"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})", 4),
+          Safetensors(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4),
+          Safetensors(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4),
+          Safetensors(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 3),
+          Safetensors(
+              R"({"a":{"dtype":"F32","shape":[4611686018427387904,8],"data_offsets":[0,0]}})", 0)};
+}
+
+// One line that names the file or the tensor, the code of a bad file or of something that we lack.
+void CheckRefused(const ProgramResult& result, const std::string& says) {
+  CHECK((result.exit_code == 3 || result.exit_code == 4));
+  CheckFails(result, result.exit_code, says);
+}
+
+TEST_CASE("every malformed LoRA file is one clear line") {
+  const Tiny tiny;
+  const fs::path file = tiny.temp / "bad.safetensors";
+  const auto refused = [&](const std::string& says) {
+    CheckRefused(tiny.Generate(tiny.folder, {"-p", "a", "--lora", file}), says);
+  };
+  for (const std::string& bytes : BrokenContainers()) {
+    CAPTURE(bytes);
+    WriteBytes(file, bytes);
+    refused("bad.safetensors");
+  }
+  const std::string layer = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q";
+  const std::string up = layer + ".lora_up.weight", down = layer + ".lora_down.weight";
+  const auto of = [](const Shape& shape) { return HostTensor(shape, DType::kF32); };
+  const std::vector<std::pair<NamedTensors, std::string>> cases = {
+      {{{"weight", of({2, 2})}}, "weight"},
+      {{{up, of({32, 2})}}, layer},
+      {{{down, of({2, 32})}}, layer},
+      {{{up, of({32, 2})}, {down, of({3, 32})}}, layer},
+      {{{up, of({31, 2})}, {down, of({2, 32})}}, layer},
+      {{{up, of({32, 2})}, {down, of({2, 33})}}, layer},
+      {{{up, of({32})}, {down, of({2, 32})}}, layer},
+      {{{up, of({32, 2})}, {down, of({2, 32})}, {layer + ".alpha", of({2})}}, layer},
+      {{{layer + ".hada_w1_a", of({32, 2})}, {layer + ".hada_w1_b", of({2, 32})}}, layer},
+      {{{"lora_unet_brain.lora_up.weight", of({1, 1})},
+        {"lora_unet_brain.lora_down.weight", of({1, 1})}},
+       "lora_unet_brain"},
+  };
+  for (const auto& [tensors, says] : cases) {
+    CAPTURE(tensors.begin()->first, tensors.size());
+    WriteSafetensors(file, tensors);
+    refused(says);
+  }
+}
+
+TEST_CASE("every malformed single file is one clear line") {
+  const Tiny tiny;
+  const fs::path file = tiny.temp / "bad.safetensors";
+  const auto refused = [&](const std::string& says) {
+    CheckRefused(tiny.Generate(file, {"-p", "a", "--config", tiny.folder}), says);
+  };
+  for (const std::string& bytes : BrokenContainers()) {
+    CAPTURE(bytes);
+    WriteBytes(file, bytes);
+    refused("bad.safetensors");
+  }
+  const NamedTensors whole = ReadSafetensors(tiny.file);
+  const std::string unet = "model.diffusion_model.", name = unet + "out.2.bias";
+  const auto with = [&](const std::string& says, const std::function<void(NamedTensors&)>& edit) {
+    NamedTensors tensors = whole;
+    edit(tensors);
+    CAPTURE(says, tensors.size());
+    WriteSafetensors(file, tensors);
+    refused(says);
+  };
+  REQUIRE(whole.contains(name));
+  with("out.2.bias", [&](NamedTensors& t) { t.erase(name); });
+  with("out.2.bias", [&](NamedTensors& t) { t[name] = HostTensor({5}, DType::kF32); });
+  with("brain", [&](NamedTensors& t) { t[unet + "brain"] = HostTensor({1}, DType::kF32); });
+  with("brain", [&](NamedTensors& t) { t["brain"] = HostTensor({1}, DType::kF32); });
+  with("bad.safetensors", [&](NamedTensors& t) { t = {{"a", HostTensor({1}, DType::kF32)}}; });
+  for (const char* part : {"model.diffusion_model.", "first_stage_model.", "cond_stage_model."}) {
+    with("bad.safetensors", [&](NamedTensors& t) {
+      std::erase_if(t, [&](const auto& each) { return each.first.starts_with(part); });
+    });
+  }
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "models/safetensors.h"
 #include "tests/support/cli_checks.h"
+#include "tests/support/operator_case.h"
 #include "tests/support/pipeline_case.h"
 #include "tests/support/temp_dir.h"
 
@@ -114,16 +115,9 @@ TEST_CASE("generate: modes of --hires that cannot be, each with its exit code an
 TEST_CASE("forward: --hires acts at the steps of its stages") {
   const Here here;
   NamedTensors inputs;
-  const auto fill = [](const Shape& shape) {
-    HostTensor tensor(shape, DType::kF32);
-    for (int64_t i = 0; i < tensor.NumElements(); ++i) {
-      tensor.Data<float>()[i] = static_cast<float>((i * 37 % 101) - 50) / 40;
-    }
-    return tensor;
-  };
-  inputs["sample"] = fill({1, 16, 32, 17});
+  inputs["sample"] = RandomNormal({1, 16, 32, 17}, 1);
   inputs["timestep"] = HostTensor({1}, std::vector<int64_t>{500});
-  inputs["encoder_hidden_states"] = fill({1, 5, 128});
+  inputs["encoder_hidden_states"] = RandomNormal({1, 5, 128}, 2);
   WriteSafetensors(here.temp / "x.st", inputs);
   const auto forward = [&](std::vector<std::string> more) {
     std::vector<std::string> words = {"forward", "--component", "unet", "--in",
