@@ -4,8 +4,10 @@
 
 #include "app/cli_args.h"
 #include "app/exit_code.h"
+#include "app/output_files.h"
 #include "app/passive_waits.h"
 #include "app/studio/desk.h"
+#include "pipelines/png_file.h"
 #include "tensor/threads.h"
 #include "ui/window/window.h"
 
@@ -40,7 +42,12 @@ int RunStudio(const StudioFlags& flags) {
   options.width = static_cast<int>(flags.width.value_or(options.width));
   options.height = static_cast<int>(flags.height.value_or(options.height));
   options.scale = static_cast<float>(flags.scale.value_or(0)) / 100.0f;
-  options.screenshots = desk_options.data / "screenshots";
+  options.save_picture = [folder = desk_options.data / "screenshots"](const Image& image) {
+    OutputFiles files;
+    files.MakeFolder(folder);
+    WritePng(files.CountUp(folder, "window-", ".png"), image, {});
+    files.Commit();
+  };
   options.widgets = flags.widgets.value_or("");
   options.frames = flags.frames.value_or("");
   Window window(options);
@@ -70,9 +77,12 @@ int main(int argc, char** argv) {
     const bool named = argc > 1 && (argv[1][0] != '-' || std::string_view(argv[1]) == "--help" ||
                                     std::string_view(argv[1]) == "--version");
     if (!named) arguments.insert(arguments.begin() + 1, open);
-    const fovea::Command* command = fovea::ParseArguments(
-        line, static_cast<int>(arguments.size()), arguments.data());
+    const fovea::Command* command =
+        fovea::ParseArguments(line, static_cast<int>(arguments.size()), arguments.data());
     return command == nullptr ? fovea::kExitDone : command->run();
+  } catch (const fovea::NoWindow& error) {
+    std::fprintf(stderr, "fovea-studio: %s\n", error.what());
+    return fovea::kExitDevice;
   } catch (...) {
     const fovea::Failure failure = fovea::DescribeCurrentException();
     std::fprintf(stderr, "fovea-studio: %s\n", failure.message.c_str());

@@ -68,7 +68,7 @@ rectangle() {  # NAME: "x y width height", once the control is there
 point_at() {  # NAME
   local x y width height
   read -r x y width height <<<"$(rectangle "$1")"
-  xdotool mousemove --sync $((x + width / 2)) $((y + height / 2)) || true
+  xdotool mousemove $((x + width / 2)) $((y + height / 2))
   sleep 0.15
 }
 
@@ -92,16 +92,17 @@ type_into() {  # NAME TEXT: instead of what stands there
 
 shoot() {  # NAME: a picture of the window, as F12 makes it, into $out/NAME.png
   local before after
+  mkdir -p "$work/data/screenshots"
   xdotool mousemove 720 892
   sleep 0.4
-  before=$(find "$work/data/screenshots" -name '*.png' 2>/dev/null | wc -l)
+  before=$(find "$work/data/screenshots" -name '*.png' | wc -l)
   xdotool key F12
   for _ in {1..100}; do
-    after=$(find "$work/data/screenshots" -name '*.png' 2>/dev/null | wc -l)
+    after=$(find "$work/data/screenshots" -name '*.png' | wc -l)
     ((after > before)) && break
     sleep 0.05
   done
   ((after > before)) || fail "F12 saved no picture of the window"
   sleep 0.1
-  mv "$work/data/screenshots/window-1.png" "$out/$1.png"
+  mv "$work"/data/screenshots/window-*.png "$out/$1.png"
 }

@@ -83,9 +83,8 @@ struct KeepWindow {
 
 using StudioCommand =
     std::variant<CheckSettings, Generate, RunComparison, ComparePictures, ShowComparison,
-                 RemoveComparison,
-                 CancelJob, CancelAllJobs, MoveJob, PauseQueue, LoadModel, OpenPicture,
-                 SetFavourite, TrashPicture, RestorePicture, EmptyTrash, ShowTileMap,
+                 RemoveComparison, CancelJob, CancelAllJobs, MoveJob, PauseQueue, LoadModel,
+                 OpenPicture, SetFavourite, TrashPicture, RestorePicture, EmptyTrash, ShowTileMap,
                  DismissMessage, KeepHistory, KeepWindow>;
 
 using StudioCommands = std::vector<StudioCommand>;

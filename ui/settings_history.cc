@@ -35,8 +35,9 @@ struct FieldText {
 
 std::vector<FieldText> AllFields(GenerateSettings settings) {
   std::vector<FieldText> fields;
-  settings.ForEachField(
-      [&](const char* name, auto& value, const char*) { fields.push_back({name, TextOf(value)}); });
+  settings.ForEachField([&](const char* name, auto& value, const char*) {
+    fields.push_back({name, TextOf(value)});
+  });
   return fields;
 }
 

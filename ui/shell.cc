@@ -11,8 +11,8 @@ namespace {
 
 // Questions wait until a person stops typing for this long.
 constexpr double kAskAfter = 0.12;
-// Redrawn as often while something moves: twice a snapshot.
-constexpr double kMovingFrame = 1.0 / 40;
+// Redrawn as often while something moves.
+constexpr double kMovingFrame = 1.0 / 30;
 
 // What the last session left becomes this one's beginning.
 void TakeOver(Frame& frame) {
@@ -94,7 +94,7 @@ void DrawTabs(Frame& frame) {
               {Tab::kCompare, kIconCompare, "Compare", "tab.compare"},
               {Tab::kGallery, kIconGallery, "Gallery", "tab.gallery"}};
   for (const auto& each : tabs) {
-    ImGui::SameLine(0, frame.look.Px(4));
+    ImGui::SameLine(0, frame.look.Px(each.tab == Tab::kCreate ? 24 : 4));
     const bool on = frame.state.tab == each.tab;
     ImGui::PushStyleColor(ImGuiCol_Button, on ? p.raised : WithAlpha(p.raised, 0));
     ImGui::PushStyleColor(ImGuiCol_Text, on ? p.text : p.dim);
@@ -110,10 +110,9 @@ void DrawTabs(Frame& frame) {
 void DrawTopBar(Frame& frame) {
   {
     const ScopedFont font(frame.look.fonts.title);
-    ImGui::AlignTextToFramePadding();
+    ImGui::SetCursorPosY(ImGui::GetCursorPosY() + frame.look.Px(3));
     ImGui::TextUnformatted("Fovea");
   }
-  ImGui::SameLine(0, frame.look.Px(18));
   DrawTabs(frame);
   const float right = frame.look.Px(76);
   ImGui::SameLine(ImGui::GetWindowWidth() - right - ImGui::GetStyle().WindowPadding.x);
@@ -159,10 +158,9 @@ void DrawStatusBar(Frame& frame) {
   if (s.engine.gflops > 0) left += "   " + FixedText(s.engine.gflops, 0) + " GFLOP/s measured";
   ImGui::PushStyleColor(ImGuiCol_Text, p.faint);
   ImGui::TextUnformatted(left.c_str());
-  const std::string right =
-      (frame.look.fonts.note.empty() ? "" : frame.look.fonts.note + "   ") +
-      BytesText(static_cast<double>(s.engine.memory_bytes)) + " in use, " +
-      BytesText(static_cast<double>(s.engine.available_bytes)) + " available";
+  const std::string right = (frame.look.fonts.note.empty() ? "" : frame.look.fonts.note + "   ") +
+                            BytesText(static_cast<double>(s.engine.memory_bytes)) + " in use, " +
+                            BytesText(static_cast<double>(s.engine.available_bytes)) + " available";
   ImGui::SameLine(ImGui::GetWindowWidth() - ImGui::CalcTextSize(right.c_str()).x -
                   ImGui::GetStyle().WindowPadding.x);
   ImGui::TextUnformatted(right.c_str());

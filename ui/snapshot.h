@@ -1,4 +1,5 @@
-// What the studio knows at one moment, as plain data: made by the desk's thread, read by the window.
+// What the studio knows at one moment, as plain data: made by the desk's thread, read by the
+// window.
 //
 // A snapshot never changes once published; large parts are shared between snapshots, so a new one
 // is cheap. A part that did not change keeps its address: the window compares pointers.
@@ -26,8 +27,8 @@ struct SiteView {
 };
 
 struct ModelView {
-  std::string name;    // as settings.model; "" is the built-in model
-  std::string shown;   // for people
+  std::string name;   // as settings.model; "" is the built-in model
+  std::string shown;  // for people
   std::string sample_prompt;
   int trained_width = 512, trained_height = 512, factor = 8;
   GenerateSettings defaults;  // resolved
@@ -35,8 +36,8 @@ struct ModelView {
 };
 
 struct ModelChoice {
-  std::string name;   // as settings.model
-  std::string shown;  // for people
+  std::string name;    // as settings.model
+  std::string shown;   // for people
   std::string origin;  // "built in", "recent", or the folder of the search path
 };
 
@@ -100,8 +101,8 @@ struct JobView {
   int done = 0, count = 1;  // pictures
   std::string stage;        // of the running picture: "loading", "text", "step", "decoding"
   int step = 0, steps = 0;
-  double elapsed = 0;    // of the running picture, seconds
-  double remaining = 0;  // of the job, seconds; 0: not known
+  double elapsed = 0;      // of the running picture, seconds
+  double remaining = 0;    // of the job, seconds; 0: not known
   int64_t comparison = 0;  // the A/B it belongs to, or 0
 };
 
@@ -130,10 +131,10 @@ struct ComparisonView {
 
 // Which tiles of keys each tile of queries visits.
 struct TileMapView {
-  std::string op, path;  // the question
-  std::string refusal;   // why there is none; else empty
-  std::string note;      // what an operator without a map does instead
-  int rows = 0, columns = 0;        // of the token grid
+  std::string op, path;               // the question
+  std::string refusal;                // why there is none; else empty
+  std::string note;                   // what an operator without a map does instead
+  int rows = 0, columns = 0;          // of the token grid
   int box_rows = 1, box_columns = 1;  // tokens a tile
   int tiles = 0;
   std::vector<uint8_t> visited;  // tiles x tiles: 0 not, 1 partial, 2 all pairs
@@ -147,7 +148,7 @@ struct Message {
   int64_t id = 0;
   bool error = false;
   std::string text;
-  std::string undo_label;   // a button, or empty
+  std::string undo_label;    // a button, or empty
   int64_t undo_picture = 0;  // what it restores
 };
 
@@ -182,7 +183,7 @@ struct Snapshot {
   std::shared_ptr<const TileMapView> tile_map;
   ImagePtr preview;  // of the running picture, or null
   int64_t opened_id = 0;
-  ImagePtr opened;   // the picture that was asked for by OpenPicture
+  ImagePtr opened;  // the picture that was asked for by OpenPicture
   std::shared_ptr<const std::vector<Message>> messages;  // newest last
   EngineView engine;
 };

@@ -40,7 +40,7 @@ struct UiState {
   std::string selected_site;
   std::string operator_name = "clear";
   std::map<std::string, std::string> operator_args;  // only what differs from the defaults
-  int scope = 0;                                      // of an assignment: this layer, its kind, all
+  int scope = 0;                                     // of an assignment: this layer, its kind, all
   std::string plan_a;
   std::string shown_tile_map;  // the question that was asked
 

@@ -7,14 +7,14 @@ constexpr ImU32 Rgb(unsigned hex) {
   return IM_COL32(hex >> 16 & 255, hex >> 8 & 255, hex & 255, 255);
 }
 
-constexpr Palette kDark = {
-    Rgb(0x121418), Rgb(0x191c22), Rgb(0x23272f), Rgb(0x2d323c), Rgb(0x2b303a),
-    Rgb(0xe7e9ee), Rgb(0xa0a7b5), Rgb(0x6b7383), Rgb(0x6d7cff), Rgb(0x8390ff),
-    Rgb(0xffffff), Rgb(0x45c08b), Rgb(0xe3b04b), Rgb(0xee6a68), Rgb(0x0b0d10)};
-constexpr Palette kLight = {
-    Rgb(0xf3f4f7), Rgb(0xffffff), Rgb(0xeceef3), Rgb(0xe1e4eb), Rgb(0xd9dde5),
-    Rgb(0x1b1f27), Rgb(0x565e6d), Rgb(0x8b93a3), Rgb(0x4b5bea), Rgb(0x3a49d6),
-    Rgb(0xffffff), Rgb(0x1c8f5f), Rgb(0xa86f00), Rgb(0xc93a39), Rgb(0xe6e8ee)};
+constexpr Palette kDark = {Rgb(0x121418), Rgb(0x191c22), Rgb(0x23272f), Rgb(0x2d323c),
+                           Rgb(0x2b303a), Rgb(0xe7e9ee), Rgb(0xa0a7b5), Rgb(0x6b7383),
+                           Rgb(0x6d7cff), Rgb(0x8390ff), Rgb(0xffffff), Rgb(0x45c08b),
+                           Rgb(0xe3b04b), Rgb(0xee6a68), Rgb(0x0b0d10)};
+constexpr Palette kLight = {Rgb(0xf3f4f7), Rgb(0xffffff), Rgb(0xeceef3), Rgb(0xe1e4eb),
+                            Rgb(0xd9dde5), Rgb(0x1b1f27), Rgb(0x565e6d), Rgb(0x8b93a3),
+                            Rgb(0x4b5bea), Rgb(0x3a49d6), Rgb(0xffffff), Rgb(0x1c8f5f),
+                            Rgb(0xa86f00), Rgb(0xc93a39), Rgb(0xe6e8ee)};
 
 void SetColours(const Palette& p, ImVec4* colours) {
   const auto set = [&](ImGuiCol which, ImU32 colour) { colours[which] = ToVec(colour); };

@@ -121,10 +121,10 @@ void Checker::Load(const GenerateSettings& settings) {
   for (const AttentionSite& site : loaded->sites) {
     for (const Segment& segment : site.tokens) {
       if (segment.kind != SegmentKind::kGrid) continue;
-      view.trained_height = std::max(view.trained_height == 512 ? 0 : view.trained_height,
-                                     segment.grid[1] * kFactor);
-      view.trained_width = std::max(view.trained_width == 512 ? 0 : view.trained_width,
-                                    segment.grid[2] * kFactor);
+      view.trained_height =
+          std::max(view.trained_height == 512 ? 0 : view.trained_height, segment.grid[1] * kFactor);
+      view.trained_width =
+          std::max(view.trained_width == 512 ? 0 : view.trained_width, segment.grid[2] * kFactor);
     }
   }
   loaded_ = std::move(loaded);
@@ -135,9 +135,8 @@ PromptView Checker::ReadPrompt(const GenerateSettings& settings, const std::stri
   PromptView view;
   const ClipTokenizer& tokenizer = *loaded_->tokenizer;
   const int length = std::min(tokenizer.Length(), 77);
-  const PromptWindows windows =
-      MakeWindows(tokenizer, length, prompt, ParsePromptWeights(settings.prompt_weights), "prompt",
-                  {});
+  const PromptWindows windows = MakeWindows(
+      tokenizer, length, prompt, ParsePromptWeights(settings.prompt_weights), "prompt", {});
   view.windows = static_cast<int>(windows.Count());
   view.window_length = length;
   for (int64_t w = 0; w < windows.Count(); ++w) {
@@ -217,8 +216,13 @@ CheckView Checker::Check(uint64_t version, const GenerateSettings& asked, double
     if (view_ == nullptr || rows != last_rows_ || columns != last_columns_) {
       auto model = std::make_shared<ModelView>(loaded_->view);
       for (const AttentionSite& site : loaded_->sites) {
-        SiteView shown{site.path, std::string(Name(site.kind)), site.heads, site.head_dim,
-                       TokenCount(site.tokens), 0, 0};
+        SiteView shown{site.path,
+                       std::string(Name(site.kind)),
+                       site.heads,
+                       site.head_dim,
+                       TokenCount(site.tokens),
+                       0,
+                       0};
         if (site.tokens.size() == 1 && site.tokens[0].kind == SegmentKind::kGrid) {
           const auto& grid = site.tokens[0].grid;
           shown.rows = ScaledSide(grid[1], model->trained_height / kFactor, rows);

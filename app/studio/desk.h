@@ -22,8 +22,8 @@
 namespace fovea {
 
 struct DeskOptions {
-  std::filesystem::path data;               // folder of studio.db and pictures/; made
-  std::vector<std::string> model_folders;   // --models
+  std::filesystem::path data;              // folder of studio.db and pictures/; made
+  std::vector<std::string> model_folders;  // --models
 };
 
 // ~/.local/share/fovea, or as XDG_DATA_HOME says.

@@ -40,8 +40,8 @@ void Desk::State::On(const ComparePictures& command) {
   StoredComparison comparison;
   comparison.left = command.left;
   comparison.right = command.right;
-  comparison.label = "picture " + std::to_string(command.left) + "  |  picture " +
-                     std::to_string(command.right);
+  comparison.label =
+      "picture " + std::to_string(command.left) + "  |  picture " + std::to_string(command.right);
   comparison.id = store_.AddComparison(comparison);
   comparisons_.insert(comparisons_.begin(), comparison);
   ReadComparison(comparison);
@@ -80,9 +80,9 @@ void Desk::State::ReadComparison(const StoredComparison& stored) {
   shown_.left_image = read(stored.left);
   shown_.right_image = read(stored.right);
   if (shown_.left_image == nullptr || shown_.right_image == nullptr) return;
-  auto difference = std::make_shared<Image>(
-      Difference(*shown_.left_image, *shown_.right_image, kDifferenceGain, &shown_.mean_difference,
-                 &shown_.max_difference, &shown_.psnr));
+  auto difference = std::make_shared<Image>(Difference(*shown_.left_image, *shown_.right_image,
+                                                       kDifferenceGain, &shown_.mean_difference,
+                                                       &shown_.max_difference, &shown_.psnr));
   if (difference->width > 0) shown_.difference = std::move(difference);
 }
 

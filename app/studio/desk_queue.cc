@@ -100,6 +100,7 @@ void Desk::State::StartNext() {
   }
   task.settings.seed = job.settings.seed.value_or(0) + static_cast<uint64_t>(job.done);
   task.folder = library_.Folder();
+  task.timed = job.comparison != 0;
   task.preview = store_.Value("preview:" + WeightsKey(task.settings));
   task.stop = running_->stop.get_token();
   engine_->Post(std::move(task));
@@ -144,8 +145,11 @@ void Desk::State::On(EngineFinished& event) {
     // The speed is of the model as it was asked for, dtype "auto" included.
     const std::string name = "speed:" + job.settings.model + ":" + job.settings.dtype;
     const double old = Speed(job.settings);
-    const double now = event.flops_per_second;
-    store_.SetValue(name, std::to_string(old > 0 ? 0.5 * old + 0.5 * now : now));
+    const double now = event.seconds > 0 ? event.flops / event.seconds : 0;
+    // The first run of a model packs its weights, too: it counts only where nothing else is known.
+    if (now > 0 && (old <= 0 || !event.first)) {
+      store_.SetValue(name, std::to_string(old > 0 ? 0.5 * old + 0.5 * now : now));
+    }
     for (StoredComparison& each : comparisons_) {
       if (each.id != job.comparison || job.comparison == 0) continue;
       (job.right ? each.right : each.left) = id;
@@ -161,11 +165,7 @@ void Desk::State::On(EngineFinished& event) {
       store_.SetJobDone(job.id, job.done);
     }
   }
-  if (next_.check != nullptr && next_.check->ok) {
-    auto check = std::make_shared<CheckView>(*next_.check);
-    if (const double speed = Speed(event.settings); speed > 0) check->seconds = check->flops / speed;
-    next_.check = std::move(check);
-  }
+  PredictTime();
   StartNext();
 }
 

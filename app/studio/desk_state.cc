@@ -30,8 +30,9 @@ CatalogView MakeCatalog() {
   for (const std::string_view name : ScheduleNames()) catalog.schedules.emplace_back(name);
   for (const AttentionOp* op : AttentionOps()) {
     const OpAbout about = op->About();
-    OperatorView view{std::string(op->Name()), std::string(about.what), std::string(about.cost),
-                      std::string(about.refuses), std::string(about.source), {}};
+    OperatorView view{std::string(op->Name()),   std::string(about.what),
+                      std::string(about.cost),   std::string(about.refuses),
+                      std::string(about.source), {}};
     for (const OpArg& arg : op->Args()) {
       view.args.push_back(
           {std::string(arg.name), std::string(arg.otherwise), std::string(arg.help)});
@@ -63,8 +64,7 @@ void Desk::State::Begin() {
   for (StoredJob& job : store_.Jobs()) jobs_.push_back({std::move(job), false});
   if (!jobs_.empty()) {
     paused_ = true;
-    Say(false, std::to_string(jobs_.size()) +
-                   (jobs_.size() == 1 ? " job was" : " jobs were") +
+    Say(false, std::to_string(jobs_.size()) + (jobs_.size() == 1 ? " job was" : " jobs were") +
                    " left in the queue; press Resume to go on");
   }
   std::string recent = store_.Value("recent_models");
@@ -176,6 +176,7 @@ void Desk::State::On(const CheckSettings& command) {
 
 void Desk::State::Answer() {
   const CheckSettings question = *std::exchange(question_, std::nullopt);
+  asked_ = question.settings;
   next_.check = std::make_shared<CheckView>(
       checker_.Check(question.version, question.settings, Speed(question.settings)));
   if (next_.model != checker_.Model()) {
@@ -185,6 +186,16 @@ void Desk::State::Answer() {
   next_.model_error = checker_.ModelError();
   next_.engine.available_bytes = next_.check->available_bytes;
   next_.engine.gflops = Speed(question.settings) / 1e9;
+}
+
+// The last answer again, at the speed that is known now.
+void Desk::State::PredictTime() {
+  const double speed = Speed(asked_);
+  next_.engine.gflops = speed / 1e9;
+  if (next_.check == nullptr || speed <= 0) return;
+  auto check = std::make_shared<CheckView>(*next_.check);
+  check->seconds = check->flops / speed;
+  next_.check = std::move(check);
 }
 
 void Desk::State::On(const LoadModel& command) {

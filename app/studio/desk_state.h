@@ -28,7 +28,7 @@ class Desk::State {
   // A new snapshot, if something changed since the last one and it is not too soon.
   SnapshotPtr NextSnapshot();
   std::chrono::milliseconds Patience() const;  // until WorkIdly or NextSnapshot want a turn
-  void StopEngine();  // its last events are then in the inbox
+  void StopEngine();                           // its last events are then in the inbox
 
  private:
   struct Job {
@@ -79,6 +79,7 @@ class Desk::State {
   void ListModels();
   void DrawTileMap();
   double Speed(const GenerateSettings& settings);
+  void PredictTime();
   double Remaining(const Job& job) const;
   std::vector<JobView> JobViews();
 
@@ -90,6 +91,7 @@ class Desk::State {
   bool changed_ = true;
   std::chrono::steady_clock::time_point published_{};
   std::optional<CheckSettings> question_;
+  GenerateSettings asked_;  // by the last question
   std::vector<Job> jobs_;
   std::optional<Running> running_;
   bool paused_ = false;

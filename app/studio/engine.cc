@@ -4,8 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <chrono>
-#include <cmath>
+#include <utility>
 
 #include "app/exit_code.h"
 #include "app/host_memory.h"
@@ -22,18 +21,12 @@
 namespace fovea {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 // The window goes first: with as many computing threads as cores it would otherwise wait for them.
 // OpenMP's threads are made by this one and inherit it.
 constexpr int kNice = 10;
 
 void LowerPriority() {
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
-}
-
-double Since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
 Provenance HereAndNow(const Generated& generated) {
@@ -78,6 +71,7 @@ struct Engine::Model {
   std::unique_ptr<Backend> backend;
   std::unique_ptr<TextToImage> pipeline;
   std::unique_ptr<LatentPreview> preview;
+  bool ran = false;  // its weights are packed
 };
 
 Engine::Engine(ModelAccess access, std::function<void(EngineEvent)> tell)
@@ -169,7 +163,6 @@ Engine::Model& Engine::Load(const PictureTask& task) {
 
 void Engine::Run(const PictureTask& task) {
   if (task.stop.stop_requested()) throw Cancelled{};
-  const auto begin = Clock::now();
   Model& model = Load(task);
   const Prediction predicted = model.pipeline->DryRun(task.settings);
   RequireMemory(predicted.PeakBytes(), "make the picture smaller");
@@ -187,6 +180,15 @@ void Engine::Run(const PictureTask& task) {
     tell_(EngineStep{task.job, view.step + 1 < view.steps ? "step" : "decoding", view.step + 1,
                      view.steps, view.seconds, preview->width > 0 ? preview : nullptr});
   };
+  if (task.timed && !model.ran) {
+    GenerateSettings warm = task.settings;
+    warm.steps = 1;
+    warm.attention.clear();
+    warm.hires = "off";
+    GenerateHooks silent;
+    silent.stop = hooks.stop;
+    model.ran = !model.pipeline->Run(warm, {}, silent).cancelled;
+  }
   const Generated generated = model.pipeline->Run(task.settings, {}, hooks);
   if (generated.cancelled || generated.images.empty()) throw Cancelled{};
 
@@ -196,17 +198,15 @@ void Engine::Run(const PictureTask& task) {
   finished.settings = generated.settings;
   finished.settings.model = task.settings.model;
   finished.image = std::make_shared<Image>(generated.images.front());
-  finished.seconds = Since(begin);
+  finished.seconds = generated.timings.text + generated.timings.denoise + generated.timings.decode;
   finished.flops = predicted.flops;
-  const double busy =
-      generated.timings.text + generated.timings.denoise + generated.timings.decode;
-  finished.flops_per_second = busy > 0 ? predicted.flops / busy : 0;
+  finished.first = !std::exchange(model.ran, true);
   finished.peak_bytes = predicted.PeakBytes();
   finished.uses = UsesOf(generated.attention);
-  model.preview->Learn(generated.latents.shape(),
-                       {generated.latents.Data<float>(),
-                        static_cast<size_t>(generated.latents.NumElements())},
-                       *finished.image);
+  model.preview->Learn(
+      generated.latents.shape(),
+      {generated.latents.Data<float>(), static_cast<size_t>(generated.latents.NumElements())},
+      *finished.image);
   finished.preview = model.preview->Text();
   tell_(std::move(finished));
 }

@@ -23,6 +23,7 @@ struct PictureTask {
   GenerateSettings settings;  // of one picture, with its seed
   std::filesystem::path folder;
   std::string preview;  // LatentPreview's text, or empty
+  bool timed = false;   // its time will be compared: a model that never ran is warmed up first
   std::stop_token stop;
 };
 
@@ -42,8 +43,9 @@ struct EngineFinished {
   std::string file;
   GenerateSettings settings;  // resolved
   ImagePtr image;
-  double seconds = 0;
-  double flops = 0, flops_per_second = 0;  // of the denoising loop and decoding
+  double seconds = 0;  // of the run; loading the model is not part of it
+  double flops = 0;
+  bool first = false;  // of the model: packing its weights is part of the time
   size_t peak_bytes = 0;
   std::vector<SiteUse> uses;
   std::string preview;  // learnt

@@ -27,8 +27,8 @@ std::vector<SiteUse> UsesOf(const std::vector<AttentionGroup>& groups) {
   std::vector<SiteUse> uses;
   for (const AttentionGroup& group : groups) {
     for (const std::string& layer : group.layers) {
-      uses.push_back({layer, group.op, group.heads, group.steps, group.refusal, group.density,
-                      group.visited});
+      uses.push_back(
+          {layer, group.op, group.heads, group.steps, group.refusal, group.density, group.visited});
     }
   }
   return uses;
@@ -52,9 +52,9 @@ Image Shrink(const Image& image, int side) {
       int sum[3] = {0, 0, 0};
       for (int py = y0; py < y1; ++py) {
         const uint8_t* pixel =
-            image.rgb.data() + (static_cast<size_t>(py) * static_cast<size_t>(image.width) +
-                                static_cast<size_t>(x0)) *
-                                   3;
+            image.rgb.data() +
+            (static_cast<size_t>(py) * static_cast<size_t>(image.width) + static_cast<size_t>(x0)) *
+                3;
         for (int px = x0; px < x1; ++px) {
           for (int c = 0; c < 3; ++c) sum[c] += *pixel++;
         }

@@ -38,8 +38,8 @@ std::vector<ModelChoice> ModelAccess::List(const std::vector<std::string>& recen
   for (const ListedModel& model : ListModels(ModelSearchPath(folders, built_in)).models) {
     if (model.path == built_in / "still-life-unet" || !MakesPictures(model)) continue;
     const fs::path parent = model.path.parent_path();
-    choices.push_back({model.path.string(), model.name,
-                       parent == built_in ? "built in" : parent.string()});
+    choices.push_back(
+        {model.path.string(), model.name, parent == built_in ? "built in" : parent.string()});
   }
   for (const std::string& name : recent) {
     const bool known = std::any_of(choices.begin(), choices.end(), [&](const ModelChoice& each) {

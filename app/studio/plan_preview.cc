@@ -91,8 +91,8 @@ TileMapView DescribeTileMap(const std::string& op, const SiteView& site) {
       CopySeenKeys(*map, &view);
     } else {
       view.density = view.visited_share = prepared->PairShare();
-      view.note = spec.name == "dense" ? "every query sees every key"
-                                       : std::string(found.About().what);
+      view.note =
+          spec.name == "dense" ? "every query sees every key" : std::string(found.About().what);
       if (spec.name == "dense") {
         view.seen.assign(static_cast<size_t>(site.rows * site.columns), 1);
         view.query_row = site.rows / 2;

@@ -178,7 +178,10 @@ void Store::SetFavourite(int64_t id, bool favourite) {
 }
 
 void Store::SetTrashed(int64_t id, bool trashed) {
-  Statement(*this, "UPDATE picture SET trashed=? WHERE id=?").Bind(int64_t{trashed}).Bind(id).Step();
+  Statement(*this, "UPDATE picture SET trashed=? WHERE id=?")
+      .Bind(int64_t{trashed})
+      .Bind(id)
+      .Step();
 }
 
 void Store::RemovePicture(int64_t id) {
@@ -230,7 +233,8 @@ void Store::OrderJobs(const std::vector<int64_t>& ids) {
 std::vector<StoredComparison> Store::Comparisons() {
   std::vector<StoredComparison> comparisons;
   Statement query(
-      *this, "SELECT id,left_picture,right_picture,label FROM comparison ORDER BY id DESC LIMIT 50");
+      *this,
+      "SELECT id,left_picture,right_picture,label FROM comparison ORDER BY id DESC LIMIT 50");
   while (query.Step()) {
     comparisons.push_back({query.Int(0), query.Int(1), query.Int(2), query.Text(3)});
   }

@@ -48,7 +48,7 @@ class Store {
   void SetTrashed(int64_t id, bool trashed);
   void RemovePicture(int64_t id);
 
-  std::vector<StoredJob> Jobs();  // in order of running
+  std::vector<StoredJob> Jobs();         // in order of running
   int64_t AddJob(const StoredJob& job);  // at the end; returns its id
   void SetJobDone(int64_t id, int done);
   void RemoveJob(int64_t id);

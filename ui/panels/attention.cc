@@ -66,9 +66,8 @@ void DrawSite(Frame& frame, const SiteView& site, int row) {
 void DrawSites(Frame& frame) {
   const Snapshot& s = frame.snapshot;
   if (s.model == nullptr) {
-    EmptyState(frame, kIconCube, "No model", s.model_error.empty()
-                                                  ? "The model is being opened."
-                                                  : s.model_error.c_str());
+    EmptyState(frame, kIconCube, "No model",
+               s.model_error.empty() ? "The model is being opened." : s.model_error.c_str());
     return;
   }
   if (frame.state.selected_site.empty()) {
@@ -77,7 +76,8 @@ void DrawSites(Frame& frame) {
       if (!frame.state.selected_site.empty()) break;
     }
   }
-  Heading(frame, (s.model->shown + ", " + std::to_string(s.model->sites.size()) + " layers").c_str());
+  Heading(frame,
+          (s.model->shown + ", " + std::to_string(s.model->sites.size()) + " layers").c_str());
   constexpr auto kFlags = ImGuiTableFlags_ScrollY | ImGuiTableFlags_RowBg |
                           ImGuiTableFlags_SizingStretchProp | ImGuiTableFlags_PadOuterX;
   if (!ImGui::BeginTable("sites", 5, kFlags)) return;
@@ -99,8 +99,10 @@ void DrawPlan(Frame& frame) {
   UiState& state = frame.state;
   Heading(frame, "Plan");
   Tip(frame, FieldHelp("attention"));
-  ImGui::SameLine(ImGui::GetContentRegionAvail().x - frame.look.Px(300));
-  ImGui::SetNextItemWidth(frame.look.Px(214));
+  const float presets = frame.look.Px(214), gap = ImGui::GetStyle().ItemSpacing.x;
+  const float clear = ImGui::CalcTextSize("Clear").x + 2 * ImGui::GetStyle().FramePadding.x;
+  ImGui::SameLine(ImGui::GetWindowContentRegionMax().x - presets - clear - gap);
+  ImGui::SetNextItemWidth(presets);
   if (ImGui::BeginCombo("##preset", "Presets", ImGuiComboFlags_HeightLarge)) {
     for (const PresetView& preset : s.catalog->presets) {
       if (ImGui::Selectable(preset.name.c_str())) state.draft.attention = preset.text;
@@ -116,8 +118,9 @@ void DrawPlan(Frame& frame) {
                   !state.draft.attention.empty())) {
     state.draft.attention.clear();
   }
-  PromptBox(frame, "attention.plan", "Dense everywhere. Choose an operator below, or write a plan: "
-                                     "*attn1@0-14: clear(r=4)",
+  PromptBox(frame, "attention.plan",
+            "Dense everywhere. Choose an operator below, or write a plan: "
+            "*attn1@0-14: clear(r=4)",
             &state.draft.attention, frame.look.Px(64));
   const CheckView* check = s.check.get();
   if (check != nullptr && !check->ok) {

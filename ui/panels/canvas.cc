@@ -36,7 +36,8 @@ std::string StageText(const JobView& job) {
 
 void DrawProgress(Frame& frame, const JobView& job) {
   frame.animates = true;
-  const float per = job.steps > 0 ? static_cast<float>(job.step) / static_cast<float>(job.steps) : 0;
+  const float per =
+      job.steps > 0 ? static_cast<float>(job.step) / static_cast<float>(job.steps) : 0;
   const float share =
       (static_cast<float>(job.done) + per) / static_cast<float>(std::max(1, job.count));
   std::string text = StageText(job);
@@ -61,7 +62,7 @@ void DrawProgress(Frame& frame, const JobView& job) {
 
 void DrawCaption(Frame& frame, const PictureView& picture) {
   const GenerateSettings& s = picture.settings;
-  const float buttons = frame.look.Px(150);
+  const float buttons = frame.look.Px(100);
   ImGui::BeginChild("caption", {-buttons, frame.look.Px(40)}, false);
   CutText(frame, s.prompt.empty() ? "no prompt" : s.prompt, frame.look.palette.text);
   {

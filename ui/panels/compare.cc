@@ -49,8 +49,8 @@ void DrawList(Frame& frame, const ComparisonView* chosen) {
     ImGui::SetCursorScreenPos({at.x + frame.look.Px(8), at.y + frame.look.Px(5)});
     ImGui::BeginGroup();
     const float room = ImGui::GetContentRegionAvail().x - frame.look.Px(8);
-    CutText(frame, left == nullptr ? "being made" : left->settings.prompt,
-            frame.look.palette.text, room);
+    CutText(frame, left == nullptr ? "being made" : left->settings.prompt, frame.look.palette.text,
+            room);
     ImGui::PushFont(frame.look.fonts.small);
     ImGui::SetCursorScreenPos({at.x + frame.look.Px(8), at.y + frame.look.Px(25)});
     CutText(frame, each.label, frame.look.palette.dim, room);
@@ -103,8 +103,7 @@ void DrawSwipe(Frame& frame, const ComparisonView& view, ImVec2 room) {
   ImDrawList& draw = *ImGui::GetWindowDrawList();
   draw.AddImage(frame.textures.Get(view.right_image), {x, rect.y},
                 {rect.x + rect.width, rect.y + rect.height}, {share, 0}, {1, 1});
-  draw.AddLine({x, rect.y}, {x, rect.y + rect.height}, frame.look.palette.accent,
-               frame.look.Px(2));
+  draw.AddLine({x, rect.y}, {x, rect.y + rect.height}, frame.look.palette.accent, frame.look.Px(2));
   ImGui::SetCursorScreenPos({at.x, at.y + room.y});
 }
 
@@ -180,7 +179,8 @@ void DrawCompare(Frame& frame) {
     room.y = std::max(frame.look.Px(80), room.y - foot);
     if (chosen->left_image == nullptr && chosen->right_image == nullptr) {
       ImGui::BeginChild("wait", room);
-      EmptyState(frame, kIconClock, "Both pictures are on their way", "They appear here one by one.");
+      EmptyState(frame, kIconClock, "Both pictures are on their way",
+                 "They appear here one by one.");
       ImGui::EndChild();
       frame.animates = true;
     } else if (frame.state.compare_mode == CompareMode::kSwipe) {

@@ -118,9 +118,10 @@ void DrawFacts(Frame& frame, const PictureView& picture) {
   Row(frame, "sampler", s.sampler);
   Row(frame, "attention", s.attention.empty() ? "dense" : s.attention);
   Row(frame, "model", s.model.empty() ? "still-life-unet" : s.model);
-  Row(frame, "took", picture.seconds > 0 ? SecondsText(picture.seconds) + ", " +
-                                               FixedText(picture.gflop, 0) + " GFLOP"
-                                         : "");
+  Row(frame, "took",
+      picture.seconds > 0
+          ? SecondsText(picture.seconds) + ", " + FixedText(picture.gflop, 0) + " GFLOP"
+          : "");
   Row(frame, "made", picture.created);
   Row(frame, "file", picture.file);
   ImGui::PopStyleVar();
@@ -161,7 +162,8 @@ void DrawDetail(Frame& frame, const PictureView* picture) {
   ImGui::SameLine();
   if (state.compare_first == 0 || state.compare_first == picture->id) {
     const bool first = state.compare_first == picture->id;
-    if (QuietButton(frame, "gallery.compare", first ? "Now choose the other one" : "Compare with...",
+    if (QuietButton(frame, "gallery.compare",
+                    first ? "Now choose the other one" : "Compare with...",
                     "Then choose the second picture")) {
       state.compare_first = first ? 0 : picture->id;
     }
@@ -199,9 +201,9 @@ void DrawGallery(Frame& frame) {
   EndCard();
   ImGui::SameLine(0, gap);
   if (BeginCard(frame, "detail", {0, 0})) {
-    const auto found = std::find_if(
-        pictures.begin(), pictures.end(),
-        [&](const PictureView* each) { return each->id == frame.state.selected_picture; });
+    const auto found = std::find_if(pictures.begin(), pictures.end(), [&](const PictureView* each) {
+      return each->id == frame.state.selected_picture;
+    });
     DrawDetail(frame, found == pictures.end() ? nullptr : *found);
   }
   EndCard();

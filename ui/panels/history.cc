@@ -30,9 +30,9 @@ void DrawHistory(Frame& frame) {
         i == 0 ? "where it began" : DescribeChange(entries[at - 1], entries[at]);
     const std::string name = "history." + std::to_string(i);
     const bool current = i == state.history.Cursor();
-    const ImU32 colour = current                       ? frame.look.palette.accent
+    const ImU32 colour = current                      ? frame.look.palette.accent
                          : i > state.history.Cursor() ? frame.look.palette.faint
-                                                       : frame.look.palette.text;
+                                                      : frame.look.palette.text;
     ImGui::PushStyleColor(ImGuiCol_Text, colour);
     if (ImGui::Selectable((text + "##" + name).c_str(), current)) {
       state.draft = state.history.GoTo(i);

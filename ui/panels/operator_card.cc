@@ -57,8 +57,10 @@ void DrawArguments(Frame& frame, const OperatorView& op) {
   const auto count = static_cast<float>(std::min<size_t>(4, std::max<size_t>(1, op.args.size())));
   const float width = (ImGui::GetContentRegionAvail().x - gap * (count - 1)) / count;
   int column = 0;
+  ImVec2 row{};
   for (const OperatorArg& arg : op.args) {
-    if (column > 0) ImGui::SameLine(0, gap);
+    if (column == 0) row = ImGui::GetCursorPos();
+    ImGui::SetCursorPos({row.x + (width + gap) * static_cast<float>(column), row.y});
     column = (column + 1) % static_cast<int>(count);
     ImGui::BeginGroup();
     Label(frame, arg.name.c_str());
@@ -98,15 +100,16 @@ void DrawAssign(Frame& frame, const std::string& op, const SiteView* site) {
 void DrawMap(Frame& frame, const TileMapView& map) {
   const Palette& p = frame.look.palette;
   if (!map.refusal.empty()) {
-    SmallText(frame, std::string(frame.look.Of(kIconWarning)) + " It cannot run here: " +
-                         map.refusal, p.warn);
+    SmallText(frame,
+              std::string(frame.look.Of(kIconWarning)) + " It cannot run here: " + map.refusal,
+              p.warn);
     return;
   }
   const float gap = frame.look.Px(16), text = frame.look.Px(150);
   const ImVec2 room = ImGui::GetContentRegionAvail();
-  const float side = std::max(frame.look.Px(110),
-                              std::min({(room.x - text - 2 * gap) / 2, room.y - frame.look.Px(22),
-                                        frame.look.Px(260)}));
+  const float side = std::max(
+      frame.look.Px(110),
+      std::min({(room.x - text - 2 * gap) / 2, room.y - frame.look.Px(22), frame.look.Px(260)}));
   const auto column = [&](const char* title, void (*draw)(Frame&, const TileMapView&, float)) {
     ImGui::BeginGroup();
     Label(frame, title);
@@ -122,8 +125,10 @@ void DrawMap(Frame& frame, const TileMapView& map) {
     const ScopedFont font(frame.look.fonts.title);
     ImGui::Text("%s %%", FixedText(map.density * 100, 1).c_str());
   }
-  SmallText(frame, "of all pairs of queries and keys are seen, " +
-                       FixedText(map.visited_share * 100, 1) + " % are computed", p.dim);
+  SmallText(frame,
+            "of all pairs of queries and keys are seen, " + FixedText(map.visited_share * 100, 1) +
+                " % are computed",
+            p.dim);
   if (!map.note.empty()) SmallText(frame, map.note, p.faint);
   ImGui::EndGroup();
 }

@@ -5,12 +5,12 @@
 
 namespace fovea {
 
-void DrawSettings(Frame& frame);     // left of Create: what to draw, and how
-void DrawCanvas(Frame& frame);       // middle of Create: the picture in the making, the last ones
-void DrawQueue(Frame& frame);        // right of Create: jobs
-void DrawHistory(Frame& frame);      // right of Create: earlier settings
-void DrawAttention(Frame& frame);    // layers, operators, the plan
-void DrawCompare(Frame& frame);      // two pictures beside each other
-void DrawGallery(Frame& frame);      // every picture
+void DrawSettings(Frame& frame);   // left of Create: what to draw, and how
+void DrawCanvas(Frame& frame);     // middle of Create: the picture in the making, the last ones
+void DrawQueue(Frame& frame);      // right of Create: jobs
+void DrawHistory(Frame& frame);    // right of Create: earlier settings
+void DrawAttention(Frame& frame);  // layers, operators, the plan
+void DrawCompare(Frame& frame);    // two pictures beside each other
+void DrawGallery(Frame& frame);    // every picture
 
 }  // namespace fovea

@@ -25,9 +25,8 @@ void DrawJob(Frame& frame, const JobView& job, int row, int count) {
       CutText(frame, text, p.dim);
     }
     if (running) {
-      const float step = job.steps > 0
-                             ? static_cast<float>(job.step) / static_cast<float>(job.steps)
-                             : 0.0f;
+      const float step =
+          job.steps > 0 ? static_cast<float>(job.step) / static_cast<float>(job.steps) : 0.0f;
       Progress(frame, step, frame.look.Px(4));
     }
     if (IconButton(frame, name + ".stop", running ? kIconStop : kIconClose,

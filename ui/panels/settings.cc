@@ -15,20 +15,20 @@ namespace {
 
 constexpr int kSides[] = {128, 192, 256, 384, 512, 768, 1024};
 
-// Two controls in one row, each under its label.
+// Controls in one row, each under its label. Places are set by hand: SameLine would shift the
+// labels after the first to the text in its box.
 struct Columns {
   Frame& frame;
   int count;
   float gap = frame.look.Px(10);
   float width = (ImGui::GetContentRegionAvail().x - gap * static_cast<float>(count - 1)) /
                 static_cast<float>(count);
+  ImVec2 begin = {ImGui::GetCursorPosX(), ImGui::GetCursorPosY() + frame.look.Px(3)};
   int at = 0;
 
   void Next(const char* label, const char* field) {
-    if (at > 0) {
-      ImGui::EndGroup();
-      ImGui::SameLine(0, gap);
-    }
+    if (at > 0) ImGui::EndGroup();
+    ImGui::SetCursorPos({begin.x + (width + gap) * static_cast<float>(at), begin.y});
     ImGui::BeginGroup();
     Label(frame, label, field);
     ImGui::SetNextItemWidth(width);
@@ -40,6 +40,7 @@ struct Columns {
 void DrawModel(Frame& frame) {
   const Snapshot& s = frame.snapshot;
   GenerateSettings& draft = frame.state.draft;
+  ImGui::Dummy({1, frame.look.Px(1)});
   Label(frame, "Model", "model");
   std::string shown = draft.model.empty() ? "still-life-unet (built in)" : draft.model;
   const size_t slash = shown.find_last_of('/');
@@ -119,8 +120,7 @@ void DrawSizePresets(Frame& frame) {
 void DrawSampling(Frame& frame) {
   GenerateSettings& draft = frame.state.draft;
   static const CatalogView kEmpty;
-  const CatalogView& catalog =
-      frame.snapshot.catalog == nullptr ? kEmpty : *frame.snapshot.catalog;
+  const CatalogView& catalog = frame.snapshot.catalog == nullptr ? kEmpty : *frame.snapshot.catalog;
   {
     Columns columns{frame, 2};
     columns.Next("Steps", "steps");
@@ -240,6 +240,7 @@ void DrawSettings(Frame& frame) {
   Label(frame, "Prompt", "prompt");
   PromptBox(frame, "create.prompt", "Say what to draw", &draft.prompt, frame.look.Px(86));
   if (frame.snapshot.check != nullptr) PromptChips(frame, frame.snapshot.check->prompt);
+  ImGui::Dummy({1, frame.look.Px(1)});
   Label(frame, "Avoid", "negative");
   std::string negative = NegativeOf(draft);
   if (PromptBox(frame, "create.negative", "What should not be there", &negative,

@@ -93,7 +93,8 @@ bool IconButton(Frame& frame, const std::string& name, const Icon& icon, const s
                 bool active, bool enabled) {
   const Palette& p = frame.look.palette;
   ImGui::BeginDisabled(!enabled);
-  ImGui::PushStyleColor(ImGuiCol_Button, active ? WithAlpha(p.accent, 0.2f) : WithAlpha(p.raised, 0));
+  ImGui::PushStyleColor(ImGuiCol_Button,
+                        active ? WithAlpha(p.accent, 0.2f) : WithAlpha(p.raised, 0));
   ImGui::PushStyleColor(ImGuiCol_Text, active ? p.accent : p.dim);
   ImGui::PushStyleVar(ImGuiStyleVar_FramePadding, {frame.look.Px(6), frame.look.Px(5)});
   const bool pressed = ImGui::Button((std::string(frame.look.Of(icon)) + "##" + name).c_str());
@@ -232,11 +233,12 @@ WidgetRect PictureBox(Frame& frame, const std::string& name, const ImagePtr& ima
   ImGui::Dummy(box);
   frame.Mark(name);
   if (image == nullptr || image->width < 1 || image->height < 1) return {};
-  const float scale = std::min(box.x / static_cast<float>(image->width),
-                               box.y / static_cast<float>(image->height));
+  const float scale =
+      std::min(box.x / static_cast<float>(image->width), box.y / static_cast<float>(image->height));
   const float width = static_cast<float>(image->width) * scale;
   const float height = static_cast<float>(image->height) * scale;
-  const float x = std::floor(at.x + (box.x - width) / 2), y = std::floor(at.y + (box.y - height) / 2);
+  const float x = std::floor(at.x + (box.x - width) / 2),
+              y = std::floor(at.y + (box.y - height) / 2);
   ImGui::GetWindowDrawList()->AddImageRounded(frame.textures.Get(image), {x, y},
                                               {x + width, y + height}, {0, 0}, {1, 1},
                                               IM_COL32_WHITE, frame.look.Px(rounding));

@@ -50,8 +50,8 @@ WidgetRect PictureBox(Frame& frame, const std::string& name, const ImagePtr& ima
 bool BeginCard(const Frame& frame, const char* id, ImVec2 size, bool scrolls = false);
 void EndCard();
 
-std::string SecondsText(double seconds);     // "0.8 s", "2 min 10 s"
-std::string BytesText(double bytes);         // "412 MB"
+std::string SecondsText(double seconds);  // "0.8 s", "2 min 10 s"
+std::string BytesText(double bytes);      // "412 MB"
 std::string FixedText(double value, int digits);
 
 }  // namespace fovea

@@ -68,9 +68,9 @@ bool PromptBox(Frame& frame, const std::string& name, const char* hint, std::str
   const ImGuiStyle& style = ImGui::GetStyle();
   float width = ImGui::GetContentRegionAvail().x - 2 * style.FramePadding.x - style.ScrollbarSize;
   std::string shown = WrapWords(Unwrapped(*text), width);
-  const bool changed = ImGui::InputTextMultiline(("##" + name).c_str(), &shown, {-FLT_MIN, height},
-                                                 ImGuiInputTextFlags_CallbackAlways,
-                                                 Rewrap, &width);
+  const bool changed =
+      ImGui::InputTextMultiline(("##" + name).c_str(), &shown, {-FLT_MIN, height},
+                                ImGuiInputTextFlags_CallbackAlways, Rewrap, &width);
   if (changed) *text = Unwrapped(shown);
   frame.Mark(name);
   if (text->empty() && !ImGui::IsItemActive()) {
@@ -101,8 +101,12 @@ void PromptChips(Frame& frame, const PromptView& prompt) {
     if (ImGui::GetCursorScreenPos().x + size > right) ImGui::NewLine();
     const bool strong = word.weight > 1.001, weak = word.weight < 0.999;
     Chip(frame, word.text,
-         strong ? WithAlpha(p.good, 0.22f) : weak ? WithAlpha(p.warn, 0.2f) : p.raised,
-         strong ? p.good : weak ? p.warn : p.dim);
+         strong ? WithAlpha(p.good, 0.22f)
+         : weak ? WithAlpha(p.warn, 0.2f)
+                : p.raised,
+         strong ? p.good
+         : weak ? p.warn
+                : p.dim);
     ImGui::PushFont(frame.look.fonts.body);
     Tip(frame, "\"" + word.text + "\": " + std::to_string(word.tokens) +
                    (word.tokens == 1 ? " token" : " tokens") + ", weight " +

@@ -1,4 +1,5 @@
-// A text box that wraps words, which ImGui's does not, and the words as the text encoder reads them.
+// A text box that wraps words, which ImGui's does not, and the words as the text encoder reads
+// them.
 #pragma once
 
 #include <string>

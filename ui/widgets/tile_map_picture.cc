@@ -14,9 +14,9 @@ void DrawCells(Frame& frame, int rows, int columns, float side, const Colour& co
   const ImVec2 at = ImGui::GetCursorScreenPos();
   ImDrawList& draw = *ImGui::GetWindowDrawList();
   const float cell = std::min(side / static_cast<float>(rows), side / static_cast<float>(columns));
-  draw.AddRectFilled(at, {at.x + cell * static_cast<float>(columns),
-                          at.y + cell * static_cast<float>(rows)},
-                     frame.look.palette.raised);
+  draw.AddRectFilled(
+      at, {at.x + cell * static_cast<float>(columns), at.y + cell * static_cast<float>(rows)},
+      frame.look.palette.raised);
   const float gap = cell >= frame.look.Px(6) ? frame.look.Px(1) : 0;
   for (int row = 0; row < rows; ++row) {
     const float y = at.y + cell * static_cast<float>(row);
@@ -43,16 +43,17 @@ void DrawSeenKeys(Frame& frame, const TileMapView& map, float side) {
       const bool seen = map.seen[static_cast<size_t>(row * map.columns + column)] != 0;
       return seen ? WithAlpha(p.accent, 0.75f) : IM_COL32(0, 0, 0, 0);
     });
-    const float cell = std::min(side / static_cast<float>(map.rows),
-                                side / static_cast<float>(map.columns));
+    const float cell =
+        std::min(side / static_cast<float>(map.rows), side / static_cast<float>(map.columns));
     const float x = at.x + cell * static_cast<float>(map.query_column);
     const float y = at.y + cell * static_cast<float>(map.query_row);
     ImGui::GetWindowDrawList()->AddRectFilled({x, y}, {x + cell, y + cell}, p.warn);
   }
   ImGui::Dummy({side, side});
   frame.Mark("attention.seen");
-  Tip(frame, "The token grid of this layer: the query in the middle (yellow) sees the keys that "
-             "are filled.");
+  Tip(frame,
+      "The token grid of this layer: the query in the middle (yellow) sees the keys that "
+      "are filled.");
 }
 
 void DrawVisits(Frame& frame, const TileMapView& map, float side) {
@@ -60,15 +61,14 @@ void DrawVisits(Frame& frame, const TileMapView& map, float side) {
   if (map.tiles > 0) {
     DrawCells(frame, map.tiles, map.tiles, side, [&](int row, int column) -> ImU32 {
       const uint8_t visit = map.visited[static_cast<size_t>(row * map.tiles + column)];
-      return visit == 2   ? p.good
-             : visit == 1 ? WithAlpha(p.good, 0.4f)
-                          : IM_COL32(0, 0, 0, 0);
+      return visit == 2 ? p.good : visit == 1 ? WithAlpha(p.good, 0.4f) : IM_COL32(0, 0, 0, 0);
     });
   }
   ImGui::Dummy({side, side});
   frame.Mark("attention.visits");
-  Tip(frame, "Tiles of up to 64 tokens: a row of queries visits the columns of keys that are "
-             "coloured, all pairs of them (strong) or some (weak).");
+  Tip(frame,
+      "Tiles of up to 64 tokens: a row of queries visits the columns of keys that are "
+      "coloured, all pairs of them (strong) or some (weak).");
 }
 
 }  // namespace fovea

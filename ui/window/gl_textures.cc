@@ -1,8 +1,9 @@
 #include "ui/window/gl_textures.h"
 
+// GLFW brings the declarations of what OpenGL has beyond its first version.
 #define GL_GLEXT_PROTOTYPES
+#define GLFW_INCLUDE_GLEXT
 #include <GLFW/glfw3.h>
-#include <GL/glext.h>
 
 namespace fovea {
 namespace {

@@ -6,12 +6,10 @@
 #include <string>
 
 #include <GLFW/glfw3.h>
-#include <imgui.h>
 #include <backends/imgui_impl_glfw.h>
 #include <backends/imgui_impl_opengl3.h>
+#include <imgui.h>
 
-#include "pipelines/png_file.h"
-#include "tensor/error.h"
 #include "ui/shell.h"
 #include "ui/window/gl_textures.h"
 #include "ui/window/window_log.h"
@@ -30,8 +28,7 @@ std::string LastGlfwError() {
 }
 
 [[noreturn]] void Fail(const std::string& what) {
-  throw Error(ErrorCode::kDevice,
-              what + "; fovea-studio needs a display with OpenGL 3.3, `fovea` needs none");
+  throw NoWindow(what + "; fovea-studio needs a display with OpenGL 3.3, `fovea` needs none");
 }
 
 }  // namespace
@@ -94,8 +91,6 @@ void Window::Parts::Open() {
     Of(w).frames_wanted = kFramesAfterChange;
     if (key == GLFW_KEY_F12 && action == GLFW_PRESS) Of(w).save_picture = true;
   });
-  const auto want = [](GLFWwindow* w) { Of(w).frames_wanted = kFramesAfterChange; };
-  static_cast<void>(want);
   glfwSetCharCallback(window,
                       [](GLFWwindow* w, unsigned) { Of(w).frames_wanted = kFramesAfterChange; });
   glfwSetMouseButtonCallback(
@@ -152,7 +147,7 @@ void Window::Parts::Draw(const StudioLink& link, const SnapshotPtr& snapshot, Wi
   glClearColor(clear.x, clear.y, clear.z, 1);
   glClear(GL_COLOR_BUFFER_BIT);
   ImGui_ImplOpenGL3_RenderDrawData(ImGui::GetDrawData());
-  if (save_picture) SavePicture();
+  if (save_picture && options.save_picture) SavePicture();
   save_picture = false;
   glfwSwapBuffers(window);
   textures->EndFrame();
@@ -172,14 +167,7 @@ void Window::Parts::SavePicture() {
                 image.rgb.begin() +
                     static_cast<std::ptrdiff_t>((static_cast<size_t>(height) - 1 - y) * line));
   }
-  std::error_code error;
-  std::filesystem::create_directories(options.screenshots, error);
-  for (int i = 1;; ++i) {
-    const auto file = options.screenshots / ("window-" + std::to_string(i) + ".png");
-    if (std::filesystem::exists(file, error)) continue;
-    WritePng(file, image, {});
-    return;
-  }
+  options.save_picture(image);
 }
 
 Window::Window(WindowOptions options) : parts_(std::make_unique<Parts>(std::move(options))) {
@@ -213,7 +201,8 @@ void Window::Run(const StudioLink& link) {
     const double woken = glfwGetTime();
     if (SnapshotPtr latest = link.current(); latest != snapshot) {
       snapshot = std::move(latest);
-      parts.frames_wanted = std::max(parts.frames_wanted, 2);
+      // One more settles the layout, unless the next comes by itself.
+      parts.frames_wanted = std::max(parts.frames_wanted, next < 1 ? 1 : 2);
     }
     if (parts.frames_wanted <= 0 && woken < shown_at + next) continue;  // nothing for us
     parts.frames_wanted = std::max(0, parts.frames_wanted - 1);

@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <stdexcept>
+#include <string>
 
 #include "ui/command.h"
 #include "ui/snapshot.h"
@@ -12,10 +14,14 @@ namespace fovea {
 
 struct WindowOptions {
   int width = 1440, height = 900;
-  float scale = 0;  // of letters and controls; 0: as the screen says
-  std::filesystem::path screenshots;  // folder for F12
-  std::filesystem::path widgets;      // where the controls are, after each change; or empty
-  std::filesystem::path frames;       // times of frames, as CSV; or empty
+  float scale = 0;                                 // of letters and controls; 0: as the screen says
+  std::function<void(const Image&)> save_picture;  // F12: of the window; or empty
+  std::filesystem::path widgets;  // where the controls are, after each change; or empty
+  std::filesystem::path frames;   // times of frames, as CSV; or empty
+};
+
+struct NoWindow : std::runtime_error {
+  explicit NoWindow(const std::string& why) : std::runtime_error(why) {}
 };
 
 // What the window talks to.
@@ -26,15 +32,15 @@ struct StudioLink {
 
 class Window {
  public:
-  // Throws kDevice where there is no display or no OpenGL 3.3.
+  // Throws NoWindow where there is no display or no OpenGL 3.3.
   explicit Window(WindowOptions options);
   ~Window();
   Window(const Window&) = delete;
   Window& operator=(const Window&) = delete;
 
   void Run(const StudioLink& link);  // until it is closed, or Close is called
-  void Wake();   // from any thread: there is a new snapshot
-  void Close();  // from any thread
+  void Wake();                       // from any thread: there is a new snapshot
+  void Close();                      // from any thread
 
  private:
   struct Parts;

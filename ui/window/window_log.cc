@@ -35,8 +35,8 @@ void WidgetFile::Write(const WidgetMap& widgets, const Snapshot& snapshot, const
     }
   }
   const CheckView* check = snapshot.check.get();
-  const bool answered = check != nullptr && check->version == state.version &&
-                        state.started && SameSettings(state.asked, state.draft);
+  const bool answered = check != nullptr && check->version == state.version && state.started &&
+                        SameSettings(state.asked, state.draft);
   const bool busy = snapshot.jobs != nullptr && !snapshot.jobs->empty();
   say("ready", int{snapshot.ready && answered});
   say("runs", int{check != nullptr && check->ok});
