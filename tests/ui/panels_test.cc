@@ -81,6 +81,21 @@ TEST_CASE("the prompt is typed and remembered and undone") {
   CHECK(studio.state.draft.prompt == "another");
 }
 
+TEST_CASE("earlier settings are gone back to in the history") {
+  Studio studio;
+  REQUIRE(studio.Press("create.size.256"));
+  REQUIRE(studio.Press("create.size.192"));
+  REQUIRE(studio.Press("side.1"));
+  REQUIRE(studio.Press("history.1"));
+  CHECK(studio.state.draft.width == 256);
+  CHECK(studio.Sent<KeepHistory>().back().cursor == 1);
+  REQUIRE(studio.Press("history.undo"));
+  CHECK(studio.state.draft.width == 128);
+  REQUIRE(studio.Press("history.redo"));
+  REQUIRE(studio.Press("history.redo"));
+  CHECK(studio.state.draft.width == 192);
+}
+
 TEST_CASE("the seed is locked to the last picture's and freed") {
   Studio studio;
   REQUIRE_FALSE(studio.state.draft.seed.has_value());

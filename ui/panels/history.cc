@@ -3,11 +3,35 @@
 #include "ui/widgets/controls.h"
 
 namespace fovea {
+namespace {
+
+void DrawEntry(Frame& frame, int entry) {
+  UiState& state = frame.state;
+  const auto& entries = state.history.Entries();
+  const auto at = static_cast<size_t>(entry);
+  const std::string text =
+      entry == 0 ? "where it began" : DescribeChange(entries[at - 1], entries[at]);
+  const std::string name = "history." + std::to_string(entry);
+  const int cursor = state.history.Cursor();
+  const ImU32 colour = entry == cursor  ? frame.look.palette.accent
+                       : entry > cursor ? frame.look.palette.faint
+                                        : frame.look.palette.text;
+  ImGui::PushStyleColor(ImGuiCol_Text, colour);
+  if (ImGui::Selectable((text + "##" + name).c_str(), entry == cursor)) {
+    state.draft = state.history.GoTo(entry);
+  }
+  ImGui::PopStyleColor();
+  frame.Mark(name);
+  Tip(frame, text);
+}
+
+}  // namespace
 
 void DrawHistory(Frame& frame) {
   UiState& state = frame.state;
-  const auto& entries = state.history.Entries();
-  if (entries.size() < 2) {
+  const int count = static_cast<int>(state.history.Entries().size());
+  const int cursor = state.history.Cursor();
+  if (count < 2) {
     EmptyState(frame, kIconHistory, "No changes yet",
                "Every change of the settings is kept here. Ctrl+Z goes back, Ctrl+Shift+Z forward, "
                "also after a restart.");
@@ -23,25 +47,14 @@ void DrawHistory(Frame& frame) {
     state.draft = state.history.Redo();
   }
   ImGui::BeginChild("entries");
-  const ScopedFont font(frame.look.fonts.small);
-  for (int i = static_cast<int>(entries.size()) - 1; i >= 0; --i) {
-    const auto at = static_cast<size_t>(i);
-    const std::string text =
-        i == 0 ? "where it began" : DescribeChange(entries[at - 1], entries[at]);
-    const std::string name = "history." + std::to_string(i);
-    const bool current = i == state.history.Cursor();
-    const ImU32 colour = current                      ? frame.look.palette.accent
-                         : i > state.history.Cursor() ? frame.look.palette.faint
-                                                      : frame.look.palette.text;
-    ImGui::PushStyleColor(ImGuiCol_Text, colour);
-    if (ImGui::Selectable((text + "##" + name).c_str(), current)) {
-      state.draft = state.history.GoTo(i);
-    }
-    ImGui::PopStyleColor();
-    frame.Mark(name);
-    Tip(frame, text);
+  {
+    const ScopedFont font(frame.look.fonts.small);
+    for (int i = count - 1; i >= 0; --i) DrawEntry(frame, i);
   }
   ImGui::EndChild();
+  if (state.history.Cursor() != cursor) {
+    frame.Send(KeepHistory{state.history.Entries(), state.history.Cursor()});
+  }
 }
 
 }  // namespace fovea
