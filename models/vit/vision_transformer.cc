@@ -68,7 +68,8 @@ void LoadTokens(const WeightScope& scope, const VitConfig& config, VitModules& m
     AddRows(TokenTable(scope, config, names.distillation_token, 1, true), of_singles, 1, filled,
             modules.prefix);
   }
-  if (config.registers > 0) {
+  // A file may hold none of them as a tensor without rows.
+  if (config.registers > 0 || (names.registers != nullptr && scope.Has(names.registers))) {
     AddRows(TokenTable(scope, config, names.registers, config.registers, false),
             config.register_positions ? all : Tensor{}, singles, filled, modules.prefix);
   }
