@@ -21,10 +21,11 @@ class FakeDenoiser final : public Denoiser {
     batch = input.latent.shape[0];
     timesteps.push_back(input.timestep[0]);
     if (calls == stop_at) stop.request_stop();
+    batches.push_back(batch);
     if (ctx.Cancelled()) return;
     for (int64_t k = 0; k < out.NumElements(); ++k) {
       // The negative half, which stands first, answers nothing.
-      const bool negative = guided && k < out.NumElements() / 2;
+      const bool negative = guided && batch == 4 && k < out.NumElements() / 2;
       out.Data<float>()[k] = negative ? 0 : 0.5f * input.latent.Data<float>()[k];
     }
   }
@@ -35,6 +36,7 @@ class FakeDenoiser final : public Denoiser {
   mutable int calls = 0;
   mutable int64_t batch = 0;
   mutable std::vector<float> timesteps;
+  mutable std::vector<int64_t> batches;
 
  private:
   DenoiserTraits traits_{.class_name = "Fake", .in_channels = 3, .out_channels = 3};
@@ -99,6 +101,48 @@ TEST_CASE("a guided call has the negative half first") {
   const LoopRun run = RunLoop(denoiser, {3.0, 0.0}, 2);
   CHECK(run.finished);
   CHECK(denoiser.batch == 4);
+}
+
+TEST_CASE("steps outside the interval of guidance run the prompt's half alone") {
+  FakeDenoiser denoiser;
+  denoiser.guided = true;
+  Guidance guidance{3.0, 0.0};
+  guidance.interval = ParseStepRange("0-1");
+  CHECK(RunLoop(denoiser, guidance, 4).finished);
+  CHECK(denoiser.batches == std::vector<int64_t>{4, 4, 2, 2});
+  CHECK(guidance.StepsOfChange(4) == std::vector<int>{0, 2});
+  denoiser.batches.clear();
+  guidance.interval = ParseStepRange("0%-50%");
+  CHECK(RunLoop(denoiser, guidance, 4).finished);
+  CHECK(denoiser.batches == std::vector<int64_t>{4, 4, 2, 2});
+  guidance.interval = ParseStepRange("2-3");
+  CHECK(guidance.StepsOfChange(5) == std::vector<int>{0, 2, 4});
+}
+
+TEST_CASE("a run that begins later makes the later calls, and keeps what it is told to") {
+  FakeDenoiser denoiser;
+  const auto backend = MakeCpuBackend();
+  Arena arena(*backend, 1 << 16);
+  Context ctx{*backend, arena};
+  AttentionRuntime attention;
+  const auto scheduler = MakeDdim(4);
+  std::vector<float> latents(2 * 3 * 4 * 5, 1.0F);
+  DenoiseLoop loop{denoiser, *scheduler, {}, {2, 3, 4, 5}, {}, {}};
+  loop.first_call = 2;
+  std::vector<int> seen, kept;
+  loop.on_step = [&](const StepView& view) {
+    seen.push_back(view.step);
+    CHECK(view.steps == 2);
+    CHECK(view.latents_out[0] == 7);
+  };
+  loop.keep = [&](int next, std::span<float> values) {
+    kept.push_back(next);
+    std::fill(values.begin(), values.end(), 7.0F);
+  };
+  CHECK(loop.Run(ctx, attention, {}, latents));
+  CHECK(denoiser.timesteps == std::vector<float>{250, 0});
+  CHECK(seen == std::vector<int>{0, 1});
+  CHECK(kept == std::vector<int>{3, 4});
 }
 
 TEST_CASE("a stop inside a call ends the loop at once") {

@@ -17,25 +17,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-GenerateSettings SettingsOf(const Json& json) {
-  GenerateSettings settings;
-  settings.prompt = json["prompt"];
-  settings.negative = json["negative"].get<std::string>();
-  settings.width = json["width"];
-  settings.height = json["height"];
-  settings.steps = json["steps"];
-  settings.cfg = json["cfg"];
-  settings.cfg_rescale = json["cfg_rescale"];
-  settings.eta = json["eta"];
-  settings.seed = json["seed"].get<uint64_t>();
-  settings.batch = json["batch"];
-  settings.clip_skip = json["clip_skip"];
-  settings.sampler = json["sampler"];
-  settings.rng = "torch";
-  settings.dtype = "f32";
-  return settings;
-}
-
 // Relative distance in L2; NaN counts as infinite.
 double Distance(std::span<const float> got, const HostTensor& want) {
   REQUIRE(static_cast<int64_t>(got.size()) == want.NumElements());
@@ -90,7 +71,7 @@ TEST_CASE("runs from a prompt end where diffusers' end") {
             1e-5);
     };
     const Generated generated = pipeline->Run(
-        SettingsOf(run["settings"]), {init == tensors.end() ? nullptr : &init->second}, hooks);
+        RunSettings(run["settings"]), {init == tensors.end() ? nullptr : &init->second}, hooks);
 
     CHECK_FALSE(generated.cancelled);
     const double distance = Distance(ValuesOf(generated.latents), tensors.at(name + ".latents"));

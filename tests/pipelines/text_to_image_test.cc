@@ -332,6 +332,52 @@ TEST_CASE("weights and long prompts change the picture, and the two ways of read
   CHECK(latents("comfy", longer) != latents("off", longer));
 }
 
+TEST_CASE("outside its interval guidance costs nothing and changes nothing") {
+  GenerateSettings settings = Small();
+  settings.sampler = "ddim";
+  const auto run = [&](const std::string& interval, double cfg) {
+    settings.cfg_interval = interval;
+    settings.cfg = cfg;
+    std::vector<std::vector<float>> outputs;
+    const auto keep = [&](const StepView& view) {
+      outputs.emplace_back(view.model_output.begin(), view.model_output.end());
+    };
+    RunOnce(settings, {.on_step = keep});
+    return outputs;
+  };
+  const auto distance = [](const std::vector<float>& a, const std::vector<float>& b) {
+    double sum = 0, norm = 0;
+    for (size_t k = 0; k < a.size(); ++k) {
+      sum += (a[k] - b[k]) * (a[k] - b[k]);
+      norm += b[k] * b[k];
+    }
+    return std::sqrt(sum / norm);
+  };
+  const auto all = run("", 7.5), none = run("", 1), first = run("0-0", 7.5), late = run("1-2", 7.5);
+  CHECK(first[0] == all[0]);
+  CHECK(distance(late[0], none[0]) < 1e-5);
+  CHECK(distance(late[0], all[0]) > 1e-3);
+  CHECK(distance(late[1], none[1]) > 1e-3);
+
+  const auto backend = MakeCpuBackend();
+  const auto pipeline = LoadModel(*backend);
+  const auto predict = [&](const std::string& interval) {
+    settings.cfg_interval = interval;
+    settings.cfg = 7.5;
+    return pipeline->DryRun(settings);
+  };
+  const Prediction whole = predict(""), part = predict("1-1");
+  CHECK(part.flops < 0.85 * whole.flops);
+  CHECK(part.arena_bytes == whole.arena_bytes);
+  const Generated generated = pipeline->Run(settings, {}, {});
+  CHECK(generated.arena_bytes == part.arena_bytes);
+  CHECK(generated.packed_bytes == part.packed_bytes);
+  for (const char* bad : {"a", "3-1", "5%", "-1", "1-2-3"}) {
+    CAPTURE(bad);
+    CHECK(CodeOf([&] { predict(bad); }) == ErrorCode::kUsage);
+  }
+}
+
 TEST_CASE("guidance is off at 1 and follows its formula above") {
   const Guidance off{1, 0};
   std::vector<float> outputs = {1, 2, 3, 4};

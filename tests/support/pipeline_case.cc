@@ -16,14 +16,24 @@ void WriteText(const std::filesystem::path& path, const std::string& text) {
 
 }  // namespace
 
-void WritePipeline(const std::filesystem::path& to, const std::string& scheduler_json) {
-  const std::filesystem::path from = GoldenFolder() / "pipeline" / "model";
-  std::filesystem::create_directories(to);
-  std::filesystem::copy(from / "tokenizer", to / "tokenizer");
-  for (const char* name : {"unet", "vae", "text_encoder"}) {
+void WritePipeline(const std::filesystem::path& to, const std::string& scheduler_json,
+                   const std::string& model) {
+  const std::filesystem::path from = GoldenFolder() / model;
+  for (const auto& part : std::filesystem::directory_iterator(from)) {
+    if (!part.is_directory()) continue;
+    const std::string name = part.path().filename().string();
     std::filesystem::create_directories(to / name);
+    if (name.starts_with("tokenizer")) {
+      // All have one vocabulary.
+      for (const auto& folder : {GoldenFolder() / "pipeline/model/tokenizer", part.path()}) {
+        std::filesystem::copy(folder, to / name,
+                              std::filesystem::copy_options::recursive |
+                                  std::filesystem::copy_options::overwrite_existing);
+      }
+      continue;
+    }
     std::filesystem::copy(from / name / "config.json", to / name / "config.json");
-    const bool text = std::string_view(name) == "text_encoder";
+    const bool text = name.starts_with("text_encoder");
     WriteFormulaWeights(
         ReadShapes(from / name / "tensors.json"), DType::kF32,
         to / name / (text ? "model.safetensors" : "diffusion_pytorch_model.safetensors"));
@@ -35,6 +45,27 @@ void WritePipeline(const std::filesystem::path& to, const std::string& scheduler
       nlohmann::json::parse(scheduler_json).value("_class_name", "PNDMScheduler");
   index["scheduler"] = {"diffusers", scheduler};
   WriteText(to / "model_index.json", index.dump(1));
+}
+
+GenerateSettings RunSettings(const nlohmann::json& json) {
+  GenerateSettings settings;
+  settings.prompt = json["prompt"];
+  if (!json["negative"].is_null()) settings.negative = json["negative"].get<std::string>();
+  settings.prompt_2 = json.value("prompt_2", "");
+  settings.negative_2 = json.value("negative_2", "");
+  settings.width = json["width"];
+  settings.height = json["height"];
+  settings.steps = json["steps"];
+  settings.cfg = json["cfg"];
+  settings.cfg_rescale = json["cfg_rescale"];
+  settings.eta = json["eta"];
+  settings.seed = json["seed"].get<uint64_t>();
+  settings.batch = json["batch"];
+  settings.clip_skip = json["clip_skip"];
+  settings.sampler = json["sampler"];
+  settings.rng = "torch";
+  settings.dtype = "f32";
+  return settings;
 }
 
 std::string Sd15SchedulerJson() {

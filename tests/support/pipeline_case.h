@@ -1,13 +1,22 @@
-// The tiny StableDiffusionPipeline of tests/golden/pipeline, with its weights made by formula.
+// The tiny pipelines of tests/golden, with their weights made by formula.
 #pragma once
 
 #include <filesystem>
 #include <string>
 
+#include <nlohmann/json_fwd.hpp>
+
+#include "pipelines/settings.h"
+
 namespace fovea {
 
-// Writes the whole pipeline folder. `scheduler_json` becomes scheduler/scheduler_config.json.
-void WritePipeline(const std::filesystem::path& to, const std::string& scheduler_json);
+// Writes the whole pipeline folder. `scheduler_json` becomes scheduler/scheduler_config.json;
+// `model` is a folder of tests/golden.
+void WritePipeline(const std::filesystem::path& to, const std::string& scheduler_json,
+                   const std::string& model = "pipeline/model");
+
+// The settings of a run in runs.json.
+GenerateSettings RunSettings(const nlohmann::json& json);
 
 // Stable Diffusion 1.5's scheduler_config.json (PNDM).
 std::string Sd15SchedulerJson();
