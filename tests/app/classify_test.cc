@@ -151,6 +151,22 @@ TEST_CASE("attention plans work on Vision Transformers") {
   CHECK(layers.out.find("encoder.layer.1.attention") != std::string::npos);
 }
 
+TEST_CASE("registers may be none, and then a tensor without rows") {
+  const VitCase vit("vit_dinov2_registers", 56);
+  const fs::path weights = vit.model / "model.safetensors";
+  json config = json::parse(ReadBytes(vit.model / "config.json"));
+  config["num_register_tokens"] = 0;
+  WriteBytes(vit.model / "config.json", config.dump());
+  NamedTensors tensors = ReadSafetensors(weights);
+  REQUIRE(tensors.contains("embeddings.register_tokens"));
+  tensors["embeddings.register_tokens"] = HostTensor({1, 0, 32}, DType::kF32);
+  WriteSafetensors(weights, tensors);
+  CHECK(StatesUnder(vit, "").shape() == Shape{2, 65, 32});
+  tensors.erase("embeddings.register_tokens");
+  WriteSafetensors(weights, tensors);
+  CHECK(StatesUnder(vit, "").shape() == Shape{2, 65, 32});
+}
+
 TEST_CASE("layers trained with agents keep them unless a plan says otherwise") {
   const VitCase vit("vit_agent_deit", 40);
   const HostTensor own = StatesUnder(vit, "");

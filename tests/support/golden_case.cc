@@ -65,8 +65,11 @@ GoldenCase GoldenCase::Read(const fs::path& folder) {
 void GoldenCase::WriteModel(const fs::path& to) const {
   fs::create_directories(to);
   fs::copy_file(folder / "config.json", to / "config.json");
-  const bool transformers = class_name.starts_with("CLIP");
-  const std::string stem = transformers ? "model" : "diffusion_pytorch_model";
+  constexpr const char* kOfDiffusers[] = {"UNet", "Autoencoder"};
+  const bool diffusers =
+      std::any_of(std::begin(kOfDiffusers), std::end(kOfDiffusers),
+                  [this](const char* family) { return class_name.starts_with(family); });
+  const std::string stem = diffusers ? "diffusion_pytorch_model" : "model";
   WriteFormulaWeights(tensors, dtype, to / (stem + ".safetensors"));
 }
 
