@@ -80,12 +80,15 @@ press() {  # NAME: a click in the middle of the control
   sleep 0.2
 }
 
+tap() {  # KEYS: held for a tenth of a second, since a window sees what is down when it draws
+  xdotool key --delay 200 "$1"
+  sleep 0.1
+}
+
 type_into() {  # NAME TEXT: instead of what stands there
   press "$1"
-  xdotool key ctrl+a
-  sleep 0.1
-  xdotool key Delete
-  sleep 0.1
+  tap ctrl+a
+  tap Delete
   xdotool type --delay 25 -- "$2"
   sleep 0.2
 }
@@ -96,7 +99,7 @@ shoot() {  # NAME: a picture of the window, as F12 makes it, into $out/NAME.png
   xdotool mousemove 720 892
   sleep 0.4
   before=$(find "$work/data/screenshots" -name '*.png' | wc -l)
-  xdotool key F12
+  tap F12
   for _ in {1..100}; do
     after=$(find "$work/data/screenshots" -name '*.png' | wc -l)
     ((after > before)) && break
