@@ -184,6 +184,8 @@ void Reader::ReadPasses() {
     Problem("image", ErrorCode::kUsage,
             "it was made from another picture (Denoising strength: " + Printable(*strength, 40) +
                 "), which its settings do not hold; give that one with --image");
+    const auto number = Parse<double>(*strength);
+    if (number && *number > 0 && *number <= 1) out_.settings.strength = *number;
   }
 }
 
@@ -254,7 +256,13 @@ std::string A1111Parameters(const GenerateSettings& s, const Provenance& provena
   add("Schedule type", A1111Schedule(sampler, s.schedule, provenance.schedule));
   add("CFG scale", Number(s.cfg));
   add("Seed", std::to_string(s.seed.value_or(0)));
-  add("Size", std::to_string(s.width) + "x" + std::to_string(s.height));
+  const auto size = [](int width, int height) {
+    return std::to_string(width) + "x" + std::to_string(height);
+  };
+  // A1111's size is the first pass's.
+  const HiresReport::TwoPass& two = provenance.hires.two_pass;
+  const bool twice = two.width != 0;
+  add("Size", twice ? size(two.width, two.height) : size(s.width, s.height));
   add("Model hash", provenance.hashes.model.substr(0, 10));
   add("Model", s.model);
   if (s.eta != 0) add("Eta DDIM", Number(s.eta));
@@ -262,7 +270,14 @@ std::string A1111Parameters(const GenerateSettings& s, const Provenance& provena
   if (s.clip_skip > 0) add("Clip skip", std::to_string(s.clip_skip + 1));
   if (s.prompt_weights == "off") add("Emphasis", "None");
   add("Attention", s.attention);
-  if (!provenance.hires.Empty()) add("HiDiffusion", s.hires);
+  if (!provenance.hires.schedule.empty()) add("HiDiffusion", s.hires);
+  if (twice || s.strength > 0) {
+    add("Denoising strength", Number(twice ? two.strength : s.strength));
+  }
+  if (twice) {
+    add("Hires resize", size(s.width, s.height));
+    add("Hires upscaler", "Lanczos");
+  }
   std::string loras;
   for (const auto& [name, hash] : provenance.hashes.loras) {
     if (name.find_first_of(",:") != std::string::npos) continue;  // would read as two

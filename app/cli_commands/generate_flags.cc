@@ -12,8 +12,8 @@
 #include "models/json_text.h"
 #include "pipelines/hires.h"
 #include "pipelines/picture_file.h"
-#include "pipelines/plan_source.h"
 #include "pipelines/picture_text.h"
+#include "pipelines/plan_source.h"
 #include "pipelines/scheduler.h"
 #include "tensor/error.h"
 
@@ -154,8 +154,9 @@ PictureSettings GenerateFlags::Settings() const {
   for (const auto& apply : overrides) apply(settings);
   if (models.model) settings.model = *models.model;
   for (const SettingProblem& problem : result.problems) {
-    const bool replaced =
-        given.contains(problem.setting) || (problem.setting == "model" && models.model);
+    const bool replaced = given.contains(problem.setting) ||
+                          (problem.setting == "model" && models.model) ||
+                          (problem.setting == "image" && image);
     if (!replaced) throw Error(problem.code, problem.message);
   }
   std::vector<NamedLora> loras = models.Loras();

@@ -1,5 +1,7 @@
 // `fovea generate --image`, `--mask`, `--strength` and `--hires two-pass`: what comes out, what is
 // remembered, and what is refused.
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -43,8 +45,11 @@ struct Tiny {
   }
 
   ProgramResult Generate(std::vector<std::string> arguments) const {
-    std::vector<std::string> words = {"generate", "-m", "tiny", "-p", "a cube", "-s", "3"};
+    std::vector<std::string> words = {"generate", "-m", "tiny", "-p", "a cube"};
     words.insert(words.end(), arguments.begin(), arguments.end());
+    if (std::find(words.begin(), words.end(), "-s") == words.end()) {
+      words.insert(words.end(), {"-s", "3"});
+    }
     RunOptions here;
     here.folder = temp.Path();
     return RunFovea(words, here);
@@ -100,7 +105,7 @@ TEST_CASE("a batch from one picture is its pictures one by one") {
     more.insert(more.begin(), both.begin(), both.end());
     return more;
   };
-  CheckDone(tiny.Generate(with({"-b", "2", "-o", "batch/"})));
+  CheckDone(tiny.Generate(with({"-s", "3", "-b", "2", "-o", "batch/"})));
   CheckDone(tiny.Generate(with({"-s", "4", "-o", "second.png"})));
   CHECK(tiny.Bytes("batch/4-0001.png") == tiny.Bytes("second.png"));
 }
@@ -163,7 +168,8 @@ TEST_CASE("two passes are two runs, one after the other") {
 TEST_CASE("given pictures that fit nothing are refused in one line") {
   const Tiny tiny;
   WriteBytes(tiny.temp / "text.png", "no picture");
-  WriteBytes(tiny.temp / "cut.png", tiny.Bytes("given.png").substr(0, 200));
+  WriteBytes(tiny.temp / "cut.png",
+             tiny.Bytes("given.png").substr(0, tiny.Bytes("given.png").size() / 2));
   CheckFails(tiny.Generate({"--image", "none.png"}), 3, "none.png: cannot be read");
   CheckFails(tiny.Generate({"--image", "tiny"}), 3, "tiny: is a folder");
   CheckFails(tiny.Generate({"--image", "text.png"}), 3, "text.png: is neither a PNG nor a JPEG");

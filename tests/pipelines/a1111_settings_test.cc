@@ -158,12 +158,33 @@ TEST_CASE("settings that cannot be taken over are problems of their flags") {
   CHECK(ProblemOf(ReadLine(kLine + ", Clip skip: 0")) == "clip-skip ");
   CHECK(ProblemOf(ReadLine(kLine + ", RNG: TPU")) == "rng ");
   CHECK(ProblemOf(ReadLine(kLine + ", Denoising strength: 0.7")) == "image ");
+  CHECK(ReadLine(kLine + ", Denoising strength: 0.7").settings.strength == 0.7);
   const PictureSettings passes =
       ReadLine(kLine + ", Denoising strength: 0.7, Hires upscale: 2, Hires upscaler: Latent");
   CHECK(ProblemOf(passes) == "hires ");
   CHECK(passes.unused.empty());
   CHECK_THROWS_WITH(ReadA1111Parameters("a cat", "x.png"), Catch::Contains("no line of settings"));
   CHECK_THROWS_WITH(ReadLine("aa: b, cc: d, ee: f"), Catch::Contains("no line of settings"));
+}
+
+TEST_CASE("two passes and image to image under the names that A1111 has for them") {
+  GenerateSettings settings;
+  settings.width = 128;
+  settings.height = 192;
+  Provenance provenance;
+  provenance.hires.two_pass = {64, 96, 20, 10, 0.5};
+  settings.hires = "two-pass=2,0.5";
+  const std::string two = A1111Parameters(settings, provenance);
+  CHECK_THAT(two, Catch::Contains("Size: 64x96, "));
+  CHECK_THAT(two, Catch::Contains("Denoising strength: 0.5, Hires resize: 128x192, "
+                                  "Hires upscaler: Lanczos"));
+  CHECK_THAT(two, !Catch::Contains("HiDiffusion"));
+  settings.hires = "off";
+  settings.strength = 0.6;
+  const std::string one = A1111Parameters(settings, Provenance{});
+  CHECK_THAT(one, Catch::Contains("Size: 128x192, "));
+  CHECK_THAT(one, Catch::Contains("Denoising strength: 0.6"));
+  CHECK_THAT(one, !Catch::Contains("Hires"));
 }
 
 }  // namespace

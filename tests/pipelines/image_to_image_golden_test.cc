@@ -91,4 +91,51 @@ TEST_CASE("runs from pictures end where diffusers' end") {
   }
 }
 
+TEST_CASE("models of nine channels want a picture and a mask") {
+  const TempDir folder;
+  const Json run = {{"scheduler", Json::parse(Sd15SchedulerJson())},
+                    {"settings", {{"kind", "inpaint9"}, {"tile", 0}}}};
+  WriteModel(folder.Path(), run);
+  const auto backend = MakeCpuBackend();
+  const auto pipeline = TextToImage::Load(OpenModelFolder(folder.Path()), *backend);
+  const Image image = ReadPicture(Golden() / "given.png");
+  GenerateSettings settings;
+  settings.steps = 2;
+  const auto refusal = [&](const GenerateInputs& inputs) {
+    try {
+      pipeline->DryRun(settings, inputs);
+    } catch (const Error& error) {
+      CHECK(error.code == ErrorCode::kUsage);
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(refusal({}).find("give --image and --mask") != std::string::npos);
+  settings.image = PictureDigest(image);
+  CHECK(refusal({.image = &image}).find("give --image and --mask") != std::string::npos);
+  // Settings of a picture without the picture itself.
+  CHECK(refusal({}).find("image: the settings say 85x61-") == 0);
+  settings.mask = PictureDigest(image);
+  CHECK(refusal({.image = &image, .mask = &image}).empty());
+}
+
+TEST_CASE("a run that is cancelled before its picture is encoded leaves nothing") {
+  const TempDir folder;
+  WritePipeline(folder.Path(), Sd15SchedulerJson());
+  const auto backend = MakeCpuBackend();
+  const auto pipeline = TextToImage::Load(OpenModelFolder(folder.Path()), *backend);
+  const Image image = ReadPicture(Golden() / "given.png");
+  std::stop_source stop;
+  GenerateSettings settings;
+  settings.steps = 3;
+  settings.image = PictureDigest(image);
+  GenerateHooks hooks;
+  hooks.stop = stop.get_token();
+  hooks.on_text = [&](const NamedTensors&) { stop.request_stop(); };
+  hooks.on_step = [](const StepView&) { FAIL("no step may follow"); };
+  const Generated generated = pipeline->Run(settings, {.image = &image}, hooks);
+  CHECK(generated.cancelled);
+  CHECK(generated.images.empty());
+}
+
 }  // namespace fovea
