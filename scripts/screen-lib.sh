@@ -13,9 +13,11 @@ screen_open() {  # a screen of 1440x900; sets DISPLAY
 }
 
 screen_close() {
-  [[ -n ${studio_pid:-} ]] && kill "$studio_pid" 2>/dev/null && wait "$studio_pid" 2>/dev/null
-  [[ -n ${xvfb_pid:-} ]] && kill "$xvfb_pid" 2>/dev/null && wait "$xvfb_pid" 2>/dev/null
-  return 0
+  local pid
+  for pid in ${studio_pid:-} ${xvfb_pid:-}; do
+    kill "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
 }
 
 studio_start() {  # ARGUMENTS...: opens the window and waits until it answers
