@@ -123,7 +123,7 @@ void DrawFacts(Frame& frame, const PictureView& picture) {
           ? SecondsText(picture.seconds) + ", " + FixedText(picture.gflop, 0) + " GFLOP"
           : "");
   Row(frame, "made", picture.created);
-  Row(frame, "file", picture.file);
+  Row(frame, "file", picture.file.substr(picture.file.find_last_of('/') + 1));
   ImGui::PopStyleVar();
   ImGui::EndChild();
 }
