@@ -40,6 +40,18 @@ std::optional<T> Parse(std::string_view text) {
   return value;
 }
 
+// "512x768"; a side that does not read as one is 0.
+void ParseSize(std::string_view text, int* width, int* height) {
+  constexpr int kMaxSide = 1 << 20;
+  const size_t by = std::min(text.find('x'), text.size());
+  const auto side = [&](std::string_view digits) {
+    const int value = Parse<int>(digits).value_or(0);
+    return value >= 1 && value <= kMaxSide ? value : 0;
+  };
+  *width = side(text.substr(0, by));
+  *height = side(text.substr(std::min(by + 1, text.size())));
+}
+
 std::string KnownSamplers() {
   std::string text;
   for (const std::string_view name : SamplerNames()) {
@@ -70,6 +82,7 @@ class Reader {
   void ReadNoise();
   void ReadModel();
   void ReadPasses();
+  void ReadSecondPass(double strength);
   void ListUnused();
 
   A1111Text parts_;
@@ -133,15 +146,11 @@ void Reader::ReadSampler() {
 void Reader::ReadSize() {
   const auto size = Take("Size");
   if (!size) return;
-  const size_t by = std::min(size->find('x'), size->size());
-  const auto width = Parse<int>(std::string_view(*size).substr(0, by));
-  const auto height = Parse<int>(std::string_view(*size).substr(std::min(by + 1, size->size())));
-  const auto fits = [](std::optional<int> side) { return side && *side >= 1 && *side <= 1 << 20; };
-  if (fits(width)) out_.settings.width = *width;
-  if (fits(height)) out_.settings.height = *height;
+  GenerateSettings& settings = out_.settings;
+  ParseSize(*size, &settings.width, &settings.height);
   const std::string what = "its settings say Size: " + Printable(*size, 40);
-  if (!fits(width)) Problem("width", ErrorCode::kBadFile, what + "; give --width");
-  if (!fits(height)) Problem("height", ErrorCode::kBadFile, what + "; give --height");
+  if (settings.width == 0) Problem("width", ErrorCode::kBadFile, what + "; give --width");
+  if (settings.height == 0) Problem("height", ErrorCode::kBadFile, what + "; give --height");
 }
 
 void Reader::ReadNoise() {
@@ -166,27 +175,58 @@ void Reader::ReadModel() {
   }
 }
 
-// A1111's second pass enlarges by upscalers that we lack, and an image to image run began with a
-// picture that nobody kept.
+// A1111's second pass is ours where it enlarges by Lanczos; it has many other upscalers. Its size
+// is given, or as a multiple of the first one's.
+void Reader::ReadSecondPass(double strength) {
+  GenerateSettings& settings = out_.settings;
+  const auto factor = TakeNumber<double>("Hires upscale", "hires", 1, 64);
+  const std::string resize = Take("Hires resize").value_or("");
+  const std::string upscaler = Take("Hires upscaler").value_or("none");
+  const auto steps = Take("Hires steps");
+  int width = static_cast<int>(settings.width * factor.value_or(0));
+  int height = static_cast<int>(settings.height * factor.value_or(0));
+  if (!factor) ParseSize(resize, &width, &height);
+  const double scale = static_cast<double>(width) / std::max(settings.width, 1);
+  const std::string ours =
+      "two-pass=" + Number(scale) + "," + Number(strength < 0 ? 0.5 : strength);
+  const bool same_steps = !steps || steps == "0" || steps == std::to_string(settings.steps);
+  if (upscaler == "Lanczos" && same_steps && scale > 1 && height > 0) {
+    settings.hires = ours;
+    settings.width = width;
+    settings.height = height;
+    return;
+  }
+  const bool near = scale > 1 && height > 0;
+  Problem("hires", ErrorCode::kUnsupported,
+          "it was made in two passes, enlarged by " + Printable(upscaler, 40) + " in " +
+              Printable(steps.value_or("as many"), 40) +
+              " steps, which Fovea lacks; choose with --hires" +
+              (near ? ", " + ours + " at -W " + std::to_string(width) + " -H " +
+                          std::to_string(height) + " is near"
+                    : ""));
+}
+
 void Reader::ReadPasses() {
-  std::string hires;
-  for (const auto& [name, value] : parts_.fields) {
-    if (!name.starts_with("Hires") && name != "First pass size") continue;
-    taken_.emplace(name);
-    hires += (hires.empty() ? "" : ", ") + name + ": " + value;
+  const bool second = std::any_of(parts_.fields.begin(), parts_.fields.end(), [](const auto& each) {
+    return each.first == "Hires upscale" || each.first == "Hires resize" ||
+           each.first == "First pass size";
+  });
+  const auto strength = TakeNumber<double>("Denoising strength", "strength", 0, 1);
+  if (second) {
+    ReadSecondPass(strength.value_or(-1));
+    return;
   }
-  const auto strength = Take("Denoising strength");
-  if (!hires.empty()) {
-    Problem("hires", ErrorCode::kUnsupported,
-            "it was made in two passes (" + Printable(hires) +
-                "), which is not taken over; choose with --hires");
-  } else if (strength) {
-    Problem("image", ErrorCode::kUsage,
-            "it was made from another picture (Denoising strength: " + Printable(*strength, 40) +
-                "), which its settings do not hold; give that one with --image");
-    const auto number = Parse<double>(*strength);
-    if (number && *number > 0 && *number <= 1) out_.settings.strength = *number;
-  }
+  if (!strength) return;
+  out_.settings.strength = *strength;
+  const std::string from =
+      "it was made from another picture (Denoising strength: " + Number(*strength) +
+      "), which its settings do not hold; give ";
+  Problem("image", ErrorCode::kUsage, from + "that one with --image");
+  const bool masked = std::any_of(parts_.fields.begin(), parts_.fields.end(), [](const auto& each) {
+    return each.first == "Mask blur" || each.first == "Masked content" ||
+           each.first == "Inpaint area";
+  });
+  if (masked) Problem("mask", ErrorCode::kUsage, from + "its mask with --mask, too");
 }
 
 // What is off, or as it always is here, asks for nothing.

@@ -154,9 +154,9 @@ PictureSettings GenerateFlags::Settings() const {
   for (const auto& apply : overrides) apply(settings);
   if (models.model) settings.model = *models.model;
   for (const SettingProblem& problem : result.problems) {
-    const bool replaced = given.contains(problem.setting) ||
-                          (problem.setting == "model" && models.model) ||
-                          (problem.setting == "image" && image);
+    const bool replaced =
+        given.contains(problem.setting) || (problem.setting == "model" && models.model) ||
+        (problem.setting == "image" && image) || (problem.setting == "mask" && mask);
     if (!replaced) throw Error(problem.code, problem.message);
   }
   std::vector<NamedLora> loras = models.Loras();

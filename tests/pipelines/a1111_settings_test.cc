@@ -157,14 +157,37 @@ TEST_CASE("settings that cannot be taken over are problems of their flags") {
   CHECK(ProblemOf(ReadLine(with("Model", ""))) == "model ");
   CHECK(ProblemOf(ReadLine(kLine + ", Clip skip: 0")) == "clip-skip ");
   CHECK(ProblemOf(ReadLine(kLine + ", RNG: TPU")) == "rng ");
-  CHECK(ProblemOf(ReadLine(kLine + ", Denoising strength: 0.7")) == "image ");
-  CHECK(ReadLine(kLine + ", Denoising strength: 0.7").settings.strength == 0.7);
-  const PictureSettings passes =
-      ReadLine(kLine + ", Denoising strength: 0.7, Hires upscale: 2, Hires upscaler: Latent");
-  CHECK(ProblemOf(passes) == "hires ");
-  CHECK(passes.unused.empty());
   CHECK_THROWS_WITH(ReadA1111Parameters("a cat", "x.png"), Catch::Contains("no line of settings"));
   CHECK_THROWS_WITH(ReadLine("aa: b, cc: d, ee: f"), Catch::Contains("no line of settings"));
+}
+
+TEST_CASE("A1111's second pass and image to image") {
+  const PictureSettings image = ReadLine(kLine + ", Denoising strength: 0.7, Mask blur: 4");
+  CHECK(ProblemOf(image) == "image mask ");
+  CHECK(image.settings.strength == 0.7);
+  CHECK(image.unused == std::vector<std::string>{"Mask blur: 4"});
+  CHECK(ProblemOf(ReadLine(kLine + ", Denoising strength: 7")) == "strength ");
+
+  const std::string hires = kLine + ", Denoising strength: 0.4, Hires upscale: 1.5, ";
+  const PictureSettings lanczos = ReadLine(hires + "Hires upscaler: Lanczos");
+  CHECK(ProblemOf(lanczos).empty());
+  CHECK(lanczos.unused.empty());
+  CHECK(lanczos.settings.hires == "two-pass=1.5,0.4");
+  CHECK(lanczos.settings.width == 768);
+  CHECK(lanczos.settings.height == 1152);
+  const PictureSettings latent = ReadLine(hires + "Hires upscaler: Latent");
+  CHECK(ProblemOf(latent) == "hires ");
+  CHECK(latent.unused.empty());
+  CHECK(latent.settings.width == 512);
+  CHECK_THAT(latent.problems[0].message, Catch::Contains("two-pass=1.5,0.4 at -W 768 -H 1152"));
+  CHECK(ProblemOf(ReadLine(hires + "Hires steps: 10, Hires upscaler: Lanczos")) == "hires ");
+  CHECK(ProblemOf(ReadLine(hires + "Hires steps: 20, Hires upscaler: Lanczos")).empty());
+
+  const PictureSettings resized = ReadLine(
+      kLine + ", Denoising strength: 0.4, Hires resize: 768x1152, Hires upscaler: Lanczos");
+  CHECK(resized.settings.hires == "two-pass=1.5,0.4");
+  CHECK(resized.settings.height == 1152);
+  CHECK(ProblemOf(ReadLine(kLine + ", Hires resize: big, Hires upscaler: Lanczos")) == "hires ");
 }
 
 TEST_CASE("two passes and image to image under the names that A1111 has for them") {
@@ -179,12 +202,17 @@ TEST_CASE("two passes and image to image under the names that A1111 has for them
   CHECK_THAT(two, Catch::Contains("Denoising strength: 0.5, Hires resize: 128x192, "
                                   "Hires upscaler: Lanczos"));
   CHECK_THAT(two, !Catch::Contains("HiDiffusion"));
+  const GenerateSettings back = ReadA1111Parameters(two, "x.png").settings;
+  CHECK(back.hires == settings.hires);
+  CHECK(back.width == 128);
+  CHECK(back.height == 192);
   settings.hires = "off";
   settings.strength = 0.6;
   const std::string one = A1111Parameters(settings, Provenance{});
   CHECK_THAT(one, Catch::Contains("Size: 128x192, "));
   CHECK_THAT(one, Catch::Contains("Denoising strength: 0.6"));
   CHECK_THAT(one, !Catch::Contains("Hires"));
+  CHECK(ReadA1111Parameters(one, "x.png").settings.strength == 0.6);
 }
 
 }  // namespace
