@@ -10,7 +10,7 @@ import common
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402  (the backend comes first)
 
-PANELS = {"unet": [("loss",)], "vae": [("loss",), ("psnr",)],
+PANELS = {"unet": [("loss",), ("naming", "telling", "pointing")], "vae": [("loss",), ("psnr",)],
           "clip": [("contrast", "pairs", "dense"), ("top1",)],
           "unet_evaluation": [("color", "shape", "single", "both", "related")]}
 
