@@ -3,18 +3,15 @@
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
-#include <vector>
 
 #include "pipelines/exif.h"
+#include "pipelines/picture_format.h"
 #include "pipelines/picture_pixels.h"
 #include "tensor/error.h"
 
 namespace fovea {
 namespace {
 
-constexpr std::streamoff kMaxFileBytes = std::streamoff{1} << 29;
 constexpr int kMaxSide = 1 << 20;
 
 [[noreturn]] void Bad(const std::string& where, const std::string& what) {
@@ -24,30 +21,16 @@ constexpr int kMaxSide = 1 << 20;
 }  // namespace
 
 Image DecodePicture(std::span<const std::byte> bytes, const std::string& where) {
-  const auto begins = [&](std::initializer_list<unsigned char> signature) {
-    return bytes.size() >= signature.size() &&
-           std::memcmp(bytes.data(), signature.begin(), signature.size()) == 0;
-  };
   if (bytes.empty()) Bad(where, "is empty; a PNG or JPEG picture was expected");
-  const bool png = begins({0x89, 'P', 'N', 'G'}), jpeg = begins({0xff, 0xd8, 0xff});
-  if (!png && !jpeg) Bad(where, "is neither a PNG nor a JPEG picture");
+  const PictureFormat format = FormatOf(bytes);
+  const bool png = format == PictureFormat::kPng;
+  if (!png && format != PictureFormat::kJpeg) Bad(where, "is neither a PNG nor a JPEG picture");
   const Image image = png ? DecodePng(bytes, where) : DecodeJpeg(bytes, where);
   return Upright(image, ExifOrientation(bytes));
 }
 
 Image ReadPicture(const std::filesystem::path& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) {
-    Bad(path.string(), "is a folder; a PNG or JPEG picture was expected");
-  }
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const std::streamoff size = file ? static_cast<std::streamoff>(file.tellg()) : -1;
-  if (size < 0) Bad(path.string(), "cannot be read");
-  if (size > kMaxFileBytes) Bad(path.string(), "too large for a picture");
-  std::vector<std::byte> bytes(static_cast<size_t>(size));
-  file.seekg(0);
-  if (!file.read(reinterpret_cast<char*>(bytes.data()), size)) Bad(path.string(), "cannot be read");
-  return DecodePicture(bytes, path.string());
+  return DecodePicture(ReadPictureBytes(path), path.string());
 }
 
 std::string PictureDigest(const Image& image) {

@@ -9,9 +9,6 @@
 
 namespace fovea {
 
-enum class PictureFormat { kNone, kPng, kJpeg, kWebp };
-PictureFormat FormatOf(std::span<const std::byte> first_bytes);  // 12 are enough
-
 // The text chunks of a PNG; of a JPEG or WebP the Exif comment, as "parameters". Throws kBadFile.
 // The second form is pure and fuzzed.
 PngText ReadPictureText(const std::filesystem::path& path);

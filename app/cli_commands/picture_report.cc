@@ -9,6 +9,7 @@
 #include "app/exit_code.h"
 #include "pipelines/metadata.h"
 #include "pipelines/picture_file.h"
+#include "pipelines/picture_format.h"
 #include "pipelines/picture_text.h"
 
 namespace fovea {
