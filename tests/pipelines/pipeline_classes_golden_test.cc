@@ -11,6 +11,7 @@
 #include "models/single_file/ldm_names.h"
 #include "models/single_file/single_file.h"
 #include "pipelines/text_to_image.h"
+#include "tests/support/error_code.h"
 #include "tests/support/golden_case.h"
 #include "tests/support/pipeline_case.h"
 #include "tests/support/temp_dir.h"
@@ -36,17 +37,6 @@ Json RunNamed(const std::string& name) {
   }
   FAIL("no run " + name);
   return {};
-}
-
-template <class Function>
-ErrorCode CodeOf(Function function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    UNSCOPED_INFO(error.what());
-    return error.code;
-  }
-  return ErrorCode::kInternal;
 }
 
 // The weights of an SDXL folder in one file, under the original names.

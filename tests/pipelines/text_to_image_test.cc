@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/error_code.h"
 #include "tests/support/pipeline_case.h"
 #include "tests/support/temp_dir.h"
 
@@ -40,17 +41,6 @@ Generated RunOnce(const GenerateSettings& settings, const GenerateHooks& hooks =
                   const HostTensor* init_latents = nullptr) {
   const auto backend = MakeCpuBackend();
   return LoadModel(*backend)->Run(settings, {init_latents}, hooks);
-}
-
-template <class Function>
-ErrorCode CodeOf(Function function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    UNSCOPED_INFO(error.what());
-    return error.code;
-  }
-  return ErrorCode::kInternal;
 }
 
 }  // namespace
