@@ -14,7 +14,8 @@ Every run is a process of its own: one pass to warm up (packing, allocation; PyT
 size where it takes a minute), then one that counts; of stable-diffusion.cpp the last of two steps
 counts, and its only VAE decoding. All cases run once, then all again. Runs already in --json are not
 made again, and none is begun that would not end within --budget as it did before: a comparison can
-be made in pieces.
+be made in pieces. A run beside others that kept more than --max-load processors busy does not count
+and is made again.
 
 GFLOP are those of the plain algorithm for everybody, so a share of the peak above 100 % says that an
 algorithm with fewer multiplications is at work. The peak is the highest of those that Fovea's runs
@@ -157,6 +158,10 @@ def runs_of(results, case, dtype, engine):
     return [r for r in results if (r["case"], r["dtype"], r["engine"]) == (case, dtype, engine)]
 
 
+def quiet(args, results):
+    return [r for r in results if r["load"] <= args.max_load]
+
+
 def plan(args):
     """What one round runs, in order: (case, dtype, [(engine, function)])."""
     engines = [("fovea", run_fovea)]
@@ -178,7 +183,7 @@ def measure(args, results, save):
     for round_number in range(args.rounds):
         for case, dtype, engines in plan(args):
             for engine, function in engines:
-                before = runs_of(results, case, dtype, engine)
+                before = runs_of(quiet(args, results), case, dtype, engine)
                 if len(before) > round_number:
                     continue
                 start = time.monotonic()
@@ -210,6 +215,7 @@ def speed(runs, gflop, peak):
 
 
 def markdown(args, results):
+    results = quiet(args, results)
     peaks = {dtype: max((r["peak"] for r in results
                          if r["engine"] == "fovea" and r["dtype"] == dtype), default=0)
              for dtype in args.dtypes}
@@ -257,6 +263,7 @@ def main():
     parser.add_argument("--sd-cli-model", help="its single-file model")
     parser.add_argument("--json", help="keep all runs here, and go on from them")
     parser.add_argument("--budget", type=float, default=float("inf"), help="seconds")
+    parser.add_argument("--max-load", type=float, default=0.15, help="processors of others")
     parser.add_argument("--markdown", help="write the table here")
     args = parser.parse_args()
     args.cases, args.dtypes = args.cases.split(","), args.dtypes.split(",")
