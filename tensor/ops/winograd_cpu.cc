@@ -440,9 +440,10 @@ bool WinogradServes(const Tensor& x, const Weight& weight, const Conv2dParams& p
   const Shape& w = weight.w.shape;
   if (w[2] != 3 || w[3] != 3 || params.stride != 1 || params.dilation != 1) return false;
   if (w[0] % kWinogradLanes != 0 || w[1] % kWinogradLanes != 0) return false;
-  // Fewer tiles do not pay for the transform of the filters, nor do tiles that are mostly empty.
+  // Fewer tiles do not pay for the transform of the filters, nor do tiles that are mostly empty. A
+  // picture's tiles, not the batch's: its bytes must not depend on the others'.
   const WinogradPlan plan(x, out, 1);
-  return plan.tiles >= 16 &&
+  return plan.tiles >= 16 * out.shape[0] &&
          plan.tiles * kOut * kOut * 2 <= 3 * out.shape[0] * plan.out_h * plan.out_w;
 }
 

@@ -1,5 +1,7 @@
 #include "tensor/ops/conv2d.h"
 
+#include <cstring>
+
 #include <catch2/catch.hpp>
 
 #include "tensor/ops/elementwise.h"
@@ -147,6 +149,21 @@ TEST_CASE("convolutions of our own agree on every instruction set, on slices too
 }
 
 // The layouts that oneDNN prefers depend on the size of the image.
+TEST_CASE("a picture's convolution does not depend on its batch") {
+  OpTest test;
+  for (const int64_t side : {6, 8, 12, 16}) {
+    INFO(side);
+    const Case c{{4, side, side, 32}, 32, 3, {1, 1, 1, 1, 1}};
+    const HostTensor x = Random(c.x, DType::kF32, 1), w = Filters(c, DType::kF32);
+    const Weight weight{w.View(), {}};
+    HostTensor all(c.x, DType::kF32), one({1, side, side, 32}, DType::kF32);
+    ops::Conv2d(test.ctx, x.View(), weight, c.params, all.View());
+    ops::Conv2d(test.ctx, x.View().Slice(0, 3, 1), weight, c.params, one.View());
+    CHECK(std::memcmp(one.Data<float>(), all.Data<float>() + 3 * one.NumElements(),
+                      static_cast<size_t>(one.NumElements()) * sizeof(float)) == 0);
+  }
+}
+
 TEST_CASE("one weight serves images of different sizes and dtypes in turn") {
   OpTest test;
   const HostTensor w = Random({96, 64, 3, 3}, DType::kF16, 2, 0.05f);
