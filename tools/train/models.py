@@ -1,7 +1,8 @@
 """The networks of the family, as diffusers and transformers classes, and the noise schedule."""
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import (AutoencoderKL, DDIMScheduler, FlowMatchEulerDiscreteScheduler,
+                       SD3Transformer2DModel, UNet2DConditionModel)
 from transformers import (CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection,
                           CLIPVisionConfig, CLIPVisionModelWithProjection)
 
@@ -43,6 +44,15 @@ def unet():
         norm_num_groups=16)
 
 
+def dit():
+    """Like SD3.5: two CLIP encoders' states side by side, no T5, normed queries and keys."""
+    return SD3Transformer2DModel(
+        sample_size=SIZE // 8, patch_size=2, in_channels=LATENTS, out_channels=LATENTS,
+        num_layers=9, num_attention_heads=7, attention_head_dim=16, caption_projection_dim=112,
+        joint_attention_dim=2 * WIDTH, pooled_projection_dim=2 * WIDTH, pos_embed_max_size=64,
+        qk_norm="rms_norm")
+
+
 def vae():
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
@@ -55,6 +65,10 @@ def scheduler():
         num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
         rescale_betas_zero_snr=True, timestep_spacing="trailing", prediction_type="v_prediction",
         clip_sample=False)
+
+
+def flow_scheduler():
+    return FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=4.0)
 
 
 def parameters(module):
@@ -76,4 +90,21 @@ def sample(unet_, context, empty, steps=25, guidance=3.0, rescale=0.7, seed=0):
         same = v * (text.std((1, 2, 3), keepdim=True) / v.std((1, 2, 3), keepdim=True))
         v = rescale * same + (1 - rescale) * v
         z = schedule.step(v, t, z).prev_sample
+    return z
+
+
+@torch.no_grad()
+def sample_flow(dit_, text, empty, steps=25, guidance=4.0, seed=0):
+    """Euler steps with guidance, as the pipeline does it.
+
+    text and empty: (states (b, t, c), pooled (b, c)), empty of one caption -> (b, 16, 16, 16)
+    """
+    schedule = flow_scheduler()
+    schedule.set_timesteps(steps)
+    noise = torch.Generator().manual_seed(seed)
+    z = torch.randn(len(text[0]), LATENTS, SIZE // 8, SIZE // 8, generator=noise)
+    states, pooled = (torch.cat([e.expand_as(t), t]) for e, t in zip(empty, text))
+    for t in schedule.timesteps:
+        plain, said = dit_(torch.cat([z, z]), states, pooled, t.expand(2 * len(z))).sample.chunk(2)
+        z = schedule.step(plain + guidance * (said - plain), t, z).prev_sample
     return z

@@ -29,6 +29,34 @@ class PointingAttnProcessor:
         return attn.to_out[1](attn.to_out[0](out))
 
 
+class PointingJointAttnProcessor:
+    """diffusers' joint attention, picture first; keeps the scores of the object states."""
+
+    def __init__(self):
+        self.scores = None
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states, attention_mask=None, **_):
+        cells = hidden_states.shape[1]
+        streams = zip((attn.to_q(hidden_states), attn.to_k(hidden_states),
+                       attn.to_v(hidden_states)),
+                      (attn.add_q_proj(encoder_hidden_states),
+                       attn.add_k_proj(encoder_hidden_states),
+                       attn.add_v_proj(encoder_hidden_states)),
+                      (attn.norm_q, attn.norm_k, None), (attn.norm_added_q, attn.norm_added_k, None))
+        joint = []
+        for *pair, norm, added in streams:
+            image, text = (x.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for x in pair)
+            joint.append(torch.cat([image if norm is None else norm(image),
+                                    text if added is None else added(text)], 2))
+        q, k, v = joint
+        scores = (q @ k.transpose(-1, -2)) * attn.scale  # (b, heads, tokens, tokens)
+        self.scores = scores[:, :, :cells, -OBJECTS:].mean(1)
+        out = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
+        image, text = out[:, :cells], out[:, cells:]
+        image = attn.to_out[1](attn.to_out[0](image))
+        return image, text if attn.context_pre_only else attn.to_add_out(text)
+
+
 def shares(labels, said):
     """Which object each cell shows, by what the caption says of it; cells of several or none are 0.
 

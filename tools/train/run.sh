@@ -12,7 +12,7 @@
 # DEVICE   cpu or cuda (what PyTorch finds)
 # MINUTES  end every training stage after so many minutes (0: never); call again to go on
 # THREADS  of each stage on a CPU (1; the three stages run side by side)
-# STEPS_UNET_SINGLE, STEPS_UNET, STEPS_VAE, STEPS_CLIP, COUNT: shorter or longer runs
+# STEPS_UNET_SINGLE, STEPS_UNET, STEPS_DIT, STEPS_VAE, STEPS_CLIP, COUNT: shorter or longer runs
 # BIN      fovea and fovea-evaluate (build/bin), for the evaluation at the end
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -60,6 +60,9 @@ pids=()
 ) & pids+=($!)
 for pid in "${pids[@]}"; do wait "$pid"; done
 
+"$python" export.py --out "$ckpt" --tokenizer "$tokenizer" --assets "$assets" --parts clip
+"$python" dit.py "${common[@]}" --tokenizer "$tokenizer" --clip "$assets/still-life-clip/text_encoder" \
+  --sets single full pair --shares 0.5 0.2 0.3 --steps "${STEPS_DIT:-24000}"
 "$python" judge.py --data "$work/full" "$work/single" --check "$work/unseen_single" --out "$ckpt"
 "$python" export.py --out "$ckpt" --tokenizer "$tokenizer" --assets "$assets"
 "$python" evaluate_vae.py --unseen "$work/unseen" --vae "$assets/still-life-unet/vae" --logs "$logs"
@@ -67,5 +70,7 @@ for pid in "${pids[@]}"; do wait "$pid"; done
 "$python" evaluate_unet.py --data "$work" --sets full single --single unseen_single --pairs unseen \
   --tokenizer "$tokenizer" --out "$ckpt" --logs "$logs" --sheet "$work/sheet.png"
 "$python" plots.py --logs "$logs"
-MODEL=$assets/still-life-unet BIN=${BIN:-$root/build/bin} OBSERVER=$work/observer.bin \
-  "$root/tools/evaluate/study.sh" "$work/study"
+for model in still-life-unet still-life-dit; do
+  MODEL=$assets/$model BIN=${BIN:-$root/build/bin} OBSERVER=$work/observer.bin \
+    "$root/tools/evaluate/study.sh" "$work/study-$model"
+done
