@@ -1,6 +1,7 @@
 // What a sampling loop needs of a denoising network, U-Net or transformer.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -20,17 +21,39 @@ struct DenoiserTraits {
   // channels together; 0: not accepted.
   int addition_dim = 0, addition_time_dim = 0;
   RaunetFit raunet = {};
+
+  // Of transformers.
+  int patch = 1;        // latent pixels a token side, which latents must be a multiple of
+  int max_grid = 0;     // tokens a side that the position table has; 0: no bound
+  int text_tokens = 0;  // as many as the reference pipeline gives it; others run, too
+  int pooled_dim = 0;   // channels of text_embeds where no time_ids go with them; 0: see above
+  int num_classes = 0;  // class_labels are 0 to num_classes, the last meaning "none"; 0: none
+  bool has_guidance = false;
+  // The latent is (n, h / 2, w / 2, 4 c): pixel (y, x) of channel i of each 2 x 2 is its channel
+  // 4 i + 2 y + x. in_channels and out_channels count the packed ones, sample_height and
+  // sample_width the unpacked pixels; `patch` is then 2.
+  bool packed = false;
 };
 
 struct DenoiserInput {
-  Tensor latent;                    // (n,h,w,in) activations' dtype or f32
-  std::span<const float> timestep;  // on the host: 1 or n values
-  Tensor context;                   // (n,t,context_dim) f32 or activations' dtype
-  Tensor timestep_cond = {};        // (n,timestep_cond_dim) f32 or activations' dtype, or empty
-  Tensor text_embeds = {};          // (n,c) f32 or activations' dtype, where the model has them
+  Tensor latent;  // (n,h,w,in) activations' dtype or f32
+  // On the host: 1 or n values, as the reference's forward takes them: 0 to 1000 for U-Nets, SD3
+  // and DiT (whole numbers there), 0 to 1 for FLUX.
+  std::span<const float> timestep;
+  Tensor context;             // (n,t,context_dim) f32 or activations' dtype; empty for class models
+  Tensor timestep_cond = {};  // (n,timestep_cond_dim) f32 or activations' dtype, or empty
+  // (n,c) f32 or activations' dtype, where the model has them: SDXL's, and pooled_projections.
+  Tensor text_embeds = {};
   std::span<const float> time_ids =
       {};                   // on the host: n times (addition_dim - c) / addition_time_dim
   RaunetStage raunet = {};  // off, except for U-Nets that fit
+
+  // Of transformers, on the host.
+  std::span<const int64_t> class_labels = {};  // n, where num_classes > 0
+  std::span<const float> guidance = {};        // 1 or n scales, where has_guidance
+  // FLUX's positions: rows of 3, as many as there are image and text tokens. Empty: the pipeline's
+  // (0, row, column), and zeros for text.
+  std::span<const float> img_ids = {}, txt_ids = {};
 };
 
 class Denoiser {
