@@ -86,9 +86,8 @@ PromptTokens PromptEncoder::Tokenize(const GenerateSettings& settings, bool guid
         which.clear();  // the first encoder's window has told it
       }
       const ClipTokenizer& tokenizer = *parts_[i].tokenizer;
-      const int length = std::min(tokenizer.Length(), parts_[i].model->Traits().positions);
-      PromptWindows made =
-          MakeWindows(tokenizer, length, text, mode, which, which.empty() ? nullptr : warn);
+      PromptWindows made = MakeWindows(tokenizer, parts_[i].WindowLength(), text, mode, which,
+                                       which.empty() ? nullptr : warn);
       count = std::max(count, made.Count());
       return made;
     };
@@ -100,6 +99,29 @@ PromptTokens PromptEncoder::Tokenize(const GenerateSettings& settings, bool guid
     for (PromptWindows& windows : *side) PadWindows(count, &windows);
   }
   return tokens;
+}
+
+PromptReading PromptEncoder::Read(const GenerateSettings& settings,
+                                  const std::string& prompt) const {
+  const ClipTokenizer& tokenizer = *parts_[0].tokenizer;
+  PromptReading reading;
+  const int length = parts_[0].WindowLength();
+  const PromptWindows windows = MakeWindows(
+      tokenizer, length, prompt, ParsePromptWeights(settings.prompt_weights), "prompt", {});
+  reading.windows = static_cast<int>(windows.Count());
+  reading.window_length = length;
+  for (int w = 0; w < reading.windows; ++w) {
+    for (int i = 1; i < length; ++i) {  // after the start
+      const auto at = static_cast<size_t>(w * length + i);
+      const int32_t id = windows.ids[at];
+      if (id == tokenizer.End()) break;
+      std::string text = tokenizer.Token(id);
+      const bool end = text.ends_with("</w>");
+      if (end) text.resize(text.size() - 4);
+      reading.tokens.push_back({text, windows.weights[at], end});
+    }
+  }
+  return reading;
 }
 
 void PromptEncoder::Encode(Context& ctx, std::span<const PromptWindows> windows, int skip,

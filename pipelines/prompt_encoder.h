@@ -1,6 +1,7 @@
 // The text side of a pipeline: its tokenizers and encoders, one or, as SDXL has, two.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "models/clip/clip_tokenizer.h"
 #include "models/model_folder.h"
 #include "models/weight_store.h"
+#include "pipelines/pipeline_facts.h"
 #include "pipelines/prompt_windows.h"
 #include "pipelines/settings.h"
 #include "tensor/context.h"
@@ -47,6 +49,8 @@ class PromptEncoder {
   // second encoder. `warn` may be empty.
   PromptTokens Tokenize(const GenerateSettings& settings, bool guided,
                         const std::function<void(const std::string&)>& warn) const;
+  // For people: `prompt` alone, with the settings' weights.
+  PromptReading Read(const GenerateSettings& settings, const std::string& prompt) const;
   // One prompt, its windows for each encoder, `skip` layers fewer than usual: to `states`
   // (1,t,ContextDim()) f32 and `pooled` (1,PooledDim()) f32, of the first window and without
   // weights; empty where there is none. Asks ctx.Cancelled(); then both are left undefined.
@@ -58,6 +62,7 @@ class PromptEncoder {
     std::string name;  // of the component
     std::unique_ptr<ClipTokenizer> tokenizer;
     std::unique_ptr<ClipTextModel> model;
+    int WindowLength() const { return std::min(tokenizer->Length(), model->Traits().positions); }
   };
   void Add(const ModelFolder& model, const std::string& suffix, bool projects);
 

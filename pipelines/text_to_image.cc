@@ -82,6 +82,11 @@ class DiffusionPipeline final : public TextToImage {
   }
 
   const std::string& SamplePrompt() const override { return model_.Limits().defaults.prompt; }
+  PipelineFacts Facts() const override;
+  PromptReading ReadPrompt(const GenerateSettings& settings,
+                           const std::string& prompt) const override {
+    return model_.Text().Read(settings, prompt);
+  }
   GenerateSettings Resolve(const GenerateSettings& settings) const override;
   Prediction DryRun(const GenerateSettings& settings, const GenerateInputs& inputs) override;
   Generated Run(const GenerateSettings& settings, const GenerateInputs& inputs,
@@ -107,6 +112,17 @@ class DiffusionPipeline final : public TextToImage {
   std::unique_ptr<Arena> arena_;
   size_t arena_bytes_ = 0;  // that it was made for
 };
+
+PipelineFacts DiffusionPipeline::Facts() const {
+  const SettingLimits& limits = model_.Limits();
+  const auto sites = model_.UNet().AttentionSites();
+  return {limits.width,
+          limits.height,
+          limits.factor,
+          model_.Vae().Traits().latent_channels,
+          model_.ExtraChannels() > 0,
+          {sites.begin(), sites.end()}};
+}
 
 GenerateSettings DiffusionPipeline::Resolve(const GenerateSettings& settings) const {
   GenerateSettings resolved = ResolveSettings(settings, model_.Limits());

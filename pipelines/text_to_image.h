@@ -13,6 +13,7 @@
 #include "pipelines/generate_inputs.h"
 #include "pipelines/hires_report.h"
 #include "pipelines/image.h"
+#include "pipelines/pipeline_facts.h"
 #include "pipelines/settings.h"
 #include "tensor/host_tensor.h"
 #include "tensor/planning_backend.h"
@@ -62,6 +63,9 @@ class TextToImage {
 
   // The model's own sample prompt, or empty.
   virtual const std::string& SamplePrompt() const = 0;
+  virtual PipelineFacts Facts() const = 0;
+  virtual PromptReading ReadPrompt(const GenerateSettings& settings,
+                                   const std::string& prompt) const = 0;
   // Fills defaults from fovea.json and the configs, and checks every value: throws kUsage or
   // kUnsupported naming the setting.
   virtual GenerateSettings Resolve(const GenerateSettings& settings) const = 0;

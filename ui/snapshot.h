@@ -24,6 +24,7 @@ struct SiteView {
   std::string kind;  // "self", "cross", "joint"
   int heads = 1, head_dim = 64;
   int tokens = 0, rows = 0, columns = 0;  // of the queries, at the checked size; 0x0: no grid
+  int before = 0, after = 0;              // tokens of text beside the grid: joint attention's
 };
 
 struct ModelView {
@@ -31,7 +32,8 @@ struct ModelView {
   std::string shown;  // for people
   std::string sample_prompt;
   int trained_width = 512, trained_height = 512, factor = 8;
-  GenerateSettings defaults;  // resolved
+  bool only_repaints = false;  // makes no picture without a given one and a mask
+  GenerateSettings defaults;   // resolved
   std::vector<SiteView> sites;
 };
 
@@ -138,8 +140,11 @@ struct TileMapView {
   int box_rows = 1, box_columns = 1;  // tokens a tile
   int tiles = 0;
   std::vector<uint8_t> visited;  // tiles x tiles: 0 not, 1 partial, 2 all pairs
-  std::vector<uint8_t> seen;     // rows x columns: keys that the query in the middle sees
+  std::vector<uint8_t>
+      text_tiles;             // tiles: 1 holds text, which joint attention has beside the grid
+  std::vector<uint8_t> seen;  // rows x columns: keys that the query in the middle sees
   int query_row = 0, query_column = 0;
+  int text_tokens = 0, text_seen = 0;  // beside the grid; of them, what the query sees
   double density = 1, visited_share = 1;
   bool has_map = false;
 };

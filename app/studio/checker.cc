@@ -7,18 +7,13 @@
 #include "app/exit_code.h"
 #include "app/host_memory.h"
 #include "app/studio/engine.h"
-#include "models/clip/clip_tokenizer.h"
-#include "pipelines/forward.h"
 #include "pipelines/plan_source.h"
-#include "pipelines/prompt_windows.h"
 #include "pipelines/text_to_image.h"
 #include "tensor/error.h"
 #include "ui/settings_history.h"
 
 namespace fovea {
 namespace {
-
-constexpr int kFactor = 8;  // of every VAE that Stable Diffusion pipelines have
 
 std::string ShownName(const GenerateSettings& settings, const ModelFolder& folder) {
   return settings.model.empty() ? "still-life-unet" : folder.name;
@@ -57,8 +52,29 @@ void CopyField(const std::string& field, const GenerateSettings& from, GenerateS
   });
 }
 
-int NearestSide(int side) {
-  return std::max(kFactor, (side + kFactor / 2) / kFactor * kFactor);
+int NearestSide(int side, int factor) {
+  return std::max(factor, (side + factor / 2) / factor * factor);
+}
+
+// A site as it is at another latent size than the model's own: its grid changes, its text does not.
+SiteView ViewOf(const AttentionSite& site, int model_rows, int rows, int model_columns,
+                int columns) {
+  SiteView view;
+  view.path = site.path;
+  view.kind = std::string(Name(site.kind));
+  view.heads = site.heads;
+  view.head_dim = site.head_dim;
+  for (const Segment& segment : site.tokens) {
+    if (segment.kind == SegmentKind::kGrid && view.rows == 0) {
+      view.rows = ScaledSide(segment.grid[1], model_rows, rows);
+      view.columns = ScaledSide(segment.grid[2], model_columns, columns);
+      view.tokens += view.rows * view.columns;
+      continue;
+    }
+    (view.rows == 0 ? view.before : view.after) += segment.length;
+    view.tokens += segment.length;
+  }
+  return view;
 }
 
 }  // namespace
@@ -76,8 +92,7 @@ struct Checker::Loaded {
   std::string key;
   std::unique_ptr<Backend> backend;
   std::unique_ptr<TextToImage> pipeline;
-  std::unique_ptr<ClipTokenizer> tokenizer;
-  std::vector<AttentionSite> sites;
+  PipelineFacts facts;
   ModelView view;
 };
 
@@ -106,9 +121,7 @@ void Checker::Load(const GenerateSettings& settings) {
   loaded->backend = MakeCpuBackend();
   const ModelFolder folder = access_.Open(settings);
   loaded->pipeline = TextToImage::Load(folder, *loaded->backend);
-  loaded->sites = Component::Load(folder.Get("unet"), *loaded->backend)->AttentionSites();
-  const ComponentFolder& words = folder.Get("tokenizer");
-  loaded->tokenizer = ClipTokenizer::Open(words.folder, words.settings);
+  loaded->facts = loaded->pipeline->Facts();
   ModelView& view = loaded->view;
   view.name = settings.model;
   view.shown = ShownName(settings, folder);
@@ -116,39 +129,21 @@ void Checker::Load(const GenerateSettings& settings) {
   GenerateSettings plain;
   plain.seed = 0;
   view.defaults = loaded->pipeline->Resolve(plain);
-  view.factor = kFactor;
-  // The model's own size is that of its largest grid.
-  for (const AttentionSite& site : loaded->sites) {
-    for (const Segment& segment : site.tokens) {
-      if (segment.kind != SegmentKind::kGrid) continue;
-      view.trained_height =
-          std::max(view.trained_height == 512 ? 0 : view.trained_height, segment.grid[1] * kFactor);
-      view.trained_width =
-          std::max(view.trained_width == 512 ? 0 : view.trained_width, segment.grid[2] * kFactor);
-    }
-  }
+  view.factor = loaded->facts.factor;
+  view.trained_width = loaded->facts.width;
+  view.trained_height = loaded->facts.height;
+  view.only_repaints = loaded->facts.only_repaints;
   loaded_ = std::move(loaded);
   last_rows_ = last_columns_ = 0;
 }
 
 PromptView Checker::ReadPrompt(const GenerateSettings& settings, const std::string& prompt) const {
+  PromptReading reading = loaded_->pipeline->ReadPrompt(settings, prompt);
   PromptView view;
-  const ClipTokenizer& tokenizer = *loaded_->tokenizer;
-  const int length = std::min(tokenizer.Length(), 77);
-  const PromptWindows windows = MakeWindows(
-      tokenizer, length, prompt, ParsePromptWeights(settings.prompt_weights), "prompt", {});
-  view.windows = static_cast<int>(windows.Count());
-  view.window_length = length;
-  for (int64_t w = 0; w < windows.Count(); ++w) {
-    for (int i = 1; i < length; ++i) {  // after the start
-      const auto at = static_cast<size_t>(w * length + i);
-      const int32_t id = windows.ids[at];
-      if (id == tokenizer.End()) break;
-      std::string text = tokenizer.Token(id);
-      const bool end = text.ends_with("</w>");
-      if (end) text.resize(text.size() - 4);
-      view.tokens.push_back({text, windows.weights[at], end});
-    }
+  view.windows = reading.windows;
+  view.window_length = reading.window_length;
+  for (auto& token : reading.tokens) {
+    view.tokens.push_back({std::move(token.text), token.weight, token.word_end});
   }
   return view;
 }
@@ -165,11 +160,12 @@ void Checker::FindFix(const GenerateSettings& settings, CheckView* view) const {
       return false;
     }
   };
-  if (settings.width % kFactor != 0 || settings.height % kFactor != 0) {
-    fixed.width = settings.width == 0 ? 0 : NearestSide(settings.width);
-    fixed.height = settings.height == 0 ? 0 : NearestSide(settings.height);
+  const int factor = loaded_->facts.factor;
+  if (settings.width % factor != 0 || settings.height % factor != 0) {
+    fixed.width = settings.width == 0 ? 0 : NearestSide(settings.width, factor);
+    fixed.height = settings.height == 0 ? 0 : NearestSide(settings.height, factor);
     if (runs(fixed)) {
-      view->problem_field = settings.width % kFactor != 0 ? "width" : "height";
+      view->problem_field = settings.width % factor != 0 ? "width" : "height";
       view->fix = fixed;
       view->fix_label = "Use " + std::to_string(fixed.width) + " x " + std::to_string(fixed.height);
       return;
@@ -212,24 +208,13 @@ CheckView Checker::Check(uint64_t version, const GenerateSettings& asked, double
     view.prompt = ReadPrompt(settings, settings.prompt);
     view.negative = ReadPrompt(settings, NegativeOf(settings));
     view.resolved = loaded_->pipeline->Resolve(settings);
-    const int rows = view.resolved.height / kFactor, columns = view.resolved.width / kFactor;
+    const int factor = loaded_->facts.factor;
+    const int rows = view.resolved.height / factor, columns = view.resolved.width / factor;
     if (view_ == nullptr || rows != last_rows_ || columns != last_columns_) {
       auto model = std::make_shared<ModelView>(loaded_->view);
-      for (const AttentionSite& site : loaded_->sites) {
-        SiteView shown{site.path,
-                       std::string(Name(site.kind)),
-                       site.heads,
-                       site.head_dim,
-                       TokenCount(site.tokens),
-                       0,
-                       0};
-        if (site.tokens.size() == 1 && site.tokens[0].kind == SegmentKind::kGrid) {
-          const auto& grid = site.tokens[0].grid;
-          shown.rows = ScaledSide(grid[1], model->trained_height / kFactor, rows);
-          shown.columns = ScaledSide(grid[2], model->trained_width / kFactor, columns);
-          shown.tokens = shown.rows * shown.columns;
-        }
-        model->sites.push_back(std::move(shown));
+      for (const AttentionSite& site : loaded_->facts.sites) {
+        model->sites.push_back(ViewOf(site, model->trained_height / factor, rows,
+                                      model->trained_width / factor, columns));
       }
       view_ = std::move(model);
       last_rows_ = rows;
@@ -247,8 +232,8 @@ CheckView Checker::Check(uint64_t version, const GenerateSettings& asked, double
                      " are available";
       view.problem_field = "width";
       view.fix = asked;
-      view.fix.width = NearestSide(view.resolved.width / 2);
-      view.fix.height = NearestSide(view.resolved.height / 2);
+      view.fix.width = NearestSide(view.resolved.width / 2, factor);
+      view.fix.height = NearestSide(view.resolved.height / 2, factor);
       view.fix_label =
           "Use " + std::to_string(view.fix.width) + " x " + std::to_string(view.fix.height);
       return view;

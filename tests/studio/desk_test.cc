@@ -7,6 +7,7 @@
 #include <fstream>
 #include <thread>
 
+#include "app/studio/plan_preview.h"
 #include "app/studio/store.h"
 #include "pipelines/metadata.h"
 #include "pipelines/png_file.h"
@@ -235,6 +236,33 @@ TEST_CASE("a tile map is drawn for an operator and a layer") {
   s = WaitFor(desk, [](const Snapshot& each) { return each.tile_map->op == "gna(window=0)"; });
   REQUIRE(s != nullptr);
   CHECK_FALSE(s->tile_map->refusal.empty());
+}
+
+TEST_CASE("a tile map of joint attention tells text from picture") {
+  // As FLUX has it: text first. 70 tokens of text are two tiles, 16x16 of grid are four of 8x8.
+  SiteView site;
+  site.path = "transformer_blocks.0.attn";
+  site.kind = "joint";
+  site.rows = site.columns = 16;
+  site.before = 70;
+  site.tokens = 326;
+  const TileMapView map = DescribeTileMap("gna(window=3)", site);
+  CHECK(map.refusal.empty());
+  REQUIRE(map.seen.size() == 256);
+  CHECK(std::count(map.seen.begin(), map.seen.end(), 1) == 9);
+  CHECK(map.seen[8 * 16 + 8] == 1);
+  CHECK(map.text_tokens == 70);
+  CHECK(map.text_seen == 70);
+  REQUIRE(map.tiles == 6);
+  CHECK(std::count(map.text_tiles.begin(), map.text_tiles.end(), 1) == 2);
+  // Text after the grid, and more tiles than the picture has cells.
+  site.before = 0;
+  site.after = 70;
+  site.rows = site.columns = 128;
+  site.tokens = 128 * 128 + 70;
+  const TileMapView large = DescribeTileMap("gna(window=3)", site);
+  CHECK(large.tiles == 86);  // 258 tiles, three a cell
+  CHECK(std::count(large.text_tiles.begin(), large.text_tiles.end(), 1) == 1);
 }
 
 TEST_CASE("history and window survive") {

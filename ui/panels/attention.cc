@@ -49,8 +49,11 @@ void DrawSite(Frame& frame, const SiteView& site, int row) {
   CutText(frame, std::to_string(site.heads) + " x " + std::to_string(site.head_dim), p.dim);
   ImGui::TableNextColumn();
   CutText(frame,
-          site.rows > 0 ? std::to_string(site.rows) + " x " + std::to_string(site.columns)
-                        : std::to_string(site.tokens),
+          site.rows > 0
+              ? std::to_string(site.rows) + " x " + std::to_string(site.columns) +
+                    (site.before + site.after > 0 ? " + " + std::to_string(site.before + site.after)
+                                                  : "")
+              : std::to_string(site.tokens),
           p.dim);
   ImGui::TableNextColumn();
   std::string refusal;

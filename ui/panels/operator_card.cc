@@ -78,21 +78,21 @@ void DrawArguments(Frame& frame, const OperatorView& op) {
 
 void DrawAssign(Frame& frame, const std::string& op, const SiteView* site) {
   UiState& state = frame.state;
-  const std::string self = "*attn1";
   if (QuietButton(frame, "attention.assign.layer", "Assign to this layer",
                   site == nullptr ? "" : site->path, site != nullptr)) {
     state.draft.attention = AssignOperator(state.draft.attention, site->path, op);
   }
   ImGui::SameLine();
-  if (QuietButton(frame, "attention.assign.size", "Layers of this size",
-                  "Every self-attention layer with as many tokens as the chosen one or more",
-                  site != nullptr && site->rows > 0)) {
-    const std::string selector = self + " tokens>=" + std::to_string(site->tokens);
+  if (QuietButton(
+          frame, "attention.assign.size", "Layers of this size",
+          "Every self- or joint-attention layer with as many tokens as the chosen one or more",
+          site != nullptr && site->rows > 0)) {
+    const std::string selector = "* tokens>=" + std::to_string(site->tokens);
     state.draft.attention = AssignOperator(state.draft.attention, selector, op);
   }
   ImGui::SameLine();
   if (QuietButton(frame, "attention.assign.all", "All layers",
-                  "Every self-attention layer that it can serve; the others stay dense")) {
+                  "Every self- and joint-attention layer that it can serve; others stay dense")) {
     state.draft.attention = AssignOperator(state.draft.attention, "", op);
   }
 }
@@ -129,6 +129,12 @@ void DrawMap(Frame& frame, const TileMapView& map) {
             "of all pairs of queries and keys are seen, " + FixedText(map.visited_share * 100, 1) +
                 " % are computed",
             p.dim);
+  if (map.text_tokens > 0) {
+    SmallText(frame,
+              "Beside the picture stand " + std::to_string(map.text_tokens) +
+                  " tokens of text; this query sees " + std::to_string(map.text_seen) + " of them",
+              p.dim);
+  }
   if (!map.note.empty()) SmallText(frame, map.note, p.faint);
   ImGui::EndGroup();
 }

@@ -61,14 +61,19 @@ void DrawVisits(Frame& frame, const TileMapView& map, float side) {
   if (map.tiles > 0) {
     DrawCells(frame, map.tiles, map.tiles, side, [&](int row, int column) -> ImU32 {
       const uint8_t visit = map.visited[static_cast<size_t>(row * map.tiles + column)];
-      return visit == 2 ? p.good : visit == 1 ? WithAlpha(p.good, 0.4f) : IM_COL32(0, 0, 0, 0);
+      const auto text = [&](int tile) {
+        return !map.text_tiles.empty() && map.text_tiles[static_cast<size_t>(tile)] != 0;
+      };
+      const ImU32 colour = text(row) || text(column) ? p.accent : p.good;
+      return visit == 2 ? colour : visit == 1 ? WithAlpha(colour, 0.4f) : IM_COL32(0, 0, 0, 0);
     });
   }
   ImGui::Dummy({side, side});
   frame.Mark("attention.visits");
   Tip(frame,
       "Tiles of up to 64 tokens: a row of queries visits the columns of keys that are "
-      "coloured, all pairs of them (strong) or some (weak).");
+      "coloured, all pairs of them (strong) or some (weak). Tiles of text, which joint attention "
+      "has beside the picture, have the other colour.");
 }
 
 }  // namespace fovea
