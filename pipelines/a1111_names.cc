@@ -13,7 +13,7 @@ struct Sampler {
   std::string_view automatic;  // what "Automatic" means there, as our schedule
 };
 
-// The plain schedule of LCM is the only one that we have.
+// The plain schedule of LCM and of DPM++ 2M on flows is the only one that we have.
 constexpr Sampler kSamplers[] = {
     {"ddim", "DDIM", "normal"},
     {"pndm", "PLMS", "normal"},
@@ -24,6 +24,9 @@ constexpr Sampler kSamplers[] = {
     {"dpmpp_2m_sde", "DPM++ 2M SDE", "exponential"},
     {"unipc", "UniPC", "normal"},
     {"lcm", "LCM", "model"},
+    {"flow_euler", "Flow Euler", "normal"},
+    {"flow_heun", "Flow Heun", "normal"},
+    {"flow_dpmpp_2m", "Flow DPM++ 2M", "model"},
 };
 
 // In Folded spelling. What ComfyUI, diffusers and other programs of the habit write besides.
@@ -97,7 +100,8 @@ std::string A1111Schedule(std::string_view sampler, std::string_view asked, std:
   if (asked == "sgm_uniform") return "SGM Uniform";
   if (!ran.empty()) return std::string(ran);
   // A1111's others follow no schedule but their own.
-  for (const char* each : {"euler", "euler_a", "heun", "dpmpp_2m", "dpmpp_2m_sde"}) {
+  for (const char* each :
+       {"euler", "euler_a", "heun", "dpmpp_2m", "dpmpp_2m_sde", "flow_euler", "flow_heun"}) {
     if (sampler == each) return "Normal";
   }
   return {};

@@ -48,6 +48,8 @@ struct SamplerChoice {
   double eta = 0;  // DDIM's
   // Noise levels of a kind of ScheduleNames(), whatever the config says; "" or "model": as it says.
   std::string schedule = {};
+  int64_t image_tokens = 0;    // of a picture: what a flow's dynamic shift depends on
+  bool flow_from_one = false;  // sigmas from 1 to 1 / steps before the shift, as FLUX's pipelines
 };
 
 // Reads scheduler_config.json exactly as diffusers' class does, or, for a named sampler, as that

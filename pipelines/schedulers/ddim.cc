@@ -68,6 +68,8 @@ class Ddim final : public Scheduler {
           clean = signal * x - noise * m;
           epsilon = signal * m + noise * x;
           break;
+        case PredictionType::kFlow:
+          ENSURE(false, "refused when read");
       }
       if (clip_) clean = std::clamp(clean, -*clip_, *clip_);
       clean_[k] = static_cast<float>(clean);

@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "pipelines/schedulers/flow_sigmas.h"
 #include "pipelines/schedulers/samplers.h"
 #include "pipelines/schedulers/sigma_schedule.h"
 #include "tensor/error.h"
@@ -80,9 +81,9 @@ Weights StepWeights(Algorithm algorithm, const NoiseLevel& from, const NoiseLeve
 class DpmSolverMultistep final : public Scheduler {
  public:
   DpmSolverMultistep(const Config& config, const SamplerChoice& choice, std::string_view algorithm)
-      : schedule_(ReadNoiseSchedule(config, {})) {
+      : schedule_(ReadNoiseSchedule(config, {.predicts_flow = true})) {
     ReadAlgorithm(config, algorithm);
-    RefuseFlowMatching(config);
+    ReadFlow(config);
     const SigmaOptions options = ReadSigmaOptions(config);
     ramp_ = options.ramp;
     ends_at_zero_ = options.ends_at_zero;
@@ -91,10 +92,17 @@ class DpmSolverMultistep final : public Scheduler {
                                                ": final_sigmas_type \"zero\" needs algorithm_type "
                                                "dpmsolver++ or sde-dpmsolver++");
     }
-    MakeSigmas(config, options, choice.steps);
+    if (flow_) {
+      MakeFlowSigmas(config, options, choice);
+    } else {
+      MakeSigmas(config, options, choice.steps);
+    }
   }
 
-  std::string_view Name() const override { return IsSde(algorithm_) ? "dpmpp_2m_sde" : "dpmpp_2m"; }
+  std::string_view Name() const override {
+    if (flow_) return "flow_dpmpp_2m";
+    return IsSde(algorithm_) ? "dpmpp_2m_sde" : "dpmpp_2m";
+  }
   std::string_view ScheduleType() const override { return ScheduleName(ramp_); }
   std::span<const double> Timesteps() const override { return timesteps_; }
   double InitNoiseSigma() const override { return 1; }
@@ -102,8 +110,7 @@ class DpmSolverMultistep final : public Scheduler {
 
   void Step(int i, std::span<const float> model_output, std::span<float> latents,
             const DrawNoise& draw) override {
-    const NoiseLevel from(sigmas_[static_cast<size_t>(i)]);
-    const NoiseLevel to(sigmas_[static_cast<size_t>(i) + 1]);
+    const NoiseLevel from = At(i), to = At(i + 1);
     Convert(from, model_output, latents);
 
     const int order = Order(i);
@@ -132,7 +139,7 @@ class DpmSolverMultistep final : public Scheduler {
   std::span<const float> PredictedClean() const override { return clean_; }
 
   void AddNoise(int i, std::span<const float> noise, std::span<float> latents) const override {
-    const NoiseLevel level(sigmas_[static_cast<size_t>(i)]);
+    const NoiseLevel level = At(i);
     MixNoise(level.alpha, level.sigma, noise, latents);
   }
 
@@ -162,13 +169,51 @@ class DpmSolverMultistep final : public Scheduler {
     }
   }
 
-  static void RefuseFlowMatching(const Config& config) {
-    for (const std::string_view field : {"use_flow_sigmas", "use_dynamic_shifting"}) {
-      if (ReadFlag(config, field, false)) {
-        throw Error(ErrorCode::kUnsupported,
-                    config.Where() + ": " + std::string(field) + " is not supported");
-      }
+  void ReadFlow(const Config& config) {
+    flow_ = ReadFlag(config, "use_flow_sigmas", false);
+    const bool predicts_flow = schedule_.prediction == PredictionType::kFlow;
+    if (flow_ != predicts_flow) {
+      throw Error(ErrorCode::kUnsupported,
+                  config.Where() +
+                      ": use_flow_sigmas true and prediction_type flow_prediction go together; one "
+                      "without the other is not supported");
     }
+    if (flow_ && !PredictsClean(algorithm_)) {
+      throw Error(ErrorCode::kUnsupported,
+                  config.Where() +
+                      ": prediction_type flow_prediction needs algorithm_type "
+                      "dpmsolver++ or sde-dpmsolver++");
+    }
+    if (!flow_ && ReadFlag(config, "use_dynamic_shifting", false)) {
+      throw Error(ErrorCode::kUnsupported,
+                  config.Where() + ": use_dynamic_shifting needs use_flow_sigmas");
+    }
+  }
+
+  // diffusers' own grid, which ends a step above the lowest training step.
+  void MakeFlowSigmas(const Config& config, const SigmaOptions& options,
+                      const SamplerChoice& choice) {
+    if (options.ramp != SigmaRamp::kNone || ReadFlag(config, "use_lu_lambdas", false)) {
+      throw Error(ErrorCode::kUnsupported,
+                  config.Where() +
+                      ": flow_dpmpp_2m has flow matching's own noise levels, no ramp " +
+                      "of sigmas; take flow_euler for use_karras_sigmas and its like");
+    }
+    const double shift = FlowShift(config, choice);
+    const auto train_steps = static_cast<double>(schedule_.train_steps);
+    std::vector<double> alphas = Linspace(1, 1 / train_steps, choice.steps + 1);
+    for (int i = choice.steps; i >= 1; --i) {
+      const double sigma = 1 - alphas[static_cast<size_t>(i)];
+      const double shifted = shift * sigma / (1 + (shift - 1) * sigma);
+      sigmas_.push_back(static_cast<float>(shifted));
+      timesteps_.push_back(std::trunc(shifted * train_steps));
+    }
+    sigmas_.push_back(ends_at_zero_ ? 0 : TrainingSigmas(schedule_)[0]);
+  }
+
+  NoiseLevel At(int i) const {
+    const double sigma = sigmas_[static_cast<size_t>(i)];
+    return flow_ ? NoiseLevel(1 - sigma, sigma) : NoiseLevel(sigma);
   }
 
   // Training steps below which lambda is clipped away.
@@ -248,6 +293,9 @@ class DpmSolverMultistep final : public Scheduler {
           clean = at.alpha * x - at.sigma * m;
           epsilon = at.alpha * m + at.sigma * x;
           break;
+        case PredictionType::kFlow:
+          clean = x - at.sigma * m;
+          break;
       }
       clean_[k] = static_cast<float>(clean);
       prediction[k] = static_cast<float>(PredictsClean(algorithm_) ? clean : epsilon);
@@ -268,13 +316,11 @@ class DpmSolverMultistep final : public Scheduler {
   }
 
   // From the noise level before call i to that of call i, in lambda.
-  double Gap(int i) const {
-    return NoiseLevel(sigmas_[static_cast<size_t>(i)]).lambda -
-           NoiseLevel(sigmas_[static_cast<size_t>(i) - 1]).lambda;
-  }
+  double Gap(int i) const { return At(i).lambda - At(i - 1).lambda; }
 
   NoiseSchedule schedule_;
   Algorithm algorithm_ = Algorithm::kOdePlus;
+  bool flow_ = false;
   bool heun_ = false, lower_order_final_ = true, euler_at_final_ = false, ends_at_zero_ = true;
   int order_ = 2;
   SigmaRamp ramp_ = SigmaRamp::kNone;

@@ -118,12 +118,17 @@ NoiseSchedule ReadNoiseSchedule(const Config& config, const ScheduleDefaults& de
   schedule.spacing = static_cast<Spacing>(ReadChoice(config, "timestep_spacing",
                                                      {"linspace", "leading", "trailing"},
                                                      static_cast<int>(defaults.spacing)));
-  const int prediction =
-      defaults.predicts_sample
-          ? ReadChoice(config, "prediction_type", {"epsilon", "v_prediction", "sample"}, 0)
-          : ReadChoice(config, "prediction_type", {"epsilon", "v_prediction"}, 0);
+  int prediction = 0;
+  if (defaults.predicts_flow) {
+    prediction = ReadChoice(config, "prediction_type",
+                            {"epsilon", "v_prediction", "sample", "flow_prediction"}, 0);
+  } else if (defaults.predicts_sample) {
+    prediction = ReadChoice(config, "prediction_type", {"epsilon", "v_prediction", "sample"}, 0);
+  } else {
+    prediction = ReadChoice(config, "prediction_type", {"epsilon", "v_prediction"}, 0);
+  }
   constexpr PredictionType kPredictions[] = {PredictionType::kEpsilon, PredictionType::kV,
-                                             PredictionType::kSample};
+                                             PredictionType::kSample, PredictionType::kFlow};
   schedule.prediction = kPredictions[prediction];
 
   std::vector<float> betas = ReadBetas(config, defaults, schedule);

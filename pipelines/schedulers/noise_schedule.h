@@ -14,7 +14,7 @@
 
 namespace fovea {
 
-enum class PredictionType : uint8_t { kEpsilon, kSample, kV };
+enum class PredictionType : uint8_t { kEpsilon, kSample, kV, kFlow };
 enum class Spacing : uint8_t { kLinspace, kLeading, kTrailing };
 
 struct NoiseSchedule {
@@ -32,6 +32,7 @@ struct ScheduleDefaults {
   bool has_rescale = true;            // the class knows rescale_betas_zero_snr
   bool keeps_last_above_zero = true;  // ... and then replaces the last product by 2^-24
   bool predicts_sample = true;        // the class knows prediction_type "sample"
+  bool predicts_flow = false;         // ... and "flow_prediction"
   double beta_start = 0.0001, beta_end = 0.02;
   bool scaled_linear = false;  // beta_schedule
 };

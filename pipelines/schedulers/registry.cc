@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "pipelines/schedulers/flow_sigmas.h"
 #include "pipelines/schedulers/samplers.h"
 #include "tensor/error.h"
 
@@ -20,6 +21,15 @@ std::unique_ptr<Scheduler> MakeDpmppSde(const Config& config, const SamplerChoic
   return MakeDpmSolverMultistep(config, choice, "sde-dpmsolver++");
 }
 
+std::unique_ptr<Scheduler> MakeFlowDpmpp(const Config& config, const SamplerChoice& choice) {
+  nlohmann::json json = config.Json();
+  if (config.ClassName() != "DPMSolverMultistepScheduler") {
+    json["use_flow_sigmas"] = true;
+    json["prediction_type"] = "flow_prediction";
+  }
+  return MakeDpmSolverMultistep(Config::Parse(json.dump(), config.Where()), choice, "");
+}
+
 // What --schedule may ask of a class.
 enum class Levels : uint8_t {
   kSpaced,  // timesteps in the config's spacing
@@ -29,21 +39,25 @@ enum class Levels : uint8_t {
 
 struct Sampler {
   std::string_view name, diffusers_class;
+  bool flow;  // for models of flow matching
   Levels levels;
   std::unique_ptr<Scheduler> (*make)(const Config&, const SamplerChoice&);
 };
 
 // Of two samplers of one class the first is the class as its config says.
 constexpr Sampler kSamplers[] = {
-    {"ddim", "DDIMScheduler", Levels::kSpaced, MakeDdim},
-    {"pndm", "PNDMScheduler", Levels::kSpaced, MakePndm},
-    {"euler", "EulerDiscreteScheduler", Levels::kSigmas, MakeEuler},
-    {"euler_a", "EulerAncestralDiscreteScheduler", Levels::kSpaced, MakeEulerAncestral},
-    {"heun", "HeunDiscreteScheduler", Levels::kSigmas, MakeHeun},
-    {"dpmpp_2m", "DPMSolverMultistepScheduler", Levels::kSigmas, MakeDpmpp},
-    {"dpmpp_2m_sde", "DPMSolverMultistepScheduler", Levels::kSigmas, MakeDpmppSde},
-    {"unipc", "UniPCMultistepScheduler", Levels::kSigmas, MakeUniPc},
-    {"lcm", "LCMScheduler", Levels::kFixed, MakeLcm},
+    {"ddim", "DDIMScheduler", false, Levels::kSpaced, MakeDdim},
+    {"pndm", "PNDMScheduler", false, Levels::kSpaced, MakePndm},
+    {"euler", "EulerDiscreteScheduler", false, Levels::kSigmas, MakeEuler},
+    {"euler_a", "EulerAncestralDiscreteScheduler", false, Levels::kSpaced, MakeEulerAncestral},
+    {"heun", "HeunDiscreteScheduler", false, Levels::kSigmas, MakeHeun},
+    {"dpmpp_2m", "DPMSolverMultistepScheduler", false, Levels::kSigmas, MakeDpmpp},
+    {"dpmpp_2m_sde", "DPMSolverMultistepScheduler", false, Levels::kSigmas, MakeDpmppSde},
+    {"unipc", "UniPCMultistepScheduler", false, Levels::kSigmas, MakeUniPc},
+    {"lcm", "LCMScheduler", false, Levels::kFixed, MakeLcm},
+    {"flow_euler", "FlowMatchEulerDiscreteScheduler", true, Levels::kSigmas, MakeFlowEuler},
+    {"flow_heun", "FlowMatchHeunDiscreteScheduler", true, Levels::kSigmas, MakeFlowHeun},
+    {"flow_dpmpp_2m", "DPMSolverMultistepScheduler", true, Levels::kFixed, MakeFlowDpmpp},
 };
 
 constexpr std::string_view kSchedules[] = {"model",       "normal",      "karras",
@@ -57,23 +71,42 @@ constexpr auto kNames = [] {
 
 std::string Known(std::string_view Sampler::*member) {
   std::string text;
-  std::string_view last;
+  std::set<std::string_view> said;
   for (const Sampler& sampler : kSamplers) {
-    if (sampler.*member == last) continue;
+    if (!said.insert(sampler.*member).second) continue;
     text += (text.empty() ? "" : ", ") + std::string(sampler.*member);
-    last = sampler.*member;
   }
   return text;
 }
 
 const Sampler& FindByClass(const Config& config) {
   const std::string name = config.ClassName();
+  const Sampler* found = nullptr;
   for (const Sampler& sampler : kSamplers) {
-    if (sampler.diffusers_class == name) return sampler;
+    if (sampler.diffusers_class != name) continue;
+    if (sampler.flow == IsFlowMatching(config)) return sampler;
+    found = &sampler;  // says itself why it cannot
   }
+  if (found != nullptr) return *found;
   throw Error(ErrorCode::kUnsupported,
               config.Where() + ": scheduler class \"" + name.substr(0, 80) + "\" is not among " +
                   Known(&Sampler::diffusers_class) + "; name a sampler to use another");
+}
+
+// A model is trained for one of both kinds of noise levels; the other kind's samplers make nothing
+// of it.
+void CheckKind(const Sampler& sampler, const Config& config) {
+  const bool flow = IsFlowMatching(config);
+  if (sampler.flow == flow) return;
+  std::string able;
+  for (const Sampler& each : kSamplers) {
+    if (each.flow == flow) able += (able.empty() ? "" : ", ") + std::string(each.name);
+  }
+  throw Error(ErrorCode::kUnsupported,
+              "sampler: " + std::string(sampler.name) + " is for models of " +
+                  (flow ? "noise prediction, and this one is of flow matching ("
+                        : "flow matching, and this one predicts noise (") +
+                  config.Where() + "); take one of " + able);
 }
 
 // Fields that the class left at its defaults do not travel to another class.
@@ -102,7 +135,7 @@ void SetSchedule(const Sampler& sampler, std::string_view schedule, nlohmann::js
   if (sampler.levels == Levels::kFixed || (ramp && sampler.levels == Levels::kSpaced)) {
     std::string able;
     for (const Sampler& each : kSamplers) {
-      if (each.levels != Levels::kSigmas) continue;
+      if (each.levels != Levels::kSigmas || each.flow != sampler.flow) continue;
       able += (able.empty() ? "" : ", ") + std::string(each.name);
     }
     throw Error(ErrorCode::kUnsupported, "schedule: " + std::string(schedule) +
@@ -132,6 +165,7 @@ std::unique_ptr<Scheduler> MakeScheduler(const Config& config, const SamplerChoi
       throw Error(ErrorCode::kUsage, "sampler: \"" + choice.sampler.substr(0, 80) +
                                          "\" is not among " + Known(&Sampler::name));
     }
+    CheckKind(*sampler, config);
   }
   const int64_t train_steps = config.Int("num_train_timesteps", 1, 100000, 1000);
   if (choice.steps < 1 || choice.steps > train_steps) {

@@ -162,6 +162,8 @@ void PredictClean(PredictionType prediction, float sigma, std::span<const float>
       case PredictionType::kV:
         clean[k] = m * v_scale + x / variance;
         break;
+      case PredictionType::kFlow:
+        ENSURE(false, "a flow's noise levels are of another kind");
     }
   }
 }

@@ -22,9 +22,9 @@ std::string_view ScheduleName(SigmaRamp ramp);  // as Scheduler::ScheduleType
 // sigma / alpha.
 struct NoiseLevel {
   explicit NoiseLevel(double ratio)
-      : alpha(1 / std::sqrt(ratio * ratio + 1)),
-        sigma(ratio * alpha),
-        lambda(std::log(alpha) - std::log(sigma)) {}
+      : NoiseLevel(1 / std::sqrt(ratio * ratio + 1), ratio / std::sqrt(ratio * ratio + 1)) {}
+  NoiseLevel(double signal, double noise)
+      : alpha(signal), sigma(noise), lambda(std::log(alpha) - std::log(sigma)) {}
   double alpha, sigma, lambda;
 };
 

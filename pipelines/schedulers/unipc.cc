@@ -147,6 +147,8 @@ class UniPc final : public Scheduler {
           clean = at.alpha * x - at.sigma * m;
           noise = at.alpha * m + at.sigma * x;
           break;
+        case PredictionType::kFlow:
+          ENSURE(false, "refused when read");
       }
       clean_[k] = static_cast<float>(clean);
       converted_[k] = static_cast<float>(predicts_clean_ ? clean : noise);

@@ -30,6 +30,10 @@ std::unique_ptr<Scheduler> Make(const std::string& json, const SamplerChoice& ch
   return MakeScheduler(Config::Parse(json, "scheduler_config.json"), choice);
 }
 
+bool IsFlow(std::string_view sampler) {
+  return sampler.starts_with("flow_");
+}
+
 ErrorCode CodeOf(const std::string& json, const SamplerChoice& choice = {}) {
   try {
     Make(json, choice);
@@ -83,7 +87,7 @@ TEST_CASE("every sampler runs as diffusers' does") {
   // What f32 costs diffusers' own run, at most 1.9e-5 here (differences of logarithms at many
   // steps).
   constexpr double kLimit = 3e-5;
-  REQUIRE(Golden()["cases"].size() > 250);
+  REQUIRE(Golden()["cases"].size() > 550);
   for (const Json& run : Golden()["cases"]) {
     CAPTURE(run.dump());
     SamplerChoice choice;
@@ -91,6 +95,8 @@ TEST_CASE("every sampler runs as diffusers' does") {
     choice.sampler = run.value("sampler", std::string());
     choice.eta = run.value("eta", 0.0);
     choice.schedule = run.value("schedule", std::string());
+    choice.image_tokens = run.value("image_tokens", 0);
+    choice.flow_from_one = run.value("flow_from_one", false);
     const auto scheduler =
         MakeScheduler(ConfigOf(run["config"], run["class"].get<std::string>()), choice);
 
@@ -118,6 +124,7 @@ TEST_CASE("every sampler runs as diffusers' does") {
 TEST_CASE("the predicted clean latents are those of the last call") {
   // A model that knows the truth, clean = 0.25, whatever the sampler and the prediction type.
   for (const std::string_view name : SamplerNames()) {
+    if (IsFlow(name)) continue;
     for (const char* type : {"epsilon", "v_prediction"}) {
       CAPTURE(name, type);
       const auto scheduler = Make(
@@ -147,8 +154,59 @@ TEST_CASE("the predicted clean latents are those of the last call") {
   }
 }
 
+TEST_CASE("a flow's predicted clean latents are those of the last call") {
+  for (const std::string_view name : SamplerNames()) {
+    if (!IsFlow(name)) continue;
+    for (const bool stochastic : {false, true}) {
+      CAPTURE(name, stochastic);
+      const auto scheduler = Make(R"({"_class_name":"FlowMatchEulerDiscreteScheduler","shift":3)"
+                                  R"(,"stochastic_sampling":)" +
+                                      std::string(stochastic ? "true}" : "false}"),
+                                  {.sampler = std::string(name), .steps = 8});
+      std::vector<float> latents(5, 0.25f), velocity(5, 0.7f - 0.25f);
+      const std::vector<float> noise(5, 0.7f);
+      scheduler->AddNoise(2, noise, latents);
+      scheduler->Step(2, velocity, latents, [](std::span<float> out) {
+        for (float& x : out) x = 0;
+      });
+      for (const float x : scheduler->PredictedClean()) CHECK(x == Approx(0.25).margin(2e-6));
+    }
+  }
+}
+
+TEST_CASE("samplers of flows and of noise predictions do not mix") {
+  const std::string flow = R"({"_class_name":"FlowMatchEulerDiscreteScheduler","shift":3})";
+  const std::string noise = R"({"_class_name":"DDIMScheduler"})";
+  for (const std::string_view name : SamplerNames()) {
+    CAPTURE(name);
+    CHECK(CodeOf(IsFlow(name) ? noise : flow, {.sampler = std::string(name)}) ==
+          ErrorCode::kUnsupported);
+  }
+  const std::string solver =
+      R"({"_class_name":"DPMSolverMultistepScheduler","use_flow_sigmas":true)"
+      R"(,"prediction_type":"flow_prediction","flow_shift":3})";
+  CHECK(Make(solver)->Name() == "flow_dpmpp_2m");
+  // The shift under its other name.
+  const auto euler = Make(solver, {.sampler = "flow_euler", .steps = 3});
+  const auto own = Make(flow, {.steps = 3});
+  for (size_t i = 0; i < 3; ++i) CHECK(euler->Timesteps()[i] == own->Timesteps()[i]);
+  CHECK(CodeOf(solver, {.sampler = "dpmpp_2m"}) == ErrorCode::kUnsupported);
+  CHECK(CodeOf(flow, {.sampler = "flow_dpmpp_2m", .schedule = "karras"}) ==
+        ErrorCode::kUnsupported);
+}
+
 TEST_CASE("every number of steps gives finite latents") {
   for (const std::string_view name : SamplerNames()) {
+    if (IsFlow(name)) {
+      for (const int steps : {1, 2, 3, 5, 14, 37, 100}) {
+        CAPTURE(name, steps);
+        const auto scheduler =
+            Make(R"({"_class_name":"FlowMatchEulerDiscreteScheduler","num_train_timesteps":100})",
+                 {.sampler = std::string(name), .steps = steps});
+        for (const float x : RunAnalyticModel(*scheduler)) CHECK(std::isfinite(x));
+      }
+      continue;
+    }
     for (const char* spacing : {"linspace", "trailing"}) {
       for (const int steps : {1, 2, 3, 4, 5, 13, 14, 15, 37, 61, 99, 100}) {
         CAPTURE(name, spacing, steps);
@@ -199,6 +257,24 @@ TEST_CASE("what a scheduler config cannot be is refused by name") {
   CHECK(CodeOf(with(R"("sigma_min":0,"use_karras_sigmas":true)", euler)) == ErrorCode::kBadFile);
   CHECK(CodeOf(with(R"("use_karras_sigmas":true,"use_exponential_sigmas":true)", euler)) ==
         ErrorCode::kBadFile);
+
+  const char* flow = "FlowMatchEulerDiscreteScheduler";
+  CHECK(CodeOf(with(R"("shift":0)", flow)) == ErrorCode::kBadFile);
+  CHECK(CodeOf(with(R"("shift":-2)", flow)) == ErrorCode::kBadFile);
+  CHECK(CodeOf(with(R"("shift":"3")", flow)) == ErrorCode::kBadFile);
+  CHECK(CodeOf(with(R"("shift_terminal":1)", flow)) == ErrorCode::kBadFile);
+  CHECK(CodeOf(with(R"("use_karras_sigmas":true,"use_beta_sigmas":true)", flow)) ==
+        ErrorCode::kBadFile);
+  const std::string sized = R"("use_dynamic_shifting":true)";
+  CHECK(CodeOf(with(sized + R"(,"base_image_seq_len":9,"max_image_seq_len":9)", flow),
+               {.image_tokens = 9}) == ErrorCode::kBadFile);
+  CHECK(CodeOf(with(sized + R"(,"time_shift_type":"cubic")", flow), {.image_tokens = 9}) ==
+        ErrorCode::kUnsupported);
+  CHECK(CodeOf(with(sized + R"(,"max_shift":-9,"time_shift_type":"linear")", flow),
+               {.image_tokens = 9999}) == ErrorCode::kBadFile);
+  CHECK(CodeOf(with(R"("use_flow_sigmas":true,"prediction_type":"flow_prediction",)"
+                    R"("use_karras_sigmas":true)",
+                    dpm)) == ErrorCode::kUnsupported);
 
   const std::string plain = with(R"("clip_sample":false)");
   CHECK(CodeOf(plain, {.steps = 0}) == ErrorCode::kUsage);

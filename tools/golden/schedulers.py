@@ -17,7 +17,10 @@ import diffusers
 import torch
 from diffusers import (DDIMScheduler, DPMSolverMultistepScheduler,
                        EulerAncestralDiscreteScheduler, EulerDiscreteScheduler,
+                       FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler,
                        HeunDiscreteScheduler, LCMScheduler, PNDMScheduler, UniPCMultistepScheduler)
+from diffusers.pipelines.flux.pipeline_flux import calculate_shift
+import numpy as np
 
 warnings.filterwarnings("ignore")
 diffusers.utils.logging.set_verbosity_error()
@@ -39,24 +42,43 @@ def model(x, t):
     return (0.3 * torch.tanh(x) + 0.05 * torch.sin(0.01 * torch.as_tensor(t).double()) + 0.2 * x).float()
 
 
-def run(cls, config, steps, sampler="", eta=0.0, schedule="", **overrides):
+FLOW = (FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler)
+
+
+def set_timesteps(scheduler, steps, tokens, from_one):
+    """As the pipelines of flow models call it; others take the number of steps alone."""
+    config, extra = scheduler.config, {}
+    if config.get("use_dynamic_shifting"):
+        extra["mu"] = calculate_shift(
+            tokens, config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096),
+            config.get("base_shift", 0.5), config.get("max_shift", 1.15))
+    if from_one:
+        extra["sigmas"] = np.linspace(1.0, 1 / steps, steps)
+    scheduler.set_timesteps(steps, **extra)
+
+
+def run(cls, config, steps, sampler="", eta=0.0, schedule="", tokens=0, from_one=False,
+        **overrides):
     scheduler = cls.from_config(config, **overrides)
-    scheduler.set_timesteps(steps)
+    set_timesteps(scheduler, steps, tokens, from_one or (schedule == "sgm_uniform" and cls in FLOW))
     generator = torch.Generator("cpu").manual_seed(11)
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(0)
-    latents = noise() * scheduler.init_noise_sigma
+    latents = noise() * getattr(scheduler, "init_noise_sigma", 1.0)
     stochastic = cls not in (PNDMScheduler, HeunDiscreteScheduler, UniPCMultistepScheduler)
     for t in scheduler.timesteps:
-        output = model(scheduler.scale_model_input(latents, t), t)
+        scaled = latents if cls in FLOW else scheduler.scale_model_input(latents, t)
+        output = model(scaled, t)
         extra = {"generator": generator} if stochastic else {}
         if cls is DDIMScheduler:
             extra["eta"] = eta
         latents = scheduler.step(output, t, latents, **extra).prev_sample
     fresh = cls.from_config(config, **overrides)
-    fresh.set_timesteps(steps)
+    set_timesteps(fresh, steps, tokens, from_one or (schedule == "sgm_uniform" and cls in FLOW))
     middle = len(fresh.timesteps) // 2
-    noisy = fresh.add_noise(0.5 + 0 * noise(), noise(), fresh.timesteps[middle:middle + 1])
+    at, clean = fresh.timesteps[middle:middle + 1], 0.5 + 0 * noise()
+    noisy = (fresh.scale_noise(clean, at, noise()) if cls in FLOW
+             else fresh.add_noise(clean, noise(), at))
     assert torch.isfinite(latents).all(), (cls, config, steps)
     number = lambda x: float(f"{float(x):.9g}")
     case = {"class": cls.__name__, "config": dict(config), "steps": steps}
@@ -66,8 +88,12 @@ def run(cls, config, steps, sampler="", eta=0.0, schedule="", **overrides):
         case["schedule"] = schedule
     if eta:
         case["eta"] = eta
+    if tokens:
+        case["image_tokens"] = tokens
+    if from_one:
+        case["flow_from_one"] = True
     case["timesteps"] = [number(t) for t in fresh.timesteps]
-    case["init_noise_sigma"] = number(fresh.init_noise_sigma)
+    case["init_noise_sigma"] = number(getattr(fresh, "init_noise_sigma", 1.0))
     case["latents"] = [number(v) for v in latents.flatten()]
     case["noisy"] = [number(v) for v in noisy.flatten()]
     return case
@@ -200,10 +226,75 @@ def cases():
                   timestep_spacing="trailing")
 
 
+def flow_cases():
+    """Flow matching: SD3 and FLUX as published, every field, and what takes such a file over."""
+    euler, heun, dpm = *FLOW, DPMSolverMultistepScheduler
+    dynamic = dict(use_dynamic_shifting=True, base_shift=0.5, max_shift=1.15,
+                   base_image_seq_len=256, max_image_seq_len=4096, shift=3.0)
+    for steps in (1, 2, 10, 28):
+        yield run(euler, dict(shift=3.0), steps)
+        yield run(heun, dict(shift=3.0), steps)
+        for tokens in (4, 600, 4096):
+            yield run(euler, dynamic, steps, tokens=tokens)
+            yield run(euler, dynamic, steps, tokens=tokens, from_one=True)
+        yield run(euler, dict(shift=1.0), steps, from_one=True)
+        for shift in (1.0, 5.0):
+            yield run(dpm, dict(use_flow_sigmas=True, prediction_type="flow_prediction",
+                                flow_shift=shift), steps)
+    for cls in FLOW:
+        yield run(cls, {}, 10)
+        yield run(cls, dict(num_train_timesteps=100, shift=0.6), 7)
+    for extra in (dict(shift_terminal=0.02), dict(invert_sigmas=True), dict(stochastic_sampling=True),
+                  dict(stochastic_sampling=True, invert_sigmas=True)):
+        yield run(euler, dict(shift=2.5, **extra), 10)
+        yield run(euler, dict(dynamic, **extra), 9, tokens=1000, from_one=True)
+    yield run(euler, dict(dynamic, time_shift_type="linear"), 9, tokens=77)
+    yield run(euler, dict(dynamic, time_shift_type="linear"), 9, tokens=77, from_one=True)
+    yield run(euler, dict(dynamic, base_image_seq_len=16, max_image_seq_len=50, max_shift=0.9), 9,
+              tokens=30)
+    for ramp in ("karras", "exponential", "beta"):
+        for steps in (2, 11):
+            yield run(euler, {"shift": 3.0, f"use_{ramp}_sigmas": True}, steps)
+            yield run(euler, {**dynamic, f"use_{ramp}_sigmas": True}, steps, tokens=500,
+                      from_one=True)
+        yield run(euler, {"shift": 1.5, f"use_{ramp}_sigmas": True, "shift_terminal": 0.1}, 8)
+    for order, solver in itertools.product((1, 2, 3), ("midpoint", "heun")):
+        for algorithm in ("dpmsolver++", "sde-dpmsolver++"):
+            for steps in (7, 20):
+                yield run(dpm, dict(use_flow_sigmas=True, prediction_type="flow_prediction",
+                                    flow_shift=3.0, solver_order=order, solver_type=solver,
+                                    algorithm_type=algorithm), steps)
+    for extra in (dict(final_sigmas_type="sigma_min"), dict(lower_order_final=False),
+                  dict(euler_at_final=True), dict(num_train_timesteps=333)):
+        yield run(dpm, dict(use_flow_sigmas=True, prediction_type="flow_prediction", **extra), 16)
+    yield run(dpm, dict(use_flow_sigmas=True, prediction_type="flow_prediction",
+                        use_dynamic_shifting=True), 9, tokens=900)
+
+    sd3 = dict(_class_name="FlowMatchEulerDiscreteScheduler", num_train_timesteps=1000, shift=3.0)
+    flux = dict(dynamic, _class_name="FlowMatchEulerDiscreteScheduler", num_train_timesteps=1000)
+    off = dict(use_karras_sigmas=False, use_exponential_sigmas=False, use_beta_sigmas=False)
+    yield run(heun, sd3, 9, sampler="flow_heun")
+    yield run(heun, dict(sd3, use_karras_sigmas=True), 9, sampler="flow_heun")
+    yield run(euler, dict(sd3, _class_name="FlowMatchHeunDiscreteScheduler"), 9,
+              sampler="flow_euler")
+    # What a shift is called differs between the classes; users hand it over by its other name.
+    yield run(dpm, sd3, 9, sampler="flow_dpmpp_2m", use_flow_sigmas=True,
+              prediction_type="flow_prediction", flow_shift=3.0)
+    yield run(dpm, flux, 9, sampler="flow_dpmpp_2m", tokens=1200, use_flow_sigmas=True,
+              prediction_type="flow_prediction")
+    for schedule in ("normal", "karras", "exponential", "sgm_uniform", "beta"):
+        asked = dict(off)
+        if schedule not in ("normal", "sgm_uniform"):
+            asked[f"use_{schedule}_sigmas"] = True
+        yield run(euler, dict(sd3, use_karras_sigmas=True), 9, schedule=schedule, **asked)
+        yield run(euler, flux, 9, sampler="flow_euler", tokens=800, from_one=True,
+                  schedule=schedule, **asked)
+
+
 def main():
     torch.set_num_threads(1)
     out = pathlib.Path(__file__).resolve().parents[2] / "tests/golden/schedulers/runs.json"
-    listed = list(cases())
+    listed = [*cases(), *flow_cases()]
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in listed)
     text = (f'{{"made_with":"diffusers {diffusers.__version__}, torch {torch.__version__}",'
             f'"cases":[\n{lines}\n]}}\n')
