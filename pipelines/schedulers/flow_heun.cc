@@ -30,16 +30,22 @@ class FlowHeun final : public Scheduler {
   void Step(int i, std::span<const float> model_output, std::span<float> latents,
             const DrawNoise& /*draw*/) override {
     const auto call = static_cast<size_t>(i);
-    PredictCleanOfFlow(sigmas_[call], model_output, latents, clean_);
+    const float sigma = sigmas_[call];
+    PredictCleanOfFlow(sigma, model_output, latents, clean_);
+    // The velocity by way of the clean latents: in f32 and in diffusers' order, as PredictClean.
     if (call % 2 == 0) {
-      const float dt = sigmas_[call + 1] - sigmas_[call];
+      const float dt = sigmas_[call + 1] - sigma;
       begin_.assign(latents.begin(), latents.end());
-      velocity_.assign(model_output.begin(), model_output.end());
-      for (size_t k = 0; k < latents.size(); ++k) latents[k] += model_output[k] * dt;
-    } else {
-      const float dt = sigmas_[call] - sigmas_[call - 1];
+      velocity_.resize(latents.size());
       for (size_t k = 0; k < latents.size(); ++k) {
-        latents[k] = begin_[k] + 0.5F * (velocity_[k] + model_output[k]) * dt;
+        velocity_[k] = (latents[k] - clean_[k]) / sigma;
+        latents[k] += velocity_[k] * dt;
+      }
+    } else {
+      const float dt = sigma - sigmas_[call - 1];
+      for (size_t k = 0; k < latents.size(); ++k) {
+        const float back = (latents[k] - clean_[k]) / sigma;
+        latents[k] = begin_[k] + 0.5F * (velocity_[k] + back) * dt;
       }
     }
   }

@@ -22,8 +22,28 @@ double DynamicMu(const Config& config, const SamplerChoice& choice) {
   return static_cast<double>(choice.image_tokens) * slope + (low - slope * first);
 }
 
-double Shifted(double shift, double sigma) {
-  return shift * sigma / (1 + (shift - 1) * sigma);
+// Of a config, as read.
+struct Shift {
+  double factor = 1;
+  bool dynamic = false;
+  double terminal = 0;  // 0: none
+};
+
+// In diffusers' order of operations and in the type that NumPy carries, f32 for sigmas that a
+// pipeline hands over: close to sigma 1, little is left of them but their rounding.
+template <class T>
+std::vector<double> Shifted(const Shift& shift, std::span<const double> sigmas) {
+  std::vector<T> out(sigmas.begin(), sigmas.end());
+  const T factor = static_cast<T>(shift.factor), less = static_cast<T>(shift.factor - 1);
+  for (T& sigma : out) {
+    sigma =
+        shift.dynamic ? factor / (factor + (1 / sigma - 1)) : factor * sigma / (1 + less * sigma);
+  }
+  if (shift.terminal > 0 && out.back() < 1) {
+    const T scale = (1 - out.back()) / static_cast<T>(1 - shift.terminal);
+    for (T& sigma : out) sigma = 1 - (1 - sigma) / scale;
+  }
+  return {out.begin(), out.end()};
 }
 
 }  // namespace
@@ -47,38 +67,29 @@ double FlowShift(const Config& config, const SamplerChoice& choice) {
 }
 
 FlowLevels ReadFlowLevels(const Config& config, const SamplerChoice& choice, bool shifts_only) {
-  const bool asked = !choice.schedule.empty() && choice.schedule != "model";
   FlowLevels levels;
-  const double train_steps =
-      static_cast<double>(config.Int("num_train_timesteps", 1, 100000, 1000));
-  const bool dynamic = ReadFlag(config, "use_dynamic_shifting", false);
-  const double shift = FlowShift(config, choice);
-
+  const auto train_steps = static_cast<double>(config.Int("num_train_timesteps", 1, 100000, 1000));
+  Shift shift = {FlowShift(config, choice), ReadFlag(config, "use_dynamic_shifting", false)};
+  if (!shifts_only && config.Has("shift_terminal")) {
+    shift.terminal = config.Number("shift_terminal", 0);
+    if (!(shift.terminal >= 0 && shift.terminal < 1)) {
+      throw Error(ErrorCode::kBadFile, config.Where() + ": shift_terminal must lie in [0, 1)");
+    }
+  }
   std::vector<double> sigmas;
   if (choice.flow_from_one || choice.schedule == "sgm_uniform") {
-    for (const double sigma : Linspace(1, 1.0 / choice.steps, choice.steps)) {
-      sigmas.push_back(static_cast<float>(sigma));
-    }
+    sigmas = Shifted<float>(shift, Linspace(1, 1.0 / choice.steps, choice.steps));
   } else {
     // diffusers begins with the ends of the table of training steps, which a fixed shift has
     // shifted already.
-    const double lowest = dynamic ? 1 / train_steps : Shifted(shift, 1 / train_steps);
-    sigmas = Linspace(train_steps, static_cast<float>(lowest) * train_steps, choice.steps);
+    std::vector<double> lowest{static_cast<float>(1 / train_steps)};
+    if (!shift.dynamic) lowest = Shifted<float>({shift.factor}, lowest);
+    sigmas = Linspace(train_steps, lowest[0] * train_steps, choice.steps);
     for (double& sigma : sigmas) sigma /= train_steps;
-  }
-  for (double& sigma : sigmas) sigma = Shifted(shift, sigma);
-
-  if (!shifts_only && config.Has("shift_terminal")) {
-    const double terminal = config.Number("shift_terminal", 0);
-    if (!(terminal >= 0 && terminal < 1)) {
-      throw Error(ErrorCode::kBadFile, config.Where() + ": shift_terminal must lie in [0, 1)");
-    }
-    if (terminal > 0 && sigmas.back() < 1) {
-      const double scale = (1 - sigmas.back()) / (1 - terminal);
-      for (double& sigma : sigmas) sigma = 1 - (1 - sigma) / scale;
-    }
+    sigmas = Shifted<double>(shift, sigmas);
   }
   const SigmaOptions options = ReadSigmaOptions(config);
+  const bool asked = !choice.schedule.empty() && choice.schedule != "model";
   if (!shifts_only || asked) levels.ramp = options.ramp;
   if (levels.ramp != SigmaRamp::kNone) {
     sigmas = RampSigmas(levels.ramp, options.max.value_or(sigmas.front()),
