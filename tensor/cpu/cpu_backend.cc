@@ -44,9 +44,16 @@ class CpuBackend final : public Backend {
                  const Tensor& out) override {
     GroupNormCpu(execution_, ctx, x, params, out);
   }
-  void LayerNorm(Context&, const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps,
+  void LayerNorm(Context&, const Tensor& x, const LayerNormParams& params,
                  const Tensor& out) override {
-    LayerNormCpu(x, gamma, beta, eps, out);
+    LayerNormCpu(x, params, out);
+  }
+  void RmsNorm(Context&, const Tensor& x, const Tensor& gamma, float eps,
+               const Tensor& out) override {
+    RmsNormCpu(x, gamma, eps, out);
+  }
+  void Rotate(Context&, const Tensor& x, const Tensor& tables, const Tensor& out) override {
+    RotateCpu(x, tables, out);
   }
   void Activate(Context&, const Tensor& x, Act act, const Tensor& out) override {
     ActivateCpu(x, act, out);
@@ -56,6 +63,9 @@ class CpuBackend final : public Backend {
   }
   void Add(Context&, const Tensor& a, const Tensor& b, const Tensor& out) override {
     AddCpu(a, b, out);
+  }
+  void GatedAdd(Context&, const Tensor& x, const Tensor& gate, const Tensor& out) override {
+    GatedAddCpu(x, gate, out);
   }
   void UpsampleNearest(Context&, const Tensor& x, const Tensor& out) override {
     UpsampleNearestCpu(x, out);
@@ -112,10 +122,14 @@ class CpuPlanningBackend final : public PlanningBackend {
     GroupNormCpu(execution_, ctx, x, params, out);
   }
   void Copy(Context&, const Tensor&, const Tensor&) override { ++cost_.calls; }
-  void LayerNorm(Context&, const Tensor&, const Tensor&, const Tensor&, float,
-                 const Tensor&) override {
+  void LayerNorm(Context&, const Tensor&, const LayerNormParams&, const Tensor&) override {
     ++cost_.calls;
   }
+  void RmsNorm(Context&, const Tensor&, const Tensor&, float, const Tensor&) override {
+    ++cost_.calls;
+  }
+  void Rotate(Context&, const Tensor&, const Tensor&, const Tensor&) override { ++cost_.calls; }
+  void GatedAdd(Context&, const Tensor&, const Tensor&, const Tensor&) override { ++cost_.calls; }
   void Activate(Context&, const Tensor&, Act, const Tensor&) override { ++cost_.calls; }
   void GatedAct(Context&, const Tensor&, Act, const Tensor&) override { ++cost_.calls; }
   void Add(Context&, const Tensor&, const Tensor&, const Tensor&) override { ++cost_.calls; }

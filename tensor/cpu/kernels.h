@@ -19,8 +19,10 @@ void UpsampleNearestCpu(const Tensor& x, const Tensor& out);
 void ResizeBicubicCpu(const Tensor& x, const Tensor& out);
 void AveragePool2x2Cpu(const Tensor& x, const Tensor& out);
 void EmbedCpu(const Tensor& ids, const Tensor& table, const Tensor& out);
-void LayerNormCpu(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps,
-                  const Tensor& out);
+void LayerNormCpu(const Tensor& x, const LayerNormParams& params, const Tensor& out);
+void RmsNormCpu(const Tensor& x, const Tensor& gamma, float eps, const Tensor& out);
+void RotateCpu(const Tensor& x, const Tensor& tables, const Tensor& out);
+void GatedAddCpu(const Tensor& x, const Tensor& gate, const Tensor& out);
 
 // Bytes of scratch that GroupNormCpu needs, 64-byte aligned.
 int64_t GroupNormScratchBytes(const Tensor& x, int groups);

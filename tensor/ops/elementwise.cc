@@ -16,6 +16,17 @@ void Add(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& out) {
   ctx.backend.Add(ctx, a, b, out);
 }
 
+void GatedAdd(Context& ctx, const Tensor& x, const Tensor& gate, const Tensor& out) {
+  TRACE_ZONE("gated_add", TraceDetail(x, out));
+  EnsureActivation(x);
+  EnsureSameType(x, out);
+  EnsureSameShape(x, out);
+  ENSURE(x.shape.rank == 3 && LastAxisDense(x) && LastAxisDense(out), x.shape.ToString());
+  EnsureSampleRows(gate, x);
+  CountWork(0, {&x, &gate, &out, &out});
+  ctx.backend.GatedAdd(ctx, x, gate, out);
+}
+
 void Copy(Context& ctx, const Tensor& src, const Tensor& dst) {
   TRACE_ZONE("copy", TraceDetail(src, dst));
   EnsureSameShape(src, dst);

@@ -7,6 +7,8 @@ namespace fovea::ops {
 
 // out = a + b, same shapes; out may be a or b.
 void Add(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& out);
+// out += x * gate: x, out (n,t,c), gate (n,c), one row a sample.
+void GatedAdd(Context& ctx, const Tensor& x, const Tensor& gate, const Tensor& out);
 // Same shape, any strides; converts among f32, bf16 and f16; crosses host and device.
 void Copy(Context& ctx, const Tensor& src, const Tensor& dst);
 

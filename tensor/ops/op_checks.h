@@ -53,6 +53,13 @@ inline void EnsureParameter(const Tensor& t, int64_t c) {
              " channels");
 }
 
+// One row a sample of x (n, .., c): (n, c).
+inline void EnsureSampleRows(const Tensor& rows, const Tensor& x) {
+  EnsureSameType(rows, x);
+  ENSURE(rows.shape == (Shape{x.shape[0], x.shape[-1]}) && LastAxisDense(rows),
+         rows.shape.ToString() + " for samples of " + x.shape.ToString());
+}
+
 inline void EnsureEpilogue(const Epilogue& epilogue, const Tensor& out) {
   if (!epilogue.residual) return;
   EnsureSameShape(*epilogue.residual, out);

@@ -183,6 +183,48 @@ Reference ReferenceLayerNorm(const Tensor& x, const Tensor& gamma, const Tensor&
   return y;
 }
 
+Reference ReferenceModulatedLayerNorm(const Tensor& x, const LayerNormParams& params) {
+  Reference y = ReferenceLayerNorm(x, params.gamma, params.beta, params.eps);
+  const Reference scale = Reference::Of(params.scale), shift = Reference::Of(params.shift);
+  const int64_t t = x.shape[1], c = x.shape[2];
+  for (int64_t i = 0; i < x.NumElements(); ++i) {
+    const auto at = static_cast<size_t>(i / (t * c) * c + i % c);
+    double& value = y.v[static_cast<size_t>(i)];
+    value = value * (1 + scale.v[at]) + shift.v[at];
+  }
+  return y;
+}
+
+Reference ReferenceRmsNorm(const Tensor& x, const Tensor& gamma, float eps) {
+  Reference y = Reference::Of(x);
+  const int64_t c = x.shape[-1];
+  for (int64_t r = 0; r < x.NumElements() / c; ++r) {
+    double* row = y.v.data() + r * c;
+    double square = 0;
+    for (int64_t i = 0; i < c; ++i) square += row[i] * row[i] / double(c);
+    for (int64_t i = 0; i < c; ++i) {
+      row[i] /= std::sqrt(square + double(eps));
+      if (!gamma.Empty()) row[i] *= gamma.Data<float>()[i];
+    }
+  }
+  return y;
+}
+
+Reference ReferenceRotate(const Tensor& x, const Tensor& tables) {
+  Reference y = Reference::Of(x);
+  const int64_t t = x.shape[1], heads = x.shape[2], d = x.shape[3];
+  for (int64_t row = 0; row < x.NumElements() / d; ++row) {
+    const float* table = tables.Data<float>() + row / heads % t * 2 * d;
+    double* values = y.v.data() + row * d;
+    for (int64_t i = 0; i < d; i += 2) {
+      const double cosine = table[i], sine = table[d + i + 1], a = values[i], b = values[i + 1];
+      values[i] = a * cosine - b * sine;
+      values[i + 1] = b * cosine + a * sine;
+    }
+  }
+  return y;
+}
+
 Reference ReferenceActivate(const Tensor& x, Act act) {
   Reference y = Reference::Of(x);
   for (double& v : y.v) v = ReferenceAct(act, v);
@@ -206,6 +248,17 @@ Reference ReferenceAdd(const Tensor& a, const Tensor& b) {
   Reference y = Reference::Of(a);
   const Reference other = Reference::Of(b);
   for (size_t i = 0; i < y.v.size(); ++i) y.v[i] += other.v[i];
+  return y;
+}
+
+Reference ReferenceGatedAdd(const Tensor& x, const Tensor& gate, const Tensor& to) {
+  Reference y = Reference::Of(to);
+  const Reference a = Reference::Of(x), g = Reference::Of(gate);
+  const int64_t t = x.shape[1], c = x.shape[2];
+  for (int64_t i = 0; i < x.NumElements(); ++i) {
+    y.v[static_cast<size_t>(i)] +=
+        a.v[static_cast<size_t>(i)] * g.v[static_cast<size_t>(i / (t * c) * c + i % c)];
+  }
   return y;
 }
 

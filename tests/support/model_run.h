@@ -57,9 +57,19 @@ class StoppingBackend : public Backend {
                  const Tensor& out) override {
     Count().GroupNorm(ctx, x, params, out);
   }
-  void LayerNorm(Context& ctx, const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps,
+  void LayerNorm(Context& ctx, const Tensor& x, const LayerNormParams& params,
                  const Tensor& out) override {
-    Count().LayerNorm(ctx, x, gamma, beta, eps, out);
+    Count().LayerNorm(ctx, x, params, out);
+  }
+  void RmsNorm(Context& ctx, const Tensor& x, const Tensor& gamma, float eps,
+               const Tensor& out) override {
+    Count().RmsNorm(ctx, x, gamma, eps, out);
+  }
+  void Rotate(Context& ctx, const Tensor& x, const Tensor& tables, const Tensor& out) override {
+    Count().Rotate(ctx, x, tables, out);
+  }
+  void GatedAdd(Context& ctx, const Tensor& x, const Tensor& gate, const Tensor& out) override {
+    Count().GatedAdd(ctx, x, gate, out);
   }
   void Activate(Context& ctx, const Tensor& x, Act act, const Tensor& out) override {
     Count().Activate(ctx, x, act, out);

@@ -32,6 +32,29 @@ TEST_CASE("add sums dense and strided tensors, also in place") {
   });
 }
 
+TEST_CASE("a gated sum has a gate for each sample") {
+  OpTest test;
+  ForEachTarget([&] {
+    for (const DType dtype : {DType::kF32, DType::kBF16}) {
+      for (const Shape& shape :
+           {Shape{1, 1, 1}, Shape{3, 5, 7}, Shape{2, 9, 33}, Shape{2, 40, 320}}) {
+        const int64_t n = shape[0], c = shape[2];
+        const HostTensor rows = Random({n, 3 * c}, dtype, 5);
+        const HostTensor wide = Random({n, shape[1] + 2, c + 9}, dtype, 6);
+        const Tensor gate = rows.View().Slice(1, c, c);
+        const Tensor x = wide.View().Slice(1, 1, shape[1]).Slice(2, 4, c);
+        HostTensor out = Random({n, shape[1] + 1, c}, dtype, 7);
+        const Tensor part = out.View().Slice(1, 1, shape[1]);
+        const Reference want = ReferenceGatedAdd(x, gate, part);
+        ops::GatedAdd(test.ctx, x, gate, part);
+        REQUIRE_CLOSE(part, want);
+      }
+    }
+  });
+  HostTensor x({2, 3, 8}, DType::kF32), gate({1, 8}, DType::kF32);
+  CHECK_THROWS_AS(ops::GatedAdd(test.ctx, x.View(), gate.View(), x.View()), Error);
+}
+
 TEST_CASE("copy converts among the float types through any strides") {
   OpTest test;
   ForEachTarget([&] {
