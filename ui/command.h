@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "pipelines/image.h"
 #include "pipelines/settings.h"
 
 namespace fovea {
@@ -50,6 +52,18 @@ struct LoadModel {
   std::string name;
 };
 
+// A picture to start from, and which part of it is made anew. Snapshot::given answers.
+struct UsePictureFile {
+  std::string path;
+};
+struct UseKeptPicture {  // of the gallery
+  int64_t id = 0;
+};
+struct KeepMask {
+  uint64_t request = 0;
+  std::shared_ptr<const Image> mask;  // white is made anew
+};
+
 // The gallery.
 struct OpenPicture {
   int64_t id = 0;
@@ -84,8 +98,8 @@ struct KeepWindow {
 using StudioCommand =
     std::variant<CheckSettings, Generate, RunComparison, ComparePictures, ShowComparison,
                  RemoveComparison, CancelJob, CancelAllJobs, MoveJob, PauseQueue, LoadModel,
-                 OpenPicture, SetFavourite, TrashPicture, RestorePicture, EmptyTrash, ShowTileMap,
-                 DismissMessage, KeepHistory, KeepWindow>;
+                 UsePictureFile, UseKeptPicture, KeepMask, OpenPicture, SetFavourite, TrashPicture,
+                 RestorePicture, EmptyTrash, ShowTileMap, DismissMessage, KeepHistory, KeepWindow>;
 
 using StudioCommands = std::vector<StudioCommand>;
 

@@ -40,6 +40,7 @@ inline constexpr Icon kIconPicture{"\xef\x80\xbe", "picture"};   // f03e
 inline constexpr Icon kIconBolt{"\xef\x83\xa7", "speed"};        // f0e7
 inline constexpr Icon kIconKeyboard{"\xef\x84\x9c", "keys"};     // f11c
 inline constexpr Icon kIconRestore{"\xef\x84\x92", "use"};       // f112 reply
+inline constexpr Icon kIconStart{"\xef\x87\xbc", "from"};        // f1fc paint-brush
 inline constexpr Icon kIconClock{"\xef\x80\x97", "time"};        // f017
 inline constexpr Icon kIconMemory{"\xef\x8b\x9b", "mem"};        // f2db microchip
 

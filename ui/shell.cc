@@ -4,6 +4,7 @@
 
 #include "ui/panels/panels.h"
 #include "ui/panels/run_card.h"
+#include "ui/panels/start_picture.h"
 #include "ui/widgets/controls.h"
 
 namespace fovea {
@@ -242,6 +243,7 @@ void DrawStudio(Frame& frame) {
   const std::string window_before = WindowText(frame.state);
   const bool was_started = frame.state.started;
   TakeOver(frame);
+  TakeGiven(frame);
   Keys(frame);
   const ImGuiViewport& view = *ImGui::GetMainViewport();
   ImGui::SetNextWindowPos(view.Pos);

@@ -92,6 +92,16 @@ struct CheckView {
   size_t peak_bytes = 0, available_bytes = 0;
   PromptView prompt, negative;
   std::vector<SiteUse> uses;
+  ImagePtr image, mask;  // what the settings name, at most 1024 pixels a side; or null
+};
+
+// The answer to UsePictureFile, UseKeptPicture and KeepMask: it is kept, and this is its name.
+struct GivenView {
+  uint64_t number = 0;  // grows
+  std::string digest;   // for settings.image, or settings.mask
+  bool is_mask = false;
+  uint64_t request = 0;  // KeepMask's
+  int width = 0, height = 0;
 };
 
 enum class JobState : uint8_t { kWaiting, kRunning };
@@ -186,7 +196,8 @@ struct Snapshot {
   std::shared_ptr<const PictureList> pictures;
   std::shared_ptr<const std::vector<ComparisonView>> comparisons;  // newest first
   std::shared_ptr<const TileMapView> tile_map;
-  ImagePtr preview;  // of the running picture, or null
+  std::shared_ptr<const GivenView> given;  // the newest; null: none yet
+  ImagePtr preview;                        // of the running picture, or null
   int64_t opened_id = 0;
   ImagePtr opened;  // the picture that was asked for by OpenPicture
   std::shared_ptr<const std::vector<Message>> messages;  // newest last

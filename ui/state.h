@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pipelines/settings.h"
+#include "ui/mask_paint.h"
 #include "ui/settings_history.h"
 
 namespace fovea {
@@ -30,6 +31,16 @@ struct UiState {
   bool show_advanced = false;
   bool show_keys = false;
   std::string typed_model;
+
+  std::string typed_picture;  // a path
+  bool show_start = false;    // the canvas shows the picture to start from
+  uint64_t taken_given = 0;   // number of the last GivenView that was used
+  MaskPaint mask;             // what is painted
+  std::string painted;        // the digest that `mask` is of; "": nothing is painted
+  uint64_t mask_request = 0;  // of the last KeepMask
+  bool mask_waits = false;    // for its answer
+  bool erases = false;
+  float brush = 0.07f;  // its radius, as a share of the longer side
 
   GalleryFilter filter = GalleryFilter::kAll;
   std::string search;

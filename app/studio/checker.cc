@@ -149,10 +149,14 @@ PromptView Checker::ReadPrompt(const GenerateSettings& settings, const std::stri
 }
 
 // The setting that is to blame is the first whose return to the model's own makes the rest run.
-void Checker::FindFix(const GenerateSettings& settings, CheckView* view) const {
+void Checker::FindFix(const GenerateSettings& settings, const GivenInputs& given,
+                      CheckView* view) const {
   const GenerateSettings plain;
   GenerateSettings fixed = settings;
   const auto runs = [&](const GenerateSettings& candidate) {
+    const bool has_all = (candidate.image.empty() || given.image != nullptr) &&
+                         (candidate.mask.empty() || given.mask != nullptr);
+    if (!has_all || (loaded_->facts.only_repaints && candidate.mask.empty())) return false;
     try {
       loaded_->pipeline->Resolve(Prepared(candidate));
       return true;
@@ -171,22 +175,90 @@ void Checker::FindFix(const GenerateSettings& settings, CheckView* view) const {
       return;
     }
   }
-  std::vector<std::string> fields{FieldOf(view->problem)};
+  view->problem_field = FieldOf(view->problem);
+  std::vector<std::string> fields{view->problem_field};
   GenerateSettings names;
   names.ForEachField([&](const char* name, auto&, const char*) { fields.push_back(name); });
   for (const std::string& field : fields) {
     if (field.empty() || field == "prompt" || field == "negative" || field == "model") continue;
     fixed = settings;
     CopyField(field, plain, &fixed);
+    if (fixed.image.empty()) {  // nothing to repaint, and nothing to keep
+      fixed.mask.clear();
+      fixed.strength = plain.strength;
+    }
     if (!runs(fixed)) continue;
     view->problem_field = field;
     view->fix = fixed;
-    view->fix_label = field == "attention" ? "Use dense attention" : "Use the model's " + field;
+    view->fix_label = field == "attention" ? "Use dense attention"
+                      : field == "image"   ? "Start from noise"
+                      : field == "mask"    ? "Remove the mask"
+                                           : "Use the model's " + field;
     return;
   }
+  if (!loaded_->facts.only_repaints) return;
+  view->fix = settings;
+  view->fix.model.clear();
+  view->fix_label = "Use the built-in model";
 }
 
-CheckView Checker::Check(uint64_t version, const GenerateSettings& asked, double flops_per_second) {
+// The model's sites at this size, for the window.
+void Checker::DescribeSites(const GenerateSettings& resolved) {
+  const int factor = loaded_->facts.factor;
+  const int rows = resolved.height / factor, columns = resolved.width / factor;
+  if (view_ != nullptr && rows == last_rows_ && columns == last_columns_) return;
+  auto model = std::make_shared<ModelView>(loaded_->view);
+  for (const AttentionSite& site : loaded_->facts.sites) {
+    model->sites.push_back(
+        ViewOf(site, model->trained_height / factor, rows, model->trained_width / factor, columns));
+  }
+  view_ = std::move(model);
+  last_rows_ = rows;
+  last_columns_ = columns;
+}
+
+void Checker::Answer(const GenerateSettings& asked, const GivenInputs& given,
+                     const std::string& missing, double flops_per_second, CheckView* view) {
+  GenerateSettings settings = Prepared(asked);
+  if (!settings.seed) settings.seed = 0;
+  view->prompt = ReadPrompt(settings, settings.prompt);
+  view->negative = ReadPrompt(settings, NegativeOf(settings));
+  view->resolved = loaded_->pipeline->Resolve(settings);
+  DescribeSites(view->resolved);
+  if (!missing.empty()) throw Error(ErrorCode::kBadFile, missing);
+  if (loaded_->facts.only_repaints && given.mask == nullptr) {
+    throw Error(ErrorCode::kUsage,
+                given.image == nullptr
+                    ? "image: this model repaints a part of a picture; drop one onto the window"
+                    : "mask: this model repaints a part of the picture; paint that part on it");
+  }
+  GenerateInputs inputs;
+  inputs.image = given.image.get();
+  inputs.mask = given.mask.get();
+  const Prediction predicted = loaded_->pipeline->DryRun(view->resolved, inputs);
+  view->flops = predicted.flops;
+  view->dense_flops = predicted.dense_flops;
+  view->peak_bytes = predicted.PeakBytes();
+  view->uses = UsesOf(predicted.attention);
+  if (flops_per_second > 0) view->seconds = predicted.flops / flops_per_second;
+  if (view->peak_bytes <= view->available_bytes) {
+    view->ok = true;
+    return;
+  }
+  view->problem = "this picture needs " + FormatBytes(static_cast<double>(view->peak_bytes)) +
+                  " of memory and " + FormatBytes(static_cast<double>(view->available_bytes)) +
+                  " are available";
+  view->problem_field = "width";
+  view->fix = asked;
+  const int factor = loaded_->facts.factor;
+  view->fix.width = NearestSide(view->resolved.width / 2, factor);
+  view->fix.height = NearestSide(view->resolved.height / 2, factor);
+  view->fix_label =
+      "Use " + std::to_string(view->fix.width) + " x " + std::to_string(view->fix.height);
+}
+
+CheckView Checker::Check(uint64_t version, const GenerateSettings& asked, const GivenInputs& given,
+                         const std::string& missing, double flops_per_second) {
   CheckView view;
   view.version = version;
   view.available_bytes = AvailableMemoryBytes();
@@ -203,45 +275,10 @@ CheckView Checker::Check(uint64_t version, const GenerateSettings& asked, double
     return view;
   }
   try {
-    GenerateSettings settings = Prepared(asked);
-    if (!settings.seed) settings.seed = 0;
-    view.prompt = ReadPrompt(settings, settings.prompt);
-    view.negative = ReadPrompt(settings, NegativeOf(settings));
-    view.resolved = loaded_->pipeline->Resolve(settings);
-    const int factor = loaded_->facts.factor;
-    const int rows = view.resolved.height / factor, columns = view.resolved.width / factor;
-    if (view_ == nullptr || rows != last_rows_ || columns != last_columns_) {
-      auto model = std::make_shared<ModelView>(loaded_->view);
-      for (const AttentionSite& site : loaded_->facts.sites) {
-        model->sites.push_back(ViewOf(site, model->trained_height / factor, rows,
-                                      model->trained_width / factor, columns));
-      }
-      view_ = std::move(model);
-      last_rows_ = rows;
-      last_columns_ = columns;
-    }
-    const Prediction predicted = loaded_->pipeline->DryRun(view.resolved);
-    view.flops = predicted.flops;
-    view.dense_flops = predicted.dense_flops;
-    view.peak_bytes = predicted.PeakBytes();
-    view.uses = UsesOf(predicted.attention);
-    if (flops_per_second > 0) view.seconds = predicted.flops / flops_per_second;
-    if (view.peak_bytes > view.available_bytes) {
-      view.problem = "this picture needs " + FormatBytes(static_cast<double>(view.peak_bytes)) +
-                     " of memory and " + FormatBytes(static_cast<double>(view.available_bytes)) +
-                     " are available";
-      view.problem_field = "width";
-      view.fix = asked;
-      view.fix.width = NearestSide(view.resolved.width / 2, factor);
-      view.fix.height = NearestSide(view.resolved.height / 2, factor);
-      view.fix_label =
-          "Use " + std::to_string(view.fix.width) + " x " + std::to_string(view.fix.height);
-      return view;
-    }
-    view.ok = true;
+    Answer(asked, given, missing, flops_per_second, &view);
   } catch (...) {
     view.problem = DescribeCurrentException().message;
-    FindFix(asked, &view);
+    FindFix(asked, given, &view);
   }
   return view;
 }

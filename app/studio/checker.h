@@ -17,9 +17,11 @@ class Checker {
   explicit Checker(ModelAccess access);
   ~Checker();
 
+  // `given`: what the settings name; `missing`: why that could not be read, or empty.
   // `flops_per_second` of this model, measured; 0: not yet. Never throws for what is wrong with the
   // settings: that is the answer.
-  CheckView Check(uint64_t version, const GenerateSettings& settings, double flops_per_second);
+  CheckView Check(uint64_t version, const GenerateSettings& settings, const GivenInputs& given,
+                  const std::string& missing, double flops_per_second);
   // Of the model of the last Check that could open one; null before, and after one that could not.
   std::shared_ptr<const ModelView> Model() const { return view_; }
   const std::string& ModelError() const { return model_error_; }
@@ -29,7 +31,10 @@ class Checker {
  private:
   struct Loaded;
   void Load(const GenerateSettings& settings);
-  void FindFix(const GenerateSettings& settings, CheckView* view) const;
+  void FindFix(const GenerateSettings& settings, const GivenInputs& given, CheckView* view) const;
+  void Answer(const GenerateSettings& asked, const GivenInputs& given, const std::string& missing,
+              double flops_per_second, CheckView* view);
+  void DescribeSites(const GenerateSettings& resolved);
   PromptView ReadPrompt(const GenerateSettings& settings, const std::string& prompt) const;
 
   ModelAccess access_;

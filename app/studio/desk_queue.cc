@@ -94,6 +94,7 @@ void Desk::State::StartNext() {
   running_->stage = "starting";
   try {
     task.settings = Checker::Prepared(job.settings);
+    task.given = InputsOf(job.settings);
   } catch (const std::exception& error) {
     On(EngineFailed{job.id, false, error.what()});
     return;

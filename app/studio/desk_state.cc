@@ -51,6 +51,7 @@ CatalogView MakeCatalog() {
 Desk::State::State(const DeskOptions& options, std::function<void(EngineEvent)> tell)
     : store_(options.data / "studio.db"),
       library_(store_, options.data / "pictures"),
+      inputs_(options.data / "inputs"),
       access_{options.model_folders},
       checker_(access_),
       engine_(std::make_unique<Engine>(access_, std::move(tell))) {}
@@ -96,6 +97,7 @@ void Desk::State::Begin() {
     question_ = CheckSettings{0, first};
     Answer();
   }
+  ForgetInputs(start->history);
   next_.start = std::move(start);
   next_.ready = true;
   changed_ = true;
@@ -177,8 +179,19 @@ void Desk::State::On(const CheckSettings& command) {
 void Desk::State::Answer() {
   const CheckSettings question = *std::exchange(question_, std::nullopt);
   asked_ = question.settings;
-  next_.check = std::make_shared<CheckView>(
-      checker_.Check(question.version, question.settings, Speed(question.settings)));
+  GivenInputs given;
+  std::string missing;
+  try {
+    given = InputsOf(question.settings);
+  } catch (const Error& error) {
+    missing = error.what();
+  }
+  auto check = std::make_shared<CheckView>(checker_.Check(
+      question.version, question.settings, given, missing, Speed(question.settings)));
+  const ShownInputs shown = Show(given);
+  check->image = shown.image;
+  check->mask = shown.mask;
+  next_.check = std::move(check);
   if (next_.model != checker_.Model()) {
     next_.model = checker_.Model();
     DrawTileMap();

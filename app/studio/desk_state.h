@@ -11,10 +11,16 @@
 
 #include "app/studio/checker.h"
 #include "app/studio/desk.h"
+#include "app/studio/inputs.h"
 #include "app/studio/library.h"
 #include "app/studio/store.h"
 
 namespace fovea {
+
+// Small copies of what a run is given, for the window.
+struct ShownInputs {
+  ImagePtr image, mask;
+};
 
 class Desk::State {
  public:
@@ -56,6 +62,9 @@ class Desk::State {
   void On(const MoveJob& command);
   void On(const PauseQueue& command);
   void On(const LoadModel& command);
+  void On(const UsePictureFile& command);
+  void On(const UseKeptPicture& command);
+  void On(const KeepMask& command);
   void On(const OpenPicture& command);
   void On(const SetFavourite& command);
   void On(const TrashPicture& command);
@@ -73,6 +82,10 @@ class Desk::State {
   void Say(bool error, std::string text, std::string undo = {}, int64_t picture = 0);
   int64_t Add(StoredJob job);
   void StartNext();
+  void Give(const Image& image, bool mask, uint64_t request);
+  GivenInputs InputsOf(const GenerateSettings& settings);  // throws kBadFile
+  ShownInputs Show(const GivenInputs& given);
+  void ForgetInputs(const std::vector<GenerateSettings>& history);  // that nothing names any more
   void Answer();
   void ReadComparison(const StoredComparison& stored);
   void ListComparisons();
@@ -83,8 +96,14 @@ class Desk::State {
   double Remaining(const Job& job) const;
   std::vector<JobView> JobViews();
 
+  struct ShownCopy {
+    ImagePtr of, shown;
+  };
+
   Store store_;
   Library library_;
+  Inputs inputs_;
+  ShownCopy shown_image_, shown_mask_;
   ModelAccess access_;
   Checker checker_;
   Snapshot next_;

@@ -108,6 +108,7 @@ void FitPreview(const ModelFolder& folder, Backend& backend, LatentPreview* prev
   const ComponentFolder& part = folder.Get("vae");
   const Config config = Config::ReadFile(part.folder / "config.json");
   const double scaling = config.Number("scaling_factor", 0.18215);
+  const double shift = config.Number("shift_factor", 0);
   const auto vae = Component::Load(part, backend);
   constexpr int64_t kSide = 16;
   const Shape shape{1, preview->Channels(), kSide, kSide};
@@ -121,7 +122,7 @@ void FitPreview(const ModelFolder& folder, Backend& backend, LatentPreview* prev
   for (size_t i = 0; i < count; ++i) {
     const size_t x = i % kSide, y = i / kSide % kSide, c = i / (kSide * kSide);
     latents.Data<float>()[i] = coarse[c * kSide * kSide + y / 4 * kSide + x / 4];
-    scaled.Data<float>()[i] = latents.Data<float>()[i] / static_cast<float>(scaling);
+    scaled.Data<float>()[i] = static_cast<float>(latents.Data<float>()[i] / scaling + shift);
   }
   NamedTensors inputs;
   inputs["z"] = scaled;
@@ -149,9 +150,7 @@ Engine::Model& Engine::Load(const PictureTask& task) {
   model->backend = MakeCpuBackend();
   const ModelFolder folder = access_.Open(task.settings);
   model->pipeline = TextToImage::Load(folder, *model->backend);
-  const int64_t channels =
-      Config::ReadFile(folder.Get("vae").folder / "config.json").Int("latent_channels", 1, 1024, 4);
-  model->preview = std::make_unique<LatentPreview>(static_cast<int>(channels));
+  model->preview = std::make_unique<LatentPreview>(model->pipeline->Facts().latent_channels);
   model->preview->Read(task.preview);
   if (!model->preview->Fitted()) {
     const auto scratch = MakeCpuBackend();
@@ -164,7 +163,10 @@ Engine::Model& Engine::Load(const PictureTask& task) {
 void Engine::Run(const PictureTask& task) {
   if (task.stop.stop_requested()) throw Cancelled{};
   Model& model = Load(task);
-  const Prediction predicted = model.pipeline->DryRun(task.settings);
+  GenerateInputs inputs;
+  inputs.image = task.given.image.get();
+  inputs.mask = task.given.mask.get();
+  const Prediction predicted = model.pipeline->DryRun(task.settings, inputs);
   RequireMemory(predicted.PeakBytes(), "make the picture smaller");
   tell_(EngineStep{task.job, "text", 0, task.settings.steps, 0, nullptr});
 
@@ -185,11 +187,12 @@ void Engine::Run(const PictureTask& task) {
     warm.steps = 1;
     warm.attention.clear();
     warm.hires = "off";
+    warm.strength = warm.image.empty() ? -1 : 1;  // of one step, none may be left out
     GenerateHooks silent;
     silent.stop = hooks.stop;
-    model.ran = !model.pipeline->Run(warm, {}, silent).cancelled;
+    model.ran = !model.pipeline->Run(warm, inputs, silent).cancelled;
   }
-  const Generated generated = model.pipeline->Run(task.settings, {}, hooks);
+  const Generated generated = model.pipeline->Run(task.settings, inputs, hooks);
   if (generated.cancelled || generated.images.empty()) throw Cancelled{};
 
   EngineFinished finished;

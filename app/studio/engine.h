@@ -21,6 +21,7 @@ namespace fovea {
 struct PictureTask {
   int64_t job = 0;
   GenerateSettings settings;  // of one picture, with its seed
+  GivenInputs given;
   std::filesystem::path folder;
   std::string preview;  // LatentPreview's text, or empty
   bool timed = false;   // its time will be compared: a model that never ran is warmed up first

@@ -13,6 +13,11 @@
 
 namespace fovea {
 
+// What a run is given beside its settings, which name it; null: nothing.
+struct GivenInputs {
+  ImagePtr image, mask;
+};
+
 struct ModelAccess {
   std::vector<std::string> folders;  // --models
 

@@ -1,57 +1,14 @@
 // The studio without its window: queue, store, gallery and engine, with the built-in model.
-#include "app/studio/desk.h"
-
 #include <catch2/catch.hpp>
 
-#include <chrono>
-#include <fstream>
-#include <thread>
-
+#include "app/studio/desk.h"
 #include "app/studio/plan_preview.h"
 #include "app/studio/store.h"
 #include "pipelines/metadata.h"
 #include "pipelines/png_file.h"
+#include "tests/studio/desk_support.h"
 
 namespace fovea {
-namespace {
-
-namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
-
-struct DataFolder {
-  fs::path path;
-  explicit DataFolder(const std::string& name)
-      : path(fs::temp_directory_path() / ("fovea-desk-" + name + "-" + std::to_string(getpid()))) {
-    fs::remove_all(path);
-  }
-  ~DataFolder() { fs::remove_all(path); }
-};
-
-template <class Done>
-SnapshotPtr WaitFor(const Desk& desk, const Done& done, int seconds = 60) {
-  const auto end = Clock::now() + std::chrono::seconds(seconds);
-  for (;;) {
-    SnapshotPtr snapshot = desk.Current();
-    if (snapshot->ready && done(*snapshot)) return snapshot;
-    if (Clock::now() > end) return nullptr;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-}
-
-GenerateSettings Small(uint64_t seed) {
-  GenerateSettings settings;
-  settings.prompt = "a red cube";
-  settings.width = settings.height = 64;
-  settings.steps = 2;
-  settings.seed = seed;
-  return settings;
-}
-
-size_t Count(const Snapshot& s) {
-  return s.pictures->size();
-}
-
-}  // namespace
 
 TEST_CASE("a picture is made and kept and found again") {
   const DataFolder data("keep");
@@ -127,11 +84,11 @@ TEST_CASE("the queue is reordered and cancelled and survives") {
     const int64_t last = s->jobs->back().id;
     desk.Post(MoveJob{last, -1});
     REQUIRE(WaitFor(desk, [&](const Snapshot& each) { return (*each.jobs)[1].id == last; }));
-    const auto begin = Clock::now();
+    const auto begin = std::chrono::steady_clock::now();
     desk.Post(CancelJob{s->jobs->front().id});
     REQUIRE(WaitFor(desk, [](const Snapshot& each) { return Count(each) >= 1; }));
     // A whole run of 500 steps takes far longer.
-    CHECK(Clock::now() - begin < std::chrono::seconds(20));
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
     s = WaitFor(desk, [](const Snapshot& each) { return each.jobs->empty(); });
     REQUIRE(s != nullptr);
     CHECK(s->pictures->back()->settings.seed == std::optional<uint64_t>(3));  // was moved up

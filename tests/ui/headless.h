@@ -66,6 +66,27 @@ class Headless {
     Draw();
     return true;
   }
+  // From one point of the control to another, as shares of its sides. False: there is none.
+  bool Drag(const std::string& name, float x0, float y0, float x1, float y1, int button = 0) {
+    Settle();
+    const auto found = widgets.find(name);
+    if (found == widgets.end()) return false;
+    const WidgetRect rect = found->second;
+    ImGuiIO& io = ImGui::GetIO();
+    const auto move = [&](float x, float y) {
+      io.MousePos = {rect.x + rect.width * x, rect.y + rect.height * y};
+      Draw();
+    };
+    move(x0, y0);
+    io.MouseDown[button] = true;
+    move(x0, y0);
+    move(x1, y1);
+    io.MouseDown[button] = false;
+    Draw();
+    io.MousePos = {-FLT_MAX, -FLT_MAX};
+    Draw();
+    return true;
+  }
   void Type(const std::string& text) {
     ImGui::GetIO().AddInputCharactersUTF8(text.c_str());
     Settle();

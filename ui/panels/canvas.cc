@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ui/panels/panels.h"
+#include "ui/panels/start_picture.h"
 #include "ui/widgets/controls.h"
 #include "ui/widgets/thumbnail.h"
 
@@ -62,7 +63,7 @@ void DrawProgress(Frame& frame, const JobView& job) {
 
 void DrawCaption(Frame& frame, const PictureView& picture) {
   const GenerateSettings& s = picture.settings;
-  const float buttons = frame.look.Px(100);
+  const float buttons = frame.look.Px(132);
   ImGui::BeginChild("caption", {-buttons, frame.look.Px(40)}, false);
   CutText(frame, s.prompt.empty() ? "no prompt" : s.prompt, frame.look.palette.text);
   {
@@ -83,6 +84,10 @@ void DrawCaption(Frame& frame, const PictureView& picture) {
   ImGui::SameLine(0, 0);
   if (IconButton(frame, "canvas.restore", kIconRestore, "Use this picture's settings again")) {
     frame.state.draft = picture.settings;
+  }
+  ImGui::SameLine(0, 0);
+  if (IconButton(frame, "canvas.start", kIconStart, "Start from this picture")) {
+    frame.Send(UseKeptPicture{picture.id});
   }
   ImGui::SameLine(0, 0);
   if (IconButton(frame, "canvas.trash", kIconTrash, "Move to the trash (Del)")) {
@@ -116,6 +121,8 @@ void DrawCanvas(Frame& frame) {
   if (opened != nullptr && opened->trashed) opened = nullptr;
   const bool film = s.pictures != nullptr && !s.pictures->empty();
   const float film_height = film ? frame.look.Px(92) : 0;
+  const bool may_start = !frame.state.draft.image.empty();
+  if (may_start) DrawMaskTools(frame);
   const float foot = frame.look.Px(52) + (film ? film_height + frame.look.Px(8) : 0);
   const ImVec2 room = ImGui::GetContentRegionAvail();
   const ImVec2 box{room.x, std::max(frame.look.Px(60), room.y - foot)};
@@ -123,7 +130,9 @@ void DrawCanvas(Frame& frame) {
                            : opened != nullptr                    ? s.opened
                                                                   : nullptr;
   ImGui::BeginChild("stage", box, false);
-  if (picture != nullptr) {
+  if (may_start && frame.state.show_start) {
+    DrawMaskCanvas(frame);
+  } else if (picture != nullptr) {
     PictureBox(frame, "create.picture", picture, ImGui::GetContentRegionAvail());
   } else if (job != nullptr) {
     EmptyState(frame, kIconCreate, "On its way", StageText(*job).c_str());

@@ -114,6 +114,11 @@ void DrawFacts(Frame& frame, const PictureView& picture) {
   Row(frame, "avoid", NegativeOf(s));
   Row(frame, "size", std::to_string(s.width) + " x " + std::to_string(s.height));
   Row(frame, "seed", std::to_string(s.seed.value_or(0)));
+  if (!s.image.empty()) {
+    Row(frame, "from",
+        s.image.substr(0, s.image.find('-')) + " picture" + (s.mask.empty() ? "" : " and mask") +
+            ", strength " + FixedText(s.strength, 2));
+  }
   Row(frame, "steps", std::to_string(s.steps) + ", guidance " + FixedText(s.cfg, 1));
   Row(frame, "sampler", s.sampler);
   Row(frame, "attention", s.attention.empty() ? "dense" : s.attention);
@@ -153,6 +158,10 @@ void DrawDetail(Frame& frame, const PictureView* picture) {
   if (IconButton(frame, "gallery.star", picture->favourite ? kIconStar : kIconNoStar,
                  picture->favourite ? "No longer a favourite" : "Favourite", picture->favourite)) {
     frame.Send(SetFavourite{picture->id, !picture->favourite});
+  }
+  ImGui::SameLine(0, 0);
+  if (IconButton(frame, "gallery.start", kIconStart, "Start from this picture")) {
+    frame.Send(UseKeptPicture{picture->id});
   }
   ImGui::SameLine(0, 0);
   if (IconButton(frame, "gallery.trash", kIconTrash, "Move to the trash (Del)")) {

@@ -68,6 +68,7 @@ bool MayRun(const Frame& frame) {
 void Run(Frame& frame) {
   GenerateSettings settings = frame.state.draft;
   frame.Send(Generate{settings});
+  frame.state.show_start = false;
   frame.state.history.Commit(settings);
   frame.Send(KeepHistory{frame.state.history.Entries(), frame.state.history.Cursor()});
 }

@@ -7,6 +7,7 @@
 
 #include "ui/panels/panels.h"
 #include "ui/panels/run_card.h"
+#include "ui/panels/start_picture.h"
 #include "ui/widgets/controls.h"
 #include "ui/widgets/prompt_box.h"
 
@@ -201,7 +202,8 @@ void DrawAdvanced(Frame& frame) {
   {
     Columns columns{frame, 2};
     columns.Next("High resolution", "hires");
-    static const std::vector<std::string> kHires{"off", "auto", "hidiffusion", "raunet"};
+    static const std::vector<std::string> kHires{"off", "auto", "hidiffusion", "raunet",
+                                                 "two-pass"};
     Choose(frame, "create.hires", kHires, "", &draft.hires);
     Tip(frame, FieldHelp("hires"));
     columns.Next("Compute in", "dtype");
@@ -248,6 +250,7 @@ void DrawSettings(Frame& frame) {
     SetNegative(negative, &draft);
   }
   DrawModel(frame);
+  DrawStartPicture(frame);
   DrawSize(frame);
   DrawSizePresets(frame);
   DrawSampling(frame);

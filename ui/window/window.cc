@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include <GLFW/glfw3.h>
 #include <backends/imgui_impl_glfw.h>
@@ -42,6 +43,7 @@ struct Window::Parts {
   UiState state;
   int frames_wanted = kFramesAfterChange;
   bool save_picture = false;
+  std::string dropped;  // a file's path
   std::atomic<bool> close = false;
 
   explicit Parts(WindowOptions given) : options(std::move(given)) {}
@@ -105,6 +107,10 @@ void Window::Parts::Open() {
                                [](GLFWwindow* w) { Of(w).frames_wanted = kFramesAfterChange; });
   glfwSetFramebufferSizeCallback(
       window, [](GLFWwindow* w, int, int) { Of(w).frames_wanted = kFramesAfterChange; });
+  glfwSetDropCallback(window, [](GLFWwindow* w, int count, const char** paths) {
+    if (count > 0) Of(w).dropped = paths[0];
+    Of(w).frames_wanted = kFramesAfterChange;
+  });
   if (!ImGui_ImplGlfw_InitForOpenGL(window, true) || !ImGui_ImplOpenGL3_Init("#version 330")) {
     Fail("OpenGL could not be set up");
   }
@@ -138,6 +144,7 @@ void Window::Parts::Draw(const StudioLink& link, const SnapshotPtr& snapshot, Wi
   DrawStudio(frame);
   *next = NextDraw(frame);
   ImGui::Render();
+  if (!dropped.empty()) commands.push_back(UsePictureFile{std::exchange(dropped, {})});
   for (StudioCommand& command : commands) link.post(std::move(command));
 
   int width = 0, height = 0;

@@ -27,6 +27,8 @@ void WidgetFile::Write(const WidgetMap& widgets, const Snapshot& snapshot, const
       say("newest.steps", picture->settings.steps);
       say("newest.seed", picture->settings.seed.value_or(0));
       say("newest.attention", picture->settings.attention);
+      say("newest.image", picture->settings.image);
+      say("newest.mask", picture->settings.mask);
     }
   }
   if (snapshot.comparisons != nullptr) {
@@ -49,6 +51,8 @@ void WidgetFile::Write(const WidgetMap& widgets, const Snapshot& snapshot, const
   say("draft.prompt", state.draft.prompt);
   say("draft.attention", state.draft.attention);
   say("draft.width", state.draft.width);
+  say("draft.image", state.draft.image);
+  say("draft.mask", state.draft.mask);
   say("tab", static_cast<int>(state.tab));
   if (snapshot.messages != nullptr) {
     for (const Message& message : *snapshot.messages) say("message", message.text);
