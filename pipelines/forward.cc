@@ -16,6 +16,10 @@ struct KnownClass {
 
 constexpr KnownClass kClasses[] = {
     {"UNet2DConditionModel", LoadUNetComponent},
+    {"SD3Transformer2DModel", LoadTransformerComponent},
+    {"FluxTransformer2DModel", LoadTransformerComponent},
+    {"DiTTransformer2DModel", LoadTransformerComponent},
+    {"Transformer2DModel", LoadTransformerComponent},
     {"AutoencoderKL", LoadVaeComponent},
     {"CLIPTextModel", LoadClipTextComponent},
     {"CLIPTextModelWithProjection", LoadClipTextComponent},

@@ -124,6 +124,14 @@ void RefuseHires(const std::string& class_name, const ForwardOptions& options) {
                                            "; take --hires off");
 }
 
+int VaeFactor(const std::filesystem::path& folder) {
+  const auto path = folder / ".." / "vae" / "config.json";
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return 8;
+  const size_t levels = Config::ReadFile(path).Strings("down_block_types").size();
+  return levels >= 1 && levels <= 8 ? 1 << (levels - 1) : 8;
+}
+
 Tensor ForwardPass::Upload(const HostTensor& host) const {
   const Tensor tensor = ctx.New(host.shape());
   ops::Copy(ctx, host.View(), tensor);

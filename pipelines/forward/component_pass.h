@@ -2,6 +2,7 @@
 // dry, then for real.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <initializer_list>
 #include <memory>
@@ -49,6 +50,10 @@ class ForwardInputs {
 
 // Only U-Nets have feature maps that --hires could shrink: throws kUnsupported.
 void RefuseHires(const std::string& class_name, const ForwardOptions& options);
+
+// Picture pixels a latent pixel: the neighbouring VAE's, else that of Stable Diffusion. `folder` is
+// the denoiser's.
+int VaeFactor(const std::filesystem::path& folder);
 
 // One pass in progress: dry (no outputs are kept) or real.
 class ForwardPass {

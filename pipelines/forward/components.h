@@ -13,6 +13,10 @@ namespace fovea {
 std::unique_ptr<Component> LoadUNetComponent(const Config& config,
                                              std::shared_ptr<const WeightStore> weights,
                                              const std::filesystem::path& folder, Backend& backend);
+std::unique_ptr<Component> LoadTransformerComponent(const Config& config,
+                                                    std::shared_ptr<const WeightStore> weights,
+                                                    const std::filesystem::path& folder,
+                                                    Backend& backend);
 std::unique_ptr<Component> LoadVaeComponent(const Config& config,
                                             std::shared_ptr<const WeightStore> weights,
                                             const std::filesystem::path& folder, Backend& backend);

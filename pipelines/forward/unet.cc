@@ -7,15 +7,6 @@
 namespace fovea {
 namespace {
 
-// Picture pixels a latent pixel: the neighbouring VAE's, else that of Stable Diffusion.
-int VaeFactor(const std::filesystem::path& folder) {
-  const auto path = folder / ".." / "vae" / "config.json";
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) return 8;
-  const size_t levels = Config::ReadFile(path).Strings("down_block_types").size();
-  return levels >= 1 && levels <= 8 ? 1 << (levels - 1) : 8;
-}
-
 // SDXL's size conditioning: how many time_ids of a sample go with text_embeds of this width.
 int64_t TimeIdCount(const DenoiserTraits& traits, int64_t text_channels) {
   const int64_t rest = traits.addition_dim - text_channels;
