@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "attention/attention_matrix.h"
 #include "attention/attention_site.h"
 #include "attention/op_args.h"
 #include "tensor/context.h"
@@ -48,7 +49,7 @@ struct RunPoint {
 // lse (b,heads,t) f32 or empty: natural log of the sum of exponentials of the scaled scores.
 struct AttentionIo {
   Tensor q, k, v, out, lse{};
-  Tensor extra_k{}, extra_v{};     // (b,n,heads,d) more keys, made by the operator; or empty
+  Tensor extra_k{}, extra_v{};  // (b,n,heads,d) more keys, made by the operator; or empty
   // (b,t,c) what the block was given, before its norm: token merging compares it; or empty.
   Tensor hidden{};
   int first_head = 0;  // of the layer: the one that q's head 0 is, for what `weights` has by head
@@ -74,6 +75,10 @@ class PreparedAttention {
   // Scratch comes from ctx.arena, also under the PlanningBackend, which only reserves and counts.
   virtual void Run(Context& ctx, const AttentionIo& io) = 0;
   virtual const TileMap* Map() const { return nullptr; }  // where the operator has one
+  // What Run does to v, as a matrix of each head (attention_matrix.h), for looking at: io.q, io.k
+  // and what else the operator reads, of any of its calls; io.v and io.out may be empty, io.mix
+  // does not count. Views both this and `io`'s tensors, which must outlive it.
+  virtual std::unique_ptr<AttentionMatrix> Matrix(Context& ctx, const AttentionIo& io) = 0;
   // Without a map: pairs that are multiplied, over the pairs of all queries and all keys.
   virtual double PairShare() const { return 1; }
 };
@@ -89,6 +94,8 @@ class AttentionOp {
   // Whether RunPoint::seed changes what it does: pictures of a batch are then attended one by one,
   // each with its own seed.
   virtual bool UsesSeed(const OpParams&) const { return false; }
+  // Whether AttentionIo::hidden changes what it does.
+  virtual bool UsesHidden() const { return false; }
   // Throws kUsage for arguments that do not parse; what is well-formed but cannot run is refused.
   virtual Support Supports(const AttentionSpec& spec, const OpParams& params) const = 0;
   virtual std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec,

@@ -1,6 +1,7 @@
 #include "attention/attention_runtime.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "attention/ops/agent.h"
 #include "attention/tile_map.h"
@@ -189,7 +190,30 @@ void AttentionRuntime::Attend(Context& ctx, const AttentionSite& site, const Att
   TRACE_ZONE("attention", site.path);
   CheckIo(site, spec, io);
   const OperatorSpec own = LearnedAgent(io).value_or(OperatorSpec{"dense", {}});
-  for (const Choice& choice : Resolve(site, spec, own)) Run(ctx, site, spec, io, choice);
+  const std::vector<Choice> choices = Resolve(site, spec, own);
+  AttentionIo heard = io;
+  const bool tells = !listeners_.empty() && !ctx.backend.IsPlanning();
+  if (tells && io.lse.Empty()) {
+    const Shape shape{spec.batch, spec.heads, io.q.shape[1]};
+    lse_.assign(static_cast<size_t>(shape.NumElements()), std::numeric_limits<float>::quiet_NaN());
+    heard.lse = Tensor::Contiguous(lse_.data(), shape, DType::kF32);
+  }
+  parts_.clear();
+  for (const Choice& choice : choices) Run(ctx, site, spec, heard, choice);
+  if (tells) Tell(ctx, site, spec, heard);
+}
+
+void AttentionRuntime::SetListeners(const std::vector<AttentionListener*>& listeners) {
+  listeners_ = listeners;
+  std::erase(listeners_, nullptr);
+}
+
+void AttentionRuntime::Tell(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
+                            const AttentionIo& io) {
+  TRACE_ZONE("listen", site.path);
+  for (AttentionListener* listener : listeners_) {
+    listener->Attended(ctx, {site, spec, io, step_, steps_, parts_});
+  }
 }
 
 void AttentionRuntime::Run(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
@@ -216,8 +240,10 @@ void AttentionRuntime::Run(Context& ctx, const AttentionSite& site, const Attent
           io.mix.subspan(static_cast<size_t>(b * spec.heads), static_cast<size_t>(spec.heads));
     }
     part.at.seed = seeds_[static_cast<size_t>(b) % pictures];
+    first_sample_ = b;
     RunHeads(ctx, site, one, part, choice);
   }
+  first_sample_ = 0;
 }
 
 void AttentionRuntime::RunHeads(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
@@ -242,7 +268,10 @@ void AttentionRuntime::RunHeads(Context& ctx, const AttentionSite& site, const A
     part.k = io.k.Slice(2, first, some.heads);
     part.v = io.v.Slice(2, first, some.heads);
     part.out = io.out.Slice(2, first, some.heads);
-    if (!io.lse.Empty()) part.lse = io.lse.Slice(1, first, some.heads);
+    part.lse = {};
+    if (!io.lse.Empty() && FindAttentionOp(choice.op.name).HasLse(some, choice.op.params)) {
+      part.lse = io.lse.Slice(1, first, some.heads);
+    }
     if (!io.mix.empty() && some.heads != spec.heads) {
       mix.clear();
       for (int b = 0; b < spec.batch; ++b) {
@@ -253,6 +282,10 @@ void AttentionRuntime::RunHeads(Context& ctx, const AttentionSite& site, const A
       part.mix = mix;
     }
     prepared->Run(ctx, part);
+    if (!listeners_.empty() && !ctx.backend.IsPlanning()) {
+      parts_.push_back({choice.op, prepared.get(), some, part, first_sample_, first});
+      parts_.back().io.mix = {};
+    }
     Remember(site, choice, *prepared);
     first = end;
   }

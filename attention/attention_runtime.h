@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "attention/attention_listener.h"
 #include "attention/attention_op.h"
 #include "attention/plan.h"
 
@@ -39,6 +40,10 @@ class AttentionRuntime {
   AttentionRuntime(const AttentionRuntime&) = delete;
   AttentionRuntime& operator=(const AttentionRuntime&) = delete;
 
+  // Told of every call from now on, in this order; null ones are left out. Not during planning. The
+  // listeners must outlive the runtime, or its last call.
+  void SetListeners(const std::vector<AttentionListener*>& listeners);
+
   void BeginStep(int step, int steps);  // 0-based
   // Heads that no rule covers are dense, or keep the operator that the layer was trained with.
   // Throws kUnsupported, naming the site and the reason, where a rule with a selector refuses.
@@ -55,6 +60,8 @@ class AttentionRuntime {
                 const OperatorSpec& own) const;
   std::vector<Choice> Resolve(const AttentionSite& site, const AttentionSpec& spec,
                               const OperatorSpec& own) const;
+  void Tell(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
+            const AttentionIo& io);
   void Run(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
            const AttentionIo& io, const Choice& choice);
   void RunHeads(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
@@ -70,6 +77,10 @@ class AttentionRuntime {
   int64_t draw_ = 0;  // of the next call that draws
   std::map<std::string, std::unique_ptr<PreparedAttention>> prepared_;  // by operator and geometry
   std::vector<AttentionUse> uses_;
+  std::vector<AttentionListener*> listeners_;
+  std::vector<AttentionPart> parts_;  // of the call that is running, if anyone listens
+  std::vector<float> lse_;            // of that call
+  int first_sample_ = 0;              // of the part of the batch that is running
 };
 
 }  // namespace fovea

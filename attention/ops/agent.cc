@@ -5,6 +5,7 @@
 #include "attention/kernels/pooling.h"
 #include "attention/kernels/tile_attention.h"
 #include "attention/ops/local_attention.h"
+#include "attention/ops/softmax_matrix.h"
 
 namespace fovea {
 namespace {
@@ -56,6 +57,20 @@ class PreparedAgent final : public PreparedAttention {
       TileAttentionCpu(ctx, spread_, scale_, {io.q, agents, values, io.out});
     }
     if (!planning) ApplyHeadMixCpu(io);
+  }
+
+  std::unique_ptr<AttentionMatrix> Matrix(Context&, const AttentionIo& io) override {
+    HostTensor pooled({io.q.shape[0], count_, io.q.shape[2], io.q.shape[3]}, io.q.dtype);
+    AdaptivePoolCpu(io.q, grid_, agents_, pooled.View());
+    SoftmaxSource gather{.q = pooled.View(), .k = io.k, .scale = scale_, .map = &gather_};
+    SoftmaxSource spread{.q = io.q, .k = pooled.View(), .scale = scale_, .map = &spread_};
+    if (const Tensor* bias = FindWeight(io, "agent.bias"); bias && bias->shape[1] == count_) {
+      gather.bias = bias->Slice(0, io.first_head, io.q.shape[2]);
+      spread.bias = FindWeight(io, "query.bias")->Slice(0, io.first_head, io.q.shape[2]);
+    }
+    const auto right = SoftmaxMatrix(std::move(gather));
+    spread.owned.push_back(std::move(pooled));
+    return ProductMatrix(SoftmaxMatrix(std::move(spread)), *right);
   }
 
   double PairShare() const override {

@@ -8,6 +8,8 @@
 #include "attention/kernels/tile_attention.h"
 #include "attention/kernels/token_merge.h"
 #include "attention/ops/local_attention.h"
+#include "attention/ops/merged_matrix.h"
+#include "attention/ops/softmax_matrix.h"
 #include "attention/random_bits.h"
 #include "tensor/threads.h"
 
@@ -115,6 +117,43 @@ class PreparedAgentSd final : public PreparedAttention {
     ApplyHeadMixCpu(io);
   }
 
+  std::unique_ptr<AttentionMatrix> Matrix(Context& ctx, const AttentionIo& io) override {
+    if (counts_.tokens == io.q.shape[1] && !counts_.with_agents) {
+      return SoftmaxMatrix({.q = io.q, .k = io.k, .scale = scale_, .map = &spread_});
+    }
+    const int64_t tokens = io.q.shape[1], heads = io.q.shape[2], d = io.q.shape[3];
+    const std::vector<int32_t> destinations = Destinations(io.at);
+    std::vector<MergedSample> samples;
+    for (int64_t b = 0; b < io.q.shape[0]; ++b) {
+      const TokenMatching matching = MatchTokens(ctx, Compared(io, b), destinations);
+      MergedSample sample{GroupTokens(matching, tokens - counts_.tokens), nullptr};
+      const auto merge = [&](const Tensor& x, const TokenGroups& groups) {
+        HostTensor merged({1, groups.Count(), heads, d}, x.dtype);
+        MergeTokensCpu(Sample(x, b), groups, Sample(merged.View(), 0));
+        return merged;
+      };
+      HostTensor q = merge(io.q, sample.groups), k = merge(io.k, sample.groups);
+      SoftmaxSource first{.q = q.View(), .k = k.View(), .scale = scale_, .map = &spread_};
+      if (counts_.with_agents) {
+        HostTensor agents = merge(io.q, GroupTokens(matching, tokens - counts_.agents));
+        SoftmaxSource gather{.q = agents.View(), .k = k.View(), .scale = scale_, .map = &gather_};
+        const auto right = SoftmaxMatrix(std::move(gather));
+        first.k = agents.View();
+        first.scale = static_cast<float>(std::pow(double{scale_}, settings_.scale2));
+        first.owned.push_back(std::move(q));
+        first.owned.push_back(std::move(agents));
+        sample.matrix = ProductMatrix(SoftmaxMatrix(std::move(first)), *right);
+      } else {
+        first.owned.push_back(std::move(q));
+        first.owned.push_back(std::move(k));
+        sample.matrix = SoftmaxMatrix(std::move(first));
+      }
+      samples.push_back(std::move(sample));
+    }
+    return MergedMatrix(std::move(samples),
+                        counts_.with_agents ? static_cast<float>(settings_.shortcut) : 0.0f);
+  }
+
   double PairShare() const override {
     return static_cast<double>(gather_.pairs + spread_.pairs) / all_pairs_;
   }
@@ -175,6 +214,7 @@ class AgentSd final : public AttentionOp {
   std::span<const OpArg> Args() const override { return kArgs; }
   bool HasLse(const AttentionSpec&, const OpParams&) const override { return false; }
   bool UsesSeed(const OpParams& params) const override { return Read(params).random; }
+  bool UsesHidden() const override { return true; }
 
   Support Supports(const AttentionSpec& spec, const OpParams& params) const override {
     const Settings settings = Read(params);

@@ -7,6 +7,7 @@
 #include "attention/kernels/pooling.h"
 #include "attention/kernels/tile_attention.h"
 #include "attention/ops/local_attention.h"
+#include "attention/ops/softmax_matrix.h"
 
 namespace fovea {
 namespace {
@@ -63,7 +64,35 @@ class PreparedClear final : public PreparedAttention {
     TileAttentionCpu(ctx, map_, scale_, with_extra);
   }
 
+  std::unique_ptr<AttentionMatrix> Matrix(Context&, const AttentionIo& io) override {
+    SoftmaxSource source{.q = io.q, .k = io.k, .lse = io.lse, .scale = scale_, .map = &map_};
+    if (cells_ > 0) {
+      const std::vector<float> weights = Weights(io);
+      source.owned.emplace_back(Shape{io.k.shape[0], cells_, io.k.shape[2], io.k.shape[3]},
+                                io.k.dtype);
+      source.extra_k = source.owned.back().View();
+      PoolCellsCpu(io.k, grid_, down_, weights.data(), source.extra_k);
+      source.folded = Folded(weights);
+    }
+    return SoftmaxMatrix(std::move(source));
+  }
+
  private:
+  // Which tokens each pooled key stands for.
+  FoldedKeys Folded(const std::vector<float>& weights) const {
+    FoldedKeys folded;
+    const int columns = grid_.grid[2] / down_;
+    for (int cell = 0; cell < cells_; ++cell) {
+      for (int i = 0; i < down_ * down_; ++i) {
+        const int y = cell / columns * down_ + i / down_, x = cell % columns * down_ + i % down_;
+        folded.tokens.push_back(grid_.begin + y * grid_.grid[2] + x);
+        folded.weights.push_back(weights[static_cast<size_t>(i)]);
+      }
+      folded.begin.push_back(static_cast<int32_t>(folded.tokens.size()));
+    }
+    return folded;
+  }
+
   std::vector<float> Weights(const AttentionIo& io) const {
     const size_t count = static_cast<size_t>(down_) * static_cast<size_t>(down_);
     if (io.weights != nullptr) {

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "attention/kernels/tile_attention.h"
+#include "attention/ops/softmax_matrix.h"
 
 namespace fovea {
 namespace {
@@ -11,15 +12,21 @@ class PreparedDense final : public PreparedAttention {
  public:
   explicit PreparedDense(const AttentionSpec& spec)
       : scale_(spec.scale > 0 ? spec.scale : 1 / std::sqrt(static_cast<float>(spec.head_dim))),
+        causal_(spec.causal),
         map_(DenseTileMap(TokenCount(spec.q), TokenCount(spec.kv), spec.causal)) {}
 
   const TileMap* Map() const override { return &map_; }
   void Run(Context& ctx, const AttentionIo& io) override {
     TileAttentionCpu(ctx, map_, scale_, io);
   }
+  std::unique_ptr<AttentionMatrix> Matrix(Context&, const AttentionIo& io) override {
+    return SoftmaxMatrix(
+        {.q = io.q, .k = io.k, .lse = io.lse, .scale = scale_, .map = &map_, .causal = causal_});
+  }
 
  private:
   float scale_;
+  bool causal_;
   TileMap map_;
 };
 

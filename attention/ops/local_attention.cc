@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "attention/kernels/tile_attention.h"
+#include "attention/ops/softmax_matrix.h"
 
 namespace fovea {
 
@@ -43,6 +44,10 @@ std::unique_ptr<PreparedAttention> LocalAttention::Prepare(const AttentionSpec& 
                                                            const OpParams& params) const {
   const auto pattern = make_(*GridOf(spec.q), OpArgs(name_, args_, params));
   return std::make_unique<PreparedTiles>(BuildTileMap(spec.q, *pattern), ScoreScale(spec));
+}
+
+std::unique_ptr<AttentionMatrix> PreparedTiles::Matrix(Context&, const AttentionIo& io) {
+  return SoftmaxMatrix({.q = io.q, .k = io.k, .lse = io.lse, .scale = scale_, .map = &map_});
 }
 
 void PreparedTiles::Run(Context& ctx, const AttentionIo& io) {

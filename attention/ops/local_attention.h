@@ -54,6 +54,7 @@ class PreparedTiles final : public PreparedAttention {
  public:
   PreparedTiles(TileMap map, float scale) : map_(std::move(map)), scale_(scale) {}
   void Run(Context& ctx, const AttentionIo& io) override;
+  std::unique_ptr<AttentionMatrix> Matrix(Context& ctx, const AttentionIo& io) override;
   const TileMap* Map() const override { return &map_; }
 
  private:

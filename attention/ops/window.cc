@@ -7,6 +7,8 @@
 #include "attention/kernels/bicubic.h"
 #include "attention/kernels/tile_attention.h"
 #include "attention/ops/local_attention.h"
+#include "attention/ops/resampled_matrix.h"
+#include "attention/ops/softmax_matrix.h"
 #include "attention/random_bits.h"
 
 namespace fovea {
@@ -115,6 +117,23 @@ class PreparedWindow final : public PreparedAttention {
     TileAttentionCpu(ctx, map, scale_, even);
     if (ctx.backend.IsPlanning()) return;
     ResizeBicubicCpu(even.out, grid_[1], grid_[2], io.out, source_[1], source_[2]);
+  }
+
+  std::unique_ptr<AttentionMatrix> Matrix(Context&, const AttentionIo& io) override {
+    const TileMap& map = MapFor(ShiftAt(io.at));
+    if (!resized_) {
+      return SoftmaxMatrix({.q = io.q, .k = io.k, .lse = io.lse, .scale = scale_, .map = &map});
+    }
+    SoftmaxSource even{.scale = scale_, .map = &map};
+    const Shape shape{io.q.shape[0], TokenCount(layout_), io.q.shape[2], io.q.shape[3]};
+    for (const Tensor* x : {&io.q, &io.k}) {
+      even.owned.emplace_back(shape, x->dtype);
+      ResizeBicubicCpu(*x, source_[1], source_[2], even.owned.back().View(), grid_[1], grid_[2]);
+    }
+    even.q = even.owned[0].View();
+    even.k = even.owned[1].View();
+    return ResampledMatrix(SoftmaxMatrix(std::move(even)), {source_[1], source_[2]},
+                           {grid_[1], grid_[2]});
   }
 
  private:
