@@ -104,6 +104,22 @@ NamedTensors PictureModel::Run(const Image& image, const ForwardOptions& options
   return component_->Forward(inputs, options).outputs;
 }
 
+Image PictureModel::Seen(const Image& image) const {
+  const HostTensor pixels = preprocessing_.Apply(image);  // (1,3,h,w)
+  const int64_t h = pixels.shape()[2], w = pixels.shape()[3];
+  Image seen{static_cast<int>(w), static_cast<int>(h), {}};
+  for (int64_t i = 0; i < h * w; ++i) {
+    for (size_t c = 0; c < 3; ++c) {
+      const auto value =
+          static_cast<double>(pixels.Data<float>()[static_cast<int64_t>(c) * h * w + i]);
+      const double of_255 =
+          (value * preprocessing_.std[c] + preprocessing_.mean[c]) / preprocessing_.scale;
+      seen.rgb.push_back(static_cast<uint8_t>(std::lround(std::clamp(of_255, 0.0, 255.0))));
+    }
+  }
+  return seen;
+}
+
 std::vector<ClassScore> PictureModel::Classify(const Image& image, int64_t top,
                                                const ForwardOptions& options) {
   const NamedTensors outputs = Run(image, options);

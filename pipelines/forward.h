@@ -24,6 +24,7 @@ struct ForwardOptions {
   int step = 0, steps = 1;    // where in a run the pass stands, for what changes with it
   uint64_t seed = 0;          // for operators that draw
   std::stop_token stop;
+  std::vector<AttentionListener*> listeners = {};
 };
 
 struct ForwardResult {

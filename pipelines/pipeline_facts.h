@@ -22,6 +22,8 @@ struct PromptReading {
     std::string text;
     double weight = 1;
     bool word_end = true;  // the word ends here
+    std::vector<int> positions =
+        {};  // in the text that the denoiser is given; several encoders': all
   };
   int windows = 1, window_length = 77;
   std::vector<Token> tokens;

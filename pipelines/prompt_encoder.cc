@@ -118,7 +118,7 @@ PromptReading PromptEncoder::Read(const GenerateSettings& settings,
       std::string text = tokenizer.Token(id);
       const bool end = text.ends_with("</w>");
       if (end) text.resize(text.size() - 4);
-      reading.tokens.push_back({text, windows.weights[at], end});
+      reading.tokens.push_back({text, windows.weights[at], end, {static_cast<int>(at)}});
     }
   }
   return reading;

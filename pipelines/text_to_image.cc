@@ -246,6 +246,7 @@ bool DiffusionPipeline::Denoise(Context& ctx, const GenerateSettings& settings, 
   result.latents = std::move(made.latents);
   const std::span<float> latents(result.latents.Data<float>(),
                                  static_cast<size_t>(result.latents.NumElements()));
+  pass.attention.SetListeners(hooks.listeners);
   pass.loop.on_step = hooks.on_step;
   pass.loop.draw = [&noise](std::span<float> out) { noise.Normal(out); };
   pass.loop.keep = made.keep;

@@ -25,6 +25,7 @@ struct GenerateHooks {
   std::function<void(const NamedTensors&)> on_text = {};  // embeddings, before the loop
   std::function<void(const std::string&)> warn = {};      // one line each
   std::stop_token stop = {};
+  std::vector<AttentionListener*> listeners = {};  // of the denoiser's attention, in both passes
 };
 
 struct Prediction {  // of a dry run

@@ -13,5 +13,6 @@ Command BenchAttentionCommand();
 Command AttendCommand();
 Command ClassifyCommand();
 Command EmbedCommand();
+Command InspectCommand();
 
 }  // namespace fovea

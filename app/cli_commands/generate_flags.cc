@@ -131,7 +131,9 @@ void GenerateFlags::Add(Flags& flags) {
                                    [&](const FieldFlag& each) { return each.field == name; });
     // The model and the dtype are flags of every subcommand.
     if (flag == kFieldFlags.end()) return;
-    AddField<std::decay_t<decltype(member)>>(flags, *this, *flag, help);
+    FieldFlag named = *flag;
+    if (named.field == "steps") named.names = steps_flag;
+    AddField<std::decay_t<decltype(member)>>(flags, *this, named, help);
   });
   flags.Text("--from", "PICTURE", from, "take all settings of this picture; other flags win");
   flags.Text("--image", "FILE", image, "picture to start from, PNG or JPEG");

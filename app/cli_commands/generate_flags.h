@@ -24,6 +24,8 @@ struct GenerateFlags {
   ModelFlags models;
   std::optional<std::string> from, init_latents, save_latents, dump, trace, output;
   std::optional<std::string> image, mask;
+  // What the number of sampling steps is called; `inspect` has another use for --steps.
+  const char* steps_flag = "--steps";
   // Settings that were given, in the order of the command line.
   std::vector<std::function<void(GenerateSettings&)>> overrides;
   std::set<std::string, std::less<>> given;  // fields of GenerateSettings that they set

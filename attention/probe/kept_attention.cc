@@ -112,10 +112,9 @@ KeptAttention::KeptAttention(Context&, const AttentionCall& call, const KeepOpti
   }
 }
 
-const AttentionMatrix& KeptAttention::Matrix(Context& ctx) const {
-  if (matrix_ != nullptr) return *matrix_;
+const std::vector<AttentionPart>& KeptAttention::Parts() const {
+  if (!made_.empty()) return made_;
   const Tensor q = ByTokens(q_), k = ByTokens(k_);
-  std::vector<AttentionPart> parts;
   for (const Part& own : parts_) {
     AttentionPart part{own.op, nullptr, spec_, {}, own.first_sample, own.first_head};
     part.spec.batch = own.samples;
@@ -137,12 +136,23 @@ const AttentionMatrix& KeptAttention::Matrix(Context& ctx) const {
     if (!weights_.empty()) part.io.weights = &weights_;
     part.io.first_head = own.first_head;
     part.io.at = own.at;
-    parts.push_back(std::move(part));
+    made_.push_back(std::move(part));
   }
+  return made_;
+}
+
+const AttentionMatrix& KeptAttention::Matrix(Context& ctx) const {
+  if (matrix_ != nullptr) return *matrix_;
   AttentionIo io;
   io.mix = mix_;
-  matrix_ = MatrixOf(ctx, {site_, spec_, io, step_, steps_, parts});
+  matrix_ = MatrixOf(ctx, {site_, spec_, io, step_, steps_, Parts()});
   return *matrix_;
+}
+
+void KeptAttention::Replay(Context& ctx, AttentionListener& listener) const {
+  AttentionIo io;
+  io.mix = mix_;
+  listener.Attended(ctx, {site_, spec_, io, step_, steps_, Parts()});
 }
 
 }  // namespace fovea

@@ -31,6 +31,8 @@ class KeptAttention {
   const HostTensor& Lse() const { return lse_; }   // (b,heads,t); NaN where there is none
   // Sample 0 is the first kept one. `ctx` gives scratch to operators that must match tokens again.
   const AttentionMatrix& Matrix(Context& ctx) const;
+  // Tells `listener` of the call as it was, without v and out.
+  void Replay(Context& ctx, AttentionListener& listener) const;
 
  private:
   AttentionSite site_;
@@ -43,7 +45,9 @@ class KeptAttention {
   std::vector<HeadMix> mix_;
   struct Part;
   std::vector<Part> parts_;
+  const std::vector<AttentionPart>& Parts() const;  // made at the first use
   mutable std::vector<std::unique_ptr<PreparedAttention>> prepared_;
+  mutable std::vector<AttentionPart> made_;
   mutable std::unique_ptr<AttentionMatrix> matrix_;
 };
 

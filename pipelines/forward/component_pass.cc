@@ -185,8 +185,10 @@ ForwardResult ForwardRunner::Run(const NamedTensors& inputs, const ForwardOption
   Context ctx{backend_, *arena_, options.stop, options.dtype};
   ArenaScope scope(*arena_);
   attention_->BeginStep(options.step, options.steps);
+  attention_->SetListeners(options.listeners);
   ForwardPass pass(ctx, *attention_, &result);
   body(pass);
+  attention_->SetListeners({});
   backend_.Synchronize();
   result.cost = cost_;
   result.arena_bytes = arena_->PeakBytes();

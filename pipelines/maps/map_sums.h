@@ -1,0 +1,50 @@
+// Maps of layers, heads and steps, summed up into the ones that are shown.
+//
+// As DAAM does it (Tang et al. 2022, arXiv:2210.04885): steps are averaged on each layer's own
+// grid, then every head of every layer is resized to the finest grid, bicubic, cut off below 0, and
+// averaged, each with the same weight. Unlike the published code: sides are not exchanged, steps
+// are divided by their number, and no layer is left out.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "pipelines/maps/heat_map.h"
+#include "pipelines/maps/map_selection.h"
+
+namespace fovea {
+
+class MapSums {
+ public:
+  // `items`: what the maps are of, by index; one map each is made for each group of `selection`.
+  MapSums(std::string kind, std::vector<std::string> items, const MapSelection& selection)
+      : kind_(std::move(kind)), items_(std::move(items)), selection_(selection) {}
+
+  // The map of one item, head and call; `layer` is its site's index.
+  void Add(size_t item, const AttentionCall& call, int head, int height, int width,
+           std::span<const float> values);
+  bool Empty() const { return cells_.empty(); }
+  // Items in order; of each first the one over all that was chosen, then, where the selection tells
+  // them apart, by layer, head and step in order of execution. `cut`: below 0 after resizing.
+  std::vector<AttentionMap> Finish(bool cut) const;
+
+ private:
+  struct Cell {
+    int height, width, count = 0;
+    std::vector<double> sum;
+  };
+  using Key = std::tuple<size_t, int, int, int>;  // item, site, head, step or -1
+
+  AttentionMap Mean(const std::vector<const Cell*>& cells, bool cut) const;
+
+  std::string kind_;
+  std::vector<std::string> items_;
+  MapSelection selection_;
+  std::map<Key, Cell> cells_;
+  std::map<int, std::string> paths_;  // by site
+};
+
+}  // namespace fovea

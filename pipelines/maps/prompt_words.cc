@@ -1,0 +1,59 @@
+#include "pipelines/maps/prompt_words.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "tensor/error.h"
+
+namespace fovea {
+namespace {
+
+bool IsPunctuation(const std::string& text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](unsigned char c) { return c < 0x80 && std::ispunct(c) != 0; });
+}
+
+}  // namespace
+
+std::vector<PromptWord> WordsOf(const PromptReading& reading) {
+  std::vector<PromptWord> words;
+  PromptWord word;
+  for (const PromptReading::Token& token : reading.tokens) {
+    word.text += token.text;
+    word.positions.insert(word.positions.end(), token.positions.begin(), token.positions.end());
+    if (!token.word_end) continue;
+    const auto same = std::find_if(words.begin(), words.end(),
+                                   [&](const PromptWord& each) { return each.text == word.text; });
+    if (same != words.end()) {
+      same->positions.insert(same->positions.end(), word.positions.begin(), word.positions.end());
+    } else if (!IsPunctuation(word.text)) {
+      words.push_back(word);
+    }
+    word = {};
+  }
+  return words;
+}
+
+PromptWord FindWord(const PromptReading& reading, const std::string& asked,
+                    const PromptReading& pieces) {
+  PromptWord word{asked, {}};
+  const auto same = [](const PromptReading::Token& a, const PromptReading::Token& b) {
+    return a.text == b.text && a.word_end == b.word_end;
+  };
+  const auto &all = reading.tokens, &run = pieces.tokens;
+  for (size_t i = 0; !run.empty() && i + run.size() <= all.size(); ++i) {
+    if (!std::equal(run.begin(), run.end(), all.begin() + static_cast<std::ptrdiff_t>(i), same)) {
+      continue;
+    }
+    for (size_t k = i; k < i + run.size(); ++k) {
+      word.positions.insert(word.positions.end(), all[k].positions.begin(), all[k].positions.end());
+    }
+  }
+  if (!word.positions.empty()) return word;
+  std::string known;
+  for (const PromptWord& each : WordsOf(reading)) known += (known.empty() ? "" : ", ") + each.text;
+  throw Error(ErrorCode::kUsage,
+              "--words: \"" + asked + "\" is not in the prompt; its words are: " + known);
+}
+
+}  // namespace fovea

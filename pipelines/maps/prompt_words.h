@@ -1,0 +1,25 @@
+// Which tokens of the text a word of the prompt is.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pipelines/pipeline_facts.h"
+
+namespace fovea {
+
+struct PromptWord {
+  std::string text;
+  std::vector<int> positions;  // of all its tokens, wherever it occurs, in the denoiser's text
+};
+
+// The words of a prompt in order, each once, however often it occurs: tokens up to the end of a
+// word are one. Punctuation alone is left out.
+std::vector<PromptWord> WordsOf(const PromptReading& reading);
+
+// Runs of tokens that spell `asked`, itself read by the same tokenizer into `pieces`: every
+// occurrence. Throws kUsage naming the prompt's words where there is none.
+PromptWord FindWord(const PromptReading& reading, const std::string& asked,
+                    const PromptReading& pieces);
+
+}  // namespace fovea
