@@ -1,11 +1,12 @@
 """Times Fovea and its peers back to back: alternating runs, medians, the load of others beside them.
 
     PEER_PYTHON=VENV/bin/python python3 bench/compare.py --fovea build/bin/fovea --sd15 DIR
-        [--sdxl-unet DIR] [--cases unet-512,vae-512] [--dtypes f32,bf16] [--rounds 3]
+        [--sdxl-unet DIR] [--flux DIR] [--sd3 DIR] [--cases unet-512,vae-512] [--dtypes f32,bf16]
+        [--rounds 3]
         [--sd-cli PATH --sd-cli-model FILE] [--json FILE] [--markdown FILE] [--budget SECONDS]
 
-DIR is a pipeline folder of full size (tools/full_size.py writes one with random weights, and SDXL's
-U-Net; tools/ldm_file.py makes the single file that stable-diffusion.cpp reads). PEER_PYTHON is a
+DIR is a pipeline folder of full size (tools/full_size.py writes one with random weights, SDXL's
+U-Net, and transformers of FLUX's and SD3.5's width; tools/ldm_file.py makes the single file that stable-diffusion.cpp reads). PEER_PYTHON is a
 Python with torch, diffusers and transformers; without it, or without --sd-cli, that peer is left
 out. PyTorch builds the same networks from the same config.json files with random weights of its own:
 times do not depend on values.
@@ -35,8 +36,10 @@ import time
 
 # name -> component, picture side
 CASES = {"unet-512": ("unet", 512), "unet-768": ("unet", 768), "sdxl-unet-1024": ("sdxl", 1024),
-         "vae-512": ("vae", 512), "vae-1024": ("vae", 1024), "clip": ("text_encoder", 0)}
+         "flux-512": ("flux", 512), "flux-1024": ("flux", 1024), "sd3-512": ("sd3", 512),
+         "sd3-1024": ("sd3", 1024), "vae-512": ("vae", 512), "vae-1024": ("vae", 1024), "clip": ("text_encoder", 0)}
 PASSES = {"text_encoder": 20}  # timed ones, of which the median counts; else one
+ALONE = {"sdxl": "sdxl_unet", "flux": "flux", "sd3": "sd3"}  # denoisers in folders of their own
 SD_CPP = "stable-diffusion.cpp"
 
 
@@ -64,10 +67,10 @@ def run(command, env=None):
 
 
 def run_fovea(args, component, side, dtype):
-    folder = args.sdxl_unet if component == "sdxl" else args.sd15
+    folder = getattr(args, ALONE[component]) if component in ALONE else args.sd15
     command = [args.fovea, "bench", "model", "-m", folder, "--dtype", dtype, "--json", "--repeat",
                str(PASSES.get(component, 1))]
-    if component != "sdxl":
+    if component not in ALONE:
         command += ["--component", component]
     if side:
         command += ["-W", str(side), "-H", str(side)]
@@ -78,7 +81,8 @@ def run_fovea(args, component, side, dtype):
 
 
 def run_torch(args, component, side, dtype):
-    folder = args.sdxl_unet if component == "sdxl" else os.path.join(args.sd15, component)
+    folder = (getattr(args, ALONE[component]) if component in ALONE
+              else os.path.join(args.sd15, component))
     environment = dict(os.environ, OMP_NUM_THREADS=str(args.threads))
     text, load = run([os.environ["PEER_PYTHON"], __file__, "--peer", component, str(side), dtype,
                       folder], environment)
@@ -132,6 +136,21 @@ def peer(component, side, dtype, folder):
             return (torch.arange(77).view(1, 77) % config["vocab_size"],), {}
         if component == "vae":
             return (torch.randn(1, config["latent_channels"], latent, latent, dtype=kind),), {}
+        if component == "flux":
+            rows = latent // 2
+            ids = torch.zeros(rows, rows, 3)
+            ids[..., 1] += torch.arange(rows)[:, None]
+            ids[..., 2] += torch.arange(rows)[None]
+            return (torch.randn(1, rows * rows, config["in_channels"], dtype=kind),
+                    torch.randn(1, 512, config["joint_attention_dim"], dtype=kind),
+                    torch.randn(1, config["pooled_projection_dim"], dtype=kind),
+                    torch.tensor([0.5], dtype=kind), ids.view(-1, 3), torch.zeros(512, 3),
+                    torch.tensor([3.5], dtype=kind)), {}
+        if component == "sd3":
+            return (torch.randn(1, config["in_channels"], latent, latent, dtype=kind),
+                    torch.randn(1, 333, config["joint_attention_dim"], dtype=kind),
+                    torch.randn(1, config["pooled_projection_dim"], dtype=kind),
+                    torch.tensor([500.0])), {}
         more = {"encoder_hidden_states": torch.randn(1, 77, config["cross_attention_dim"],
                                                      dtype=kind)}
         if config.get("addition_embed_type") == "text_time":
@@ -169,7 +188,7 @@ def plan(args):
         engines.append(("pytorch", run_torch))
     for case in args.cases:
         component, side = CASES[case]
-        if component == "sdxl" and not args.sdxl_unet:
+        if not (getattr(args, ALONE[component]) if component in ALONE else args.sd15):
             continue
         for dtype in args.dtypes:
             yield case, dtype, [(engine, lambda f=function: f(args, component, side, dtype))
@@ -253,8 +272,10 @@ def main():
         return
     parser = argparse.ArgumentParser(description="Times Fovea and its peers back to back.")
     parser.add_argument("--fovea", required=True)
-    parser.add_argument("--sd15", required=True, help="pipeline folder of Stable Diffusion 1.5's size")
+    parser.add_argument("--sd15", help="pipeline folder of Stable Diffusion 1.5's size")
     parser.add_argument("--sdxl-unet", help="folder of a U-Net of SDXL's size")
+    parser.add_argument("--flux", help="folder of a transformer of FLUX's width")
+    parser.add_argument("--sd3", help="folder of a transformer of SD3's width")
     parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--dtypes", default="f32,bf16")
     parser.add_argument("--rounds", type=int, default=3)

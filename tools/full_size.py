@@ -1,10 +1,13 @@
-"""Writes models of full size with random weights: Stable Diffusion 1.5, SDXL, or its U-Net alone.
+"""Writes models of full size with random weights: Stable Diffusion 1.5, SDXL, or its U-Net alone;
+the transformers of FLUX.1 and SD3.5 in their real width with as many blocks as asked for.
 
     python3 tools/full_size.py --out DIR [--dtype f16|f32|bf16] [--model sd15|sdxl|sdxl-unet]
+    python3 tools/full_size.py --out DIR --dtype bf16 --model flux|sd3 [--layers 2 --single-layers 4]
 
 For timing, memory and loading: configs, tensor names and shapes are the real ones, the weights are
 uniform noise scaled by fan-in (activations stay near 1), the vocabulary is synthetic but valid.
-Needs numpy alone. In f16 2.1 GB; SDXL 6.9 GB, its U-Net 5.1 GB.
+Needs numpy alone. In f16 2.1 GB; SDXL 6.9 GB, its U-Net 5.1 GB; FLUX with 2 double and 4 single
+blocks 2.7 GB (19 and 38 are the whole, 23.8 GB), SD3.5 medium with 6 blocks 1.3 GB.
 """
 
 import argparse
@@ -79,6 +82,19 @@ TOKENIZER = {
     "pad_token": "<|endoftext|>", "tokenizer_class": "CLIPTokenizer", "unk_token": "<|endoftext|>"}
 
 
+FLUX = {
+    "_class_name": "FluxTransformer2DModel", "_diffusers_version": "0.30.0",
+    "attention_head_dim": 128, "axes_dims_rope": [16, 56, 56], "guidance_embeds": True,
+    "in_channels": 64, "joint_attention_dim": 4096, "num_attention_heads": 24,
+    "patch_size": 1, "pooled_projection_dim": 768}
+SD3 = {
+    "_class_name": "SD3Transformer2DModel", "_diffusers_version": "0.31.0",
+    "attention_head_dim": 64, "caption_projection_dim": 1536, "in_channels": 16,
+    "joint_attention_dim": 4096, "num_attention_heads": 24, "out_channels": 16, "patch_size": 2,
+    "pooled_projection_dim": 2048, "pos_embed_max_size": 384, "qk_norm": "rms_norm",
+    "sample_size": 128}
+
+
 class Shapes(dict):
     """Tensor name -> shape, filled module by module."""
 
@@ -125,6 +141,31 @@ class Shapes(dict):
             self.norm(f"{block}.{norm}", channels)
         self.linear(block + ".ff.net.0.proj", channels, 8 * channels)
         self.linear(block + ".ff.net.2", 4 * channels, channels)
+
+    def embedding(self, name, inputs, channels):
+        self.linear(name + ".linear_1", inputs, channels)
+        self.linear(name + ".linear_2", channels, channels)
+
+    def qkv(self, name, channels, head_dim, text=False):
+        for part in ("add_q_proj", "add_k_proj", "add_v_proj") if text else ("to_q", "to_k", "to_v"):
+            self.linear(f"{name}.{part}", channels, channels)
+        for part in ("norm_added_q", "norm_added_k") if text else ("norm_q", "norm_k"):
+            self[f"{name}.{part}.weight"] = [head_dim]
+
+    def feed_forward(self, name, channels):
+        self.linear(name + ".net.0.proj", channels, 4 * channels)
+        self.linear(name + ".net.2", 4 * channels, channels)
+
+    def joint_block(self, name, channels, head_dim, last=False):
+        self.linear(name + ".norm1.linear", channels, 6 * channels)
+        self.linear(name + ".norm1_context.linear", channels, (2 if last else 6) * channels)
+        self.qkv(name + ".attn", channels, head_dim)
+        self.qkv(name + ".attn", channels, head_dim, text=True)
+        self.linear(name + ".attn.to_out.0", channels, channels)
+        self.feed_forward(name + ".ff", channels)
+        if not last:
+            self.linear(name + ".attn.to_add_out", channels, channels)
+            self.feed_forward(name + ".ff_context", channels)
 
     def vae_middle(self, name, channels):
         self.resnet(name + ".resnets.0", channels, channels)
@@ -174,6 +215,47 @@ def unet_shapes(config):
             shapes.conv(f"up_blocks.{i}.upsamplers.0.conv", width, width)
     shapes.norm("conv_norm_out", channels)
     shapes.conv("conv_out", channels, config["out_channels"])
+    return shapes
+
+
+def flux_shapes(config):
+    shapes, head_dim = Shapes(), config["attention_head_dim"]
+    channels = config["num_attention_heads"] * head_dim
+    shapes.linear("x_embedder", config["in_channels"], channels)
+    shapes.linear("context_embedder", config["joint_attention_dim"], channels)
+    for name, inputs in (("timestep", 256), ("guidance", 256),
+                         ("text", config["pooled_projection_dim"])):
+        shapes.embedding(f"time_text_embed.{name}_embedder", inputs, channels)
+    for i in range(config["num_layers"]):
+        shapes.joint_block(f"transformer_blocks.{i}", channels, head_dim)
+    for i in range(config["num_single_layers"]):
+        block = f"single_transformer_blocks.{i}"
+        shapes.linear(block + ".norm.linear", channels, 3 * channels)
+        shapes.qkv(block + ".attn", channels, head_dim)
+        shapes.linear(block + ".proj_mlp", channels, 4 * channels)
+        shapes.linear(block + ".proj_out", 5 * channels, channels)
+    shapes.linear("norm_out.linear", channels, 2 * channels)
+    shapes.linear("proj_out", channels, config["in_channels"])
+    return shapes
+
+
+def sd3_shapes(config):
+    shapes, head_dim = Shapes(), config["attention_head_dim"]
+    channels, patch = config["num_attention_heads"] * head_dim, config["patch_size"]
+    shapes.conv("pos_embed.proj", config["in_channels"], channels, patch)
+    shapes["pos_embed.pos_embed"] = [1, config["pos_embed_max_size"] ** 2, channels]
+    shapes.linear("context_embedder", config["joint_attention_dim"], channels)
+    for name, inputs in (("timestep", 256), ("text", config["pooled_projection_dim"])):
+        shapes.embedding(f"time_text_embed.{name}_embedder", inputs, channels)
+    for i in range(config["num_layers"]):
+        block = f"transformer_blocks.{i}"
+        shapes.joint_block(block, channels, head_dim, last=i + 1 == config["num_layers"])
+        if i in config["dual_attention_layers"]:
+            shapes.linear(block + ".norm1.linear", channels, 9 * channels)
+            shapes.qkv(block + ".attn2", channels, head_dim)
+            shapes.linear(block + ".attn2.to_out.0", channels, channels)
+    shapes.linear("norm_out.linear", channels, 2 * channels)
+    shapes.linear("proj_out", channels, patch * patch * config["out_channels"])
     return shapes
 
 
@@ -289,17 +371,34 @@ def write_tokenizer(folder, pad):
     write_json(os.path.join(folder, "tokenizer_config.json"), {**TOKENIZER, "pad_token": pad})
 
 
+def write_denoiser(folder, config, shapes, dtype):
+    os.makedirs(folder, exist_ok=True)
+    write_json(os.path.join(folder, "config.json"), config)
+    write_safetensors(os.path.join(folder, "diffusion_pytorch_model.safetensors"), shapes, dtype)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", required=True, metavar="DIR")
     parser.add_argument("--dtype", choices=["f16", "f32", "bf16"], default="f16")
-    parser.add_argument("--model", choices=["sd15", "sdxl", "sdxl-unet"], default="sd15")
+    parser.add_argument("--model", choices=["sd15", "sdxl", "sdxl-unet", "flux", "sd3"],
+                        default="sd15")
+    parser.add_argument("--layers", type=int, help="blocks: 2 of FLUX, 6 of SD3")
+    parser.add_argument("--single-layers", type=int, default=4, help="single blocks of FLUX: 4")
     args = parser.parse_args()
     if args.model == "sdxl-unet":
-        os.makedirs(args.out, exist_ok=True)
-        write_json(os.path.join(args.out, "config.json"), SDXL_UNET)
-        write_safetensors(os.path.join(args.out, "diffusion_pytorch_model.safetensors"),
-                          unet_shapes(SDXL_UNET), args.dtype)
+        write_denoiser(args.out, SDXL_UNET, unet_shapes(SDXL_UNET), args.dtype)
+        return
+    if args.model == "flux":
+        config = {**FLUX, "num_layers": args.layers or 2, "num_single_layers": args.single_layers}
+        write_denoiser(args.out, config, flux_shapes(config), args.dtype)
+        return
+    if args.model == "sd3":
+        layers = args.layers or 6
+        # Of 24 blocks the first 13 attend twice.
+        config = {**SD3, "num_layers": layers,
+                  "dual_attention_layers": list(range(min(13, (layers * 13 + 12) // 24)))}
+        write_denoiser(args.out, config, sd3_shapes(config), args.dtype)
         return
     xl = args.model == "sdxl"
     unet, vae = (SDXL_UNET, SDXL_VAE) if xl else (UNET, VAE)

@@ -93,8 +93,13 @@ TEST_CASE("CLIP text models agree with transformers", "[golden]") {
   CheckCases("clip_", 6);
 }
 
-TEST_CASE("ViTs agree with transformers and timm and the official Agent-DeiT",
-          "[golden]") {
+TEST_CASE("transformer denoisers agree with diffusers", "[golden]") {
+  CheckCases("sd3", 4);
+  CheckCases("flux_", 3);
+  CheckCases("dit", 3);
+}
+
+TEST_CASE("ViTs agree with transformers and timm and the official Agent-DeiT", "[golden]") {
   CheckCases("vit_", 21);
 }
 

@@ -21,7 +21,7 @@ uint64_t SplitMix(uint64_t state) {
 
 double Scale(std::string_view name, const Shape& shape) {
   if (shape.rank == 1) return 0.25;
-  if (name.ends_with("embedding.weight")) return 0.5;
+  if (name.ends_with("embedding.weight") || name == "pos_embed.pos_embed") return 0.5;
   const int64_t fan_in = shape.NumElements() / shape[0];
   return std::sqrt(3.0 / static_cast<double>(fan_in));
 }

@@ -10,7 +10,8 @@ test compares the two bit by bit. To be read literally:
 
     rank 1, name ends in "weight" (norms)            1 + 0.25 u
     rank 1 otherwise (biases)                            0.25 u
-    name ends in "embedding.weight" (tables)             0.5 u
+    name ends in "embedding.weight" (tables), or is
+        "pos_embed.pos_embed" (SD3's positions)          0.5 u
     any other (matrices, convolutions)                   sqrt(3 / fan_in) u, fan_in = product of shape[1:]
 
 The last has the variance 1 / fan_in, so activations stay near 1 through any depth. Files in f16 and
@@ -45,7 +46,7 @@ def uniform(name, count):
 def scale(name, shape):
     if len(shape) == 1:
         return 0.25
-    if name.endswith("embedding.weight"):
+    if name.endswith("embedding.weight") or name == "pos_embed.pos_embed":
         return 0.5
     return math.sqrt(3.0 / math.prod(shape[1:]))
 

@@ -11,10 +11,12 @@ A case is a folder:
 import argparse
 import json
 import os
+import re
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import (AutoencoderKL, DiTTransformer2DModel, FluxTransformer2DModel,
+                       SD3Transformer2DModel, UNet2DConditionModel)
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
@@ -42,6 +44,12 @@ def unet_forward(model, inputs):
     added = {k: v for k, v in inputs.items() if k in ("text_embeds", "time_ids")}
     plain = {k: v for k, v in inputs.items() if k not in added}
     return {"sample": model(**plain, added_cond_kwargs=added or None).sample}
+
+
+def transformer_forward(model, inputs):
+    batch = inputs["hidden_states"].shape[0]
+    inputs = {k: v.expand(batch) if k in ("timestep", "guidance") else v for k, v in inputs.items()}
+    return {"sample": model(**inputs).sample}
 
 
 def vae_forward(model, inputs):
@@ -87,7 +95,7 @@ def write_case(root, name, dtype, model, config, shapes, specs, forward, keep=la
     reference.write_json(os.path.join(folder, "config.json"), config)
     reference.write_shapes(os.path.join(folder, "tensors.json"), shapes)
     reference.write_json(os.path.join(folder, "case.json"), {
-        "class": type(model).__name__, "dtype": dtype.lower(), "seed": 1000, "runs": runs,
+        "class": config.get("_class_name", type(model).__name__), "dtype": dtype.lower(), "seed": 1000, "runs": runs,
         "versions": reference.versions()})
     save_file(tensors, os.path.join(folder, "io.safetensors"))
     rms = {k: float(v.double().pow(2).mean().sqrt()) for k, v in outputs.items()}
@@ -123,10 +131,25 @@ def make_clips(root):
                    clip_forward)
 
 
+def make_transformers(root):
+    for name, dtype, class_name, sparse, config, runs in forward_cases.TRANSFORMERS:
+        classes = (DiTTransformer2DModel, FluxTransformer2DModel, SD3Transformer2DModel)
+        cls = next(c for c in classes if c.__name__.endswith(class_name))  # old files: the end alone
+        model = cls(**{k: v for k, v in config.items() if k not in forward_cases.OLD_FIELDS})
+        shapes = reference.fill(model, dtype)
+        written = dict(diffusers_config(model, sparse, config), _class_name=class_name)
+        # The text ends with the last joint block: its queries there are read by nothing.
+        last = len(model.transformer_blocks) - 1
+        unread = re.compile(rf"^transformer_blocks\.{last}\.attn\.(add_q_proj|norm_added_q)|_ids$")
+        write_case(root, name, dtype, model, written, shapes, runs, transformer_forward,
+                   keep=lambda k, unread=unread: not unread.search(k))
+
+
 def make_formula_samples(path):
     """A few tensors in full: the C++ twin of the formula is compared with them bit by bit."""
     shapes = {
         "conv_in.weight": [5, 3, 3, 3], "conv_in.bias": [5], "norm1.weight": [17],
+        "pos_embed.pos_embed": [1, 4, 6],
         "text_model.embeddings.token_embedding.weight": [9, 4], "proj.weight": [7, 11], "": [1]}
     types = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
     save_torch_file({f"{dtype}:{name}": torch.from_numpy(formula.weight(name, shape)).to(kind)
@@ -137,10 +160,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     here = os.path.dirname(os.path.abspath(__file__))
     parser.add_argument("--out", default=os.path.join(here, "../../tests/golden"))
-    parser.add_argument("--only", default="unet vae clip", help="kinds of cases to make")
+    parser.add_argument("--only", default="unet vae clip transformer", help="kinds of cases to make")
     args = parser.parse_args()
     make_formula_samples(os.path.join(args.out, "formula.safetensors"))
-    makers = {"unet": make_unets, "vae": make_vaes, "clip": make_clips}
+    makers = {"unet": make_unets, "vae": make_vaes, "clip": make_clips,
+              "transformer": make_transformers}
     for kind in args.only.split():
         makers[kind](os.path.join(args.out, "forward"))
 

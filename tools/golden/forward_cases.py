@@ -226,3 +226,97 @@ CLIPS = [
         bos_token_id=118, eos_token_id=119, pad_token_id=119, projection_dim=64),
      [dict(input_ids=ids(prompt(5, 11, 118, 119, 20, 118)))]),
 ]
+
+
+def grid_ids(height, width, step=1.0, start=0.0):
+    rows, columns = np.mgrid[:height, :width].astype(np.float32) * np.float32(step) + start
+    return np.stack([np.zeros_like(rows), rows, columns], -1).reshape(-1, 3)
+
+
+def joint_run(n, latent, tokens, context, pooled, timestep, **more):
+    return dict(hidden_states=("normal", (n, *latent)), timestep=timestep,
+                encoder_hidden_states=("normal", (n, tokens, context)),
+                pooled_projections=("normal", (n, pooled)), **more)
+
+
+def flux_run(n, grid, channels, tokens, context, pooled, timestep, **more):
+    run = joint_run(n, (grid[0] * grid[1], channels), tokens, context, pooled, timestep,
+                    img_ids=grid_ids(*grid), txt_ids=np.zeros((tokens, 3), np.float32))
+    return {**run, **more}
+
+
+def class_run(latent, timestep, *labels):
+    return dict(hidden_states=("normal", (len(labels), *latent)), timestep=timestep,
+                class_labels=ints(*labels))
+
+
+# Fields of published DiT files that diffusers' class of today does not know.
+OLD_FIELDS = ("cross_attention_dim", "double_self_attention", "num_vector_embeds",
+              "only_cross_attention", "use_linear_projection")
+
+# name, dtype of the file, class in the file, sparse or full config, config, runs
+TRANSFORMERS = [
+    ("sd3", "F16", "SD3Transformer2DModel", True, dict(
+        attention_head_dim=8, caption_projection_dim=24, in_channels=4, joint_attention_dim=20,
+        num_attention_heads=3, num_layers=3, out_channels=4, patch_size=2, pooled_projection_dim=12,
+        pos_embed_max_size=9, sample_size=12),
+     [joint_run(2, (4, 10, 14), 11, 20, 12, floats(981.5, 37)),
+      joint_run(1, (4, 7, 18), 1, 20, 12, floats(500))]),
+    # 3.5 large: norms of queries and keys.
+    ("sd3_qk_norm", "BF16", "SD3Transformer2DModel", False, dict(
+        attention_head_dim=16, caption_projection_dim=32, in_channels=5, joint_attention_dim=18,
+        num_attention_heads=2, num_layers=2, out_channels=3, patch_size=1, pooled_projection_dim=9,
+        pos_embed_max_size=7, sample_size=6, qk_norm="rms_norm"),
+     [joint_run(2, (5, 7, 4), 5, 18, 9, floats(250.25))]),
+    # 3.5 medium: a second attention over the image alone.
+    ("sd3_dual", "F32", "SD3Transformer2DModel", False, dict(
+        attention_head_dim=12, caption_projection_dim=12, in_channels=3, joint_attention_dim=10,
+        num_attention_heads=1, num_layers=3, out_channels=3, patch_size=4, pooled_projection_dim=7,
+        pos_embed_max_size=5, sample_size=16, qk_norm="rms_norm", dual_attention_layers=[0, 2]),
+     [joint_run(3, (3, 20, 8), 6, 10, 7, floats(1000, 0, 1)),
+      joint_run(1, (3, 11, 17), 3, 10, 7, floats(77))]),
+    ("sd3_sines", "F32", "SD3Transformer2DModel", False, dict(
+        attention_head_dim=8, caption_projection_dim=16, in_channels=4, joint_attention_dim=10,
+        num_attention_heads=2, num_layers=2, out_channels=None, patch_size=2,
+        pooled_projection_dim=7, pos_embed_max_size=None, sample_size=10),
+     [joint_run(1, (4, 6, 14), 4, 10, 7, floats(640))]),
+    ("flux_dev", "F32", "FluxTransformer2DModel", False, dict(
+        attention_head_dim=16, axes_dims_rope=[4, 6, 6], guidance_embeds=True, in_channels=8,
+        joint_attention_dim=14, num_attention_heads=3, num_layers=2, num_single_layers=3,
+        pooled_projection_dim=10),
+     [flux_run(2, (3, 5), 8, 7, 14, 10, floats(0.75, 0.031), guidance=floats(3.5, 1)),
+      flux_run(1, (6, 1), 8, 1, 14, 10, floats(1), guidance=floats(7.25))]),
+    ("flux_schnell", "F16", "FluxTransformer2DModel", True, dict(
+        attention_head_dim=24, axes_dims_rope=[8, 8, 8], guidance_embeds=False, in_channels=6,
+        joint_attention_dim=9, num_attention_heads=2, num_layers=1, num_single_layers=1,
+        patch_size=1, pooled_projection_dim=8),
+     [flux_run(2, (5, 2), 6, 19, 9, 8, floats(0.5, 0.25))]),
+    # Positions between the pixels, of no grid, and of text; results of 2 x 2.
+    ("flux_positions", "BF16", "FluxTransformer2DModel", False, dict(
+        attention_head_dim=20, axes_dims_rope=[2, 10, 8], in_channels=6, joint_attention_dim=9,
+        num_attention_heads=2, num_layers=1, num_single_layers=2, patch_size=2, out_channels=3,
+        pooled_projection_dim=8),
+     [flux_run(1, (4, 3), 6, 4, 9, 8, floats(0.9), img_ids=grid_ids(4, 3, 1.5, 7.25)),
+      flux_run(1, (4, 3), 6, 4, 9, 8, floats(0.4),
+               img_ids=np.random.default_rng(5).normal(0, 9, (12, 3)).astype(np.float32),
+               txt_ids=np.random.default_rng(6).normal(0, 9, (4, 3)).astype(np.float32))]),
+    # Twice the channels out: learned sigma. The last class of 8 means "none".
+    ("dit", "F32", "DiTTransformer2DModel", False, dict(
+        attention_head_dim=8, in_channels=4, num_attention_heads=3, num_embeds_ada_norm=7,
+        num_layers=3, out_channels=8, patch_size=2, sample_size=12),
+     [class_run((4, 12, 12), ints(981, 37), 7, 3), class_run((4, 9, 9), ints(500), 0)]),
+    # As published: a class of many uses, with the fields of the others.
+    ("dit_published", "F16", "Transformer2DModel", True, dict(
+        activation_fn="gelu-approximate", attention_bias=True, attention_head_dim=12,
+        cross_attention_dim=None, double_self_attention=False, dropout=0.0, in_channels=4,
+        norm_elementwise_affine=False, norm_num_groups=32, norm_type="ada_norm_zero",
+        num_attention_heads=2, num_embeds_ada_norm=5, num_layers=2, num_vector_embeds=None,
+        only_cross_attention=False, out_channels=8, patch_size=4, sample_size=8,
+        upcast_attention=False, use_linear_projection=False),
+     [class_run((4, 8, 8), ints(999), 5, 1, 0), class_run((4, 20, 20), ints(3), 2)]),
+    ("dit_geglu", "F32", "DiTTransformer2DModel", False, dict(
+        activation_fn="geglu", attention_bias=False, attention_head_dim=16, in_channels=3,
+        norm_elementwise_affine=True, norm_eps=1e-3, num_attention_heads=1, num_embeds_ada_norm=3,
+        num_layers=2, patch_size=1, sample_size=4),
+     [class_run((3, 5, 5), ints(123), 1)]),
+]

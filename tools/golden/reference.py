@@ -40,8 +40,13 @@ def fill(model, dtype="F32", file_name=lambda name: name):
             stored = file_name(name)
             shapes[stored] = list(parameter.shape)
             parameter.copy_(torch.from_numpy(formula.weight(stored, parameter.shape, dtype)))
-    for name, buffer in model.named_buffers():
-        assert name.endswith("position_ids"), f"a buffer that is no weight: {name}"
+        for name, buffer in model.named_buffers():
+            if name == "pos_embed.pos_embed":  # SD3 stores its positions, DiT computes them
+                if name in model.state_dict():
+                    shapes[name] = list(buffer.shape)
+                    buffer.copy_(torch.from_numpy(formula.weight(name, buffer.shape, dtype)))
+                continue
+            assert name.endswith("position_ids"), f"a buffer that is no weight: {name}"
     model.eval()
     return shapes
 
@@ -64,8 +69,8 @@ def check_stays_f64(model, forward, inputs):
         forward(model, as_f64(inputs))
     for handle in handles:
         handle.remove()
-    # The sinusoids of time steps are f32 by definition.
-    assert set(seen) <= {"Timesteps"}, f"computed in f32: {sorted(set(seen))}"
+    # The sinusoids of time steps and the angles of rotary positions are f32 by definition.
+    assert set(seen) <= {"Timesteps", "FluxPosEmbed"}, f"computed in f32: {sorted(set(seen))}"
 
 
 def measure_effects(model, forward, inputs, effects):
