@@ -124,7 +124,8 @@ def export_dit(args):
         link_to(target, f"{folder}/{part}")
     clip_text = ["transformers", "CLIPTextModelWithProjection"]
     words = ["transformers", "CLIPTokenizer"]
-    index = {"_class_name": "StableDiffusion3Pipeline", "scheduler":
+    index = {"_class_name": "StableDiffusion3Pipeline", "feature_extractor": [None, None],
+             "image_encoder": [None, None], "scheduler":
              ["diffusers", "FlowMatchEulerDiscreteScheduler"], "text_encoder": clip_text,
              "text_encoder_2": clip_text, "text_encoder_3": [None, None], "tokenizer": words,
              "tokenizer_2": words, "tokenizer_3": [None, None], "transformer":
@@ -135,7 +136,8 @@ def export_dit(args):
     settle_configs(f"{folder}/transformer")
     settle_configs(f"{folder}/scheduler")
     write_defaults(folder, DIT_DEFAULTS)
-    pipe = StableDiffusion3Pipeline.from_pretrained(folder, torch_dtype=torch.float32)
+    pipe = StableDiffusion3Pipeline.from_pretrained(folder, text_encoder_3=None, tokenizer_3=None,
+                                                    torch_dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     picture = pipe(DIT_DEFAULTS["prompt"], width=models.SIZE, height=models.SIZE,
                    num_inference_steps=DIT_DEFAULTS["steps"], max_sequence_length=0,

@@ -57,7 +57,8 @@ def vae():
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
         block_out_channels=(24, 48, 96, 128), layers_per_block=1, latent_channels=LATENTS,
-        norm_num_groups=8, sample_size=SIZE, scaling_factor=1.0)
+        norm_num_groups=8, sample_size=SIZE, scaling_factor=1.0,
+        shift_factor=0.0)
 
 
 def scheduler():
