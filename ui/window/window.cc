@@ -12,6 +12,8 @@
 #include <imgui.h>
 
 #include "ui/shell.h"
+#include "ui/window/draw_damage.h"
+#include "ui/window/gl_surface.h"
 #include "ui/window/gl_textures.h"
 #include "ui/window/window_log.h"
 
@@ -39,6 +41,9 @@ struct Window::Parts {
   GLFWwindow* window = nullptr;
   bool gl_ready = false;
   std::unique_ptr<GlTextures> textures;
+  std::unique_ptr<GlSurface> surface;
+  DrawDamage damage;
+  int64_t drawn = 0;  // pixels of the last frame
   Look look;
   UiState state;
   int frames_wanted = kFramesAfterChange;
@@ -51,6 +56,7 @@ struct Window::Parts {
   void Open();
   void Rescale(float scale);
   void Draw(const StudioLink& link, const SnapshotPtr& snapshot, WidgetMap* widgets, double* next);
+  void Show();
   void SavePicture();
   static Parts& Of(GLFWwindow* window) {
     return *static_cast<Parts*>(glfwGetWindowUserPointer(window));
@@ -59,6 +65,7 @@ struct Window::Parts {
 
 Window::Parts::~Parts() {
   textures.reset();
+  surface.reset();
   if (gl_ready) {
     ImGui_ImplOpenGL3_Shutdown();
     ImGui_ImplGlfw_Shutdown();
@@ -103,8 +110,10 @@ void Window::Parts::Open() {
       window, [](GLFWwindow* w, double, double) { Of(w).frames_wanted = kFramesAfterChange; });
   glfwSetWindowFocusCallback(window,
                              [](GLFWwindow* w, int) { Of(w).frames_wanted = kFramesAfterChange; });
-  glfwSetWindowRefreshCallback(window,
-                               [](GLFWwindow* w) { Of(w).frames_wanted = kFramesAfterChange; });
+  glfwSetWindowRefreshCallback(window, [](GLFWwindow* w) {
+    Of(w).damage.Reset();  // what was shown is lost
+    Of(w).frames_wanted = kFramesAfterChange;
+  });
   glfwSetFramebufferSizeCallback(
       window, [](GLFWwindow* w, int, int) { Of(w).frames_wanted = kFramesAfterChange; });
   glfwSetDropCallback(window, [](GLFWwindow* w, int count, const char** paths) {
@@ -125,11 +134,13 @@ void Window::Parts::Open() {
     Of(w).frames_wanted = kFramesAfterChange;
   });
   textures = std::make_unique<GlTextures>();
+  surface = std::make_unique<GlSurface>();
 }
 
 void Window::Parts::Rescale(float scale) {
   look.scale = scale;
   look.fonts = LoadFonts(*ImGui::GetIO().Fonts, scale);
+  damage.Reset();  // the letters' texture may have its old name
   ApplyTheme(state.dark, &look);
 }
 
@@ -147,17 +158,35 @@ void Window::Parts::Draw(const StudioLink& link, const SnapshotPtr& snapshot, Wi
   if (!dropped.empty()) commands.push_back(UsePictureFile{std::exchange(dropped, {})});
   for (StudioCommand& command : commands) link.post(std::move(command));
 
+  Show();
+  textures->EndFrame();
+}
+
+// Draws again what changed, and shows the window if anything did.
+void Window::Parts::Show() {
   int width = 0, height = 0;
   glfwGetFramebufferSize(window, &width, &height);
+  if (width < 1 || height < 1) return;
+  ImDrawData& data = *ImGui::GetDrawData();
+  if (surface->Begin(width, height)) damage.Reset();
+  const std::vector<PixelRect> rects = damage.Update(data, width, height);
+  drawn = 0;
+  for (const PixelRect& rect : rects) drawn += rect.Area();
+  if (rects.empty() && !save_picture) return;
   glViewport(0, 0, width, height);
   const ImVec4 clear = ToVec(look.palette.background);
   glClearColor(clear.x, clear.y, clear.z, 1);
-  glClear(GL_COLOR_BUFFER_BIT);
-  ImGui_ImplOpenGL3_RenderDrawData(ImGui::GetDrawData());
+  glEnable(GL_SCISSOR_TEST);
+  for (const PixelRect& rect : rects) {
+    glScissor(rect.left, height - rect.bottom, rect.right - rect.left, rect.bottom - rect.top);
+    glClear(GL_COLOR_BUFFER_BIT);
+  }
+  ClipTo(rects, &data);
+  ImGui_ImplOpenGL3_RenderDrawData(&data);
+  surface->End();
   if (save_picture && options.save_picture) SavePicture();
   save_picture = false;
   glfwSwapBuffers(window);
-  textures->EndFrame();
 }
 
 void Window::Parts::SavePicture() {
@@ -197,12 +226,13 @@ void Window::Run(const StudioLink& link) {
   WidgetFile widget_file(parts.options.widgets);
   FrameFile frame_file(parts.options.frames);
   SnapshotPtr snapshot = link.current();
-  double next = 0, shown_at = glfwGetTime();
+  // Frames are timed by their beginnings: what one takes is no pause before the next.
+  double next = 0, begun = glfwGetTime();
   while (glfwWindowShouldClose(parts.window) == GLFW_FALSE && !parts.close) {
     if (parts.frames_wanted > 0) {
       glfwPollEvents();
     } else {
-      const double left = shown_at + next - glfwGetTime();
+      const double left = begun + next - glfwGetTime();
       if (left > 0) glfwWaitEventsTimeout(std::min(left, kLongest));
     }
     const double woken = glfwGetTime();
@@ -211,14 +241,14 @@ void Window::Run(const StudioLink& link) {
       // One more settles the layout, unless the next comes by itself.
       parts.frames_wanted = std::max(parts.frames_wanted, next < 1 ? 1 : 2);
     }
-    if (parts.frames_wanted <= 0 && woken < shown_at + next) continue;  // nothing for us
+    if (parts.frames_wanted <= 0 && woken < begun + next) continue;  // nothing for us
     parts.frames_wanted = std::max(0, parts.frames_wanted - 1);
     WidgetMap widgets;
     parts.Draw(link, snapshot, widget_file.On() ? &widgets : nullptr, &next);
-    const double now = glfwGetTime();
     const bool computing = snapshot->jobs != nullptr && !snapshot->jobs->empty();
-    frame_file.Write(now, (now - woken) * 1000, (now - shown_at) * 1000, computing);
-    shown_at = now;
+    frame_file.Write(
+        {woken, (glfwGetTime() - woken) * 1000, (woken - begun) * 1000, computing, parts.drawn});
+    begun = woken;
     if (widget_file.On()) widget_file.Write(widgets, *snapshot, parts.state);
   }
 }

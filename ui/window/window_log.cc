@@ -72,14 +72,14 @@ void WidgetFile::Write(const WidgetMap& widgets, const Snapshot& snapshot, const
 FrameFile::FrameFile(const std::filesystem::path& file) {
   if (file.empty()) return;
   out_.open(file);
-  out_ << "time,work,interval,computing\n";
+  out_ << "time,work,interval,computing,pixels\n";
 }
 
-void FrameFile::Write(double time, double work_ms, double interval_ms, bool computing) {
+void FrameFile::Write(const FrameTime& frame) {
   if (!out_.is_open()) return;
   char line[96];
-  std::snprintf(line, sizeof line, "%.4f,%.2f,%.2f,%d\n", time, work_ms, interval_ms,
-                computing ? 1 : 0);
+  std::snprintf(line, sizeof line, "%.4f,%.2f,%.2f,%d,%lld\n", frame.begin, frame.work_ms,
+                frame.interval_ms, frame.computing ? 1 : 0, static_cast<long long>(frame.pixels));
   out_ << line;
   out_.flush();
 }

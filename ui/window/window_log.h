@@ -1,6 +1,7 @@
 // What tests and measurements are told of the window: where its controls are, how long frames took.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -22,12 +23,18 @@ class WidgetFile {
   std::string written_;
 };
 
-// Lines "time,work,interval,computing": seconds since the start, milliseconds from waking up to
-// the frame being on the screen, milliseconds since the last frame was, whether a picture is made.
+struct FrameTime {
+  double begin = 0;        // seconds since the start
+  double work_ms = 0;      // from waking up to the frame being on the screen
+  double interval_ms = 0;  // from the last frame's beginning to this one's
+  bool computing = false;  // a picture is being made
+  int64_t pixels = 0;      // that were drawn again
+};
+// One line a frame.
 class FrameFile {
  public:
   explicit FrameFile(const std::filesystem::path& file);
-  void Write(double time, double work_ms, double interval_ms, bool computing);
+  void Write(const FrameTime& frame);
 
  private:
   std::ofstream out_;
