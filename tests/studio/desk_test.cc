@@ -16,6 +16,7 @@ TEST_CASE("a picture is made and kept and found again") {
     Desk desk({data.path, {}}, {});
     SnapshotPtr s = WaitFor(desk, [](const Snapshot& each) { return each.check != nullptr; });
     REQUIRE(s != nullptr);
+    INFO(s->check->problem);
     CHECK(s->check->ok);
     CHECK_FALSE(s->start->history.front().prompt.empty());
     CHECK(s->model->sites.size() > 4);
