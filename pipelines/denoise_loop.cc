@@ -82,7 +82,8 @@ bool DenoiseLoop::Run(Context& ctx, AttentionRuntime& attention, const Condition
   }
 
   const int steps = Steps();
-  for (int i = 0; i < steps; ++i) {
+  if (replay) std::copy(replay->latents.begin(), replay->latents.end(), latents.begin());
+  for (int i = replay ? replay->step : 0; i < steps; ++i) {
     TRACE_ZONE("step");
     if (ctx.Cancelled()) return false;
     const auto begin = std::chrono::steady_clock::now();
@@ -105,6 +106,10 @@ bool DenoiseLoop::Run(Context& ctx, AttentionRuntime& attention, const Condition
 
     const std::span<float> combined =
         guided ? guidance.Combine(result, static_cast<size_t>(n)) : result;
+    if (replay) {
+      replay->model_output->assign(combined.begin(), combined.end());
+      return true;
+    }
     scheduler.Step(first_call + i, combined, latents, draw);
     if (keep) keep(first_call + i + 1, latents);
     if (on_step) {

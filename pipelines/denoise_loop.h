@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -31,6 +32,13 @@ struct Conditioning {
   std::vector<float> time_ids = {};  // as many for each sample
 };
 
+// One call of a run again: from these latents, as they stood before it.
+struct ReplayedCall {
+  int step = 0;
+  std::span<const float> latents;
+  std::vector<float>* model_output;  // after guidance
+};
+
 struct DenoiseLoop {
   const Denoiser& denoiser;
   Scheduler& scheduler;
@@ -44,6 +52,8 @@ struct DenoiseLoop {
   // the latents after each call.
   std::span<const float> extra = {};
   std::function<void(int next, std::span<float> latents)> keep = {};
+  // If set, Run makes this call alone and leaves the latents that it was given undefined.
+  std::optional<ReplayedCall> replay = {};
 
   int Steps() const { return static_cast<int>(scheduler.Timesteps().size()) - first_call; }
   // Latents (NCHW, f32, host) as they stand before the first call to clean, in place.

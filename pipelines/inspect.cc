@@ -125,7 +125,9 @@ Inspection InspectRun(TextToImage& pipeline, const GenerateSettings& settings,
     GenerateSettings plain = settings;
     plain.prompt_weights = "off";
     for (const std::string& word : request.words) {
-      words.push_back(FindWord(reading, word, pipeline.ReadPrompt(plain, word)));
+      words.push_back(IsSpecialWord(word)
+                          ? SpecialWord(reading, word)
+                          : FindWord(reading, word, pipeline.ReadPrompt(plain, word)));
     }
     if (words.empty()) throw Error(ErrorCode::kUsage, "--maps: words needs a prompt with words");
     for (const PromptReading::Token& token : reading.tokens) {

@@ -1,6 +1,7 @@
 #include "pipelines/text_to_image.h"
 
 #include <chrono>
+#include <cstring>
 
 #include "pipelines/attention_report.h"
 #include "pipelines/image_input.h"
@@ -91,6 +92,8 @@ class DiffusionPipeline final : public TextToImage {
   Prediction DryRun(const GenerateSettings& settings, const GenerateInputs& inputs) override;
   Generated Run(const GenerateSettings& settings, const GenerateInputs& inputs,
                 const GenerateHooks& hooks) override;
+  bool Replay(const GenerateSettings& settings, const GenerateInputs& inputs,
+              const StoredStep& step, const GenerateHooks& hooks) override;
 
  private:
   // These take resolved settings. A pass is text, start, denoising and decoding at one size.
@@ -102,8 +105,10 @@ class DiffusionPipeline final : public TextToImage {
   bool RunTwoPasses(Context& ctx, const TwoPassRuns& runs, const GenerateInputs& inputs,
                     const GenerateHooks& hooks, Generated& result) const;
   bool Denoise(Context& ctx, const GenerateSettings& settings, const Start& start,
-               const PromptTokens& tokens, const GenerateHooks& hooks, Generated& result) const;
+               const PromptTokens& tokens, const GenerateHooks& hooks, Generated& result,
+               const std::optional<ReplayedCall>& replay = {}) const;
   bool Decode(Context& ctx, const GenerateSettings& settings, Generated& result) const;
+  void SizeArena(const GenerateSettings& settings, const GenerateInputs& inputs);
   // Of the model, in one pass of these settings. Throws kUsage if there is none.
   int CallsOf(const GenerateSettings& settings) const;
 
@@ -225,7 +230,8 @@ void DiffusionPipeline::PlanPass(Planner& planner, const GenerateSettings& setti
 // Text, start and denoising, to result.latents. False: cancelled.
 bool DiffusionPipeline::Denoise(Context& ctx, const GenerateSettings& settings, const Start& start,
                                 const PromptTokens& tokens, const GenerateHooks& hooks,
-                                Generated& result) const {
+                                Generated& result,
+                                const std::optional<ReplayedCall>& replay) const {
   ArenaScope scope(ctx.arena);
   auto begin = std::chrono::steady_clock::now();
   const Conditioning conditioning = Condition(ctx, model_, settings, tokens, hooks.on_text);
@@ -248,6 +254,7 @@ bool DiffusionPipeline::Denoise(Context& ctx, const GenerateSettings& settings, 
                                  static_cast<size_t>(result.latents.NumElements()));
   pass.attention.SetListeners(hooks.listeners);
   pass.loop.on_step = hooks.on_step;
+  pass.loop.replay = replay;
   pass.loop.draw = [&noise](std::span<float> out) { noise.Normal(out); };
   pass.loop.keep = made.keep;
   if (made.extra.shape().rank == 4) {
@@ -314,17 +321,49 @@ bool DiffusionPipeline::RunTwoPasses(Context& ctx, const TwoPassRuns& runs,
   return true;
 }
 
+void DiffusionPipeline::SizeArena(const GenerateSettings& settings, const GenerateInputs& inputs) {
+  const size_t needed = Plan(settings, inputs).arena_bytes;
+  if (arena_ != nullptr && arena_bytes_ == needed) return;
+  arena_.reset();
+  arena_ = std::make_unique<Arena>(backend_, needed);
+  arena_bytes_ = needed;
+}
+
+bool DiffusionPipeline::Replay(const GenerateSettings& asked, const GenerateInputs& inputs,
+                               const StoredStep& step, const GenerateHooks& hooks) {
+  const GenerateSettings settings = Resolve(asked);
+  if (SplitTwoPass(settings, model_.Limits().factor)) {
+    throw Error(ErrorCode::kUnsupported, "a run of two passes cannot be replayed step by step");
+  }
+  SizeArena(settings, inputs);
+  ArenaScope run(*arena_);
+  Context ctx{backend_, *arena_, hooks.stop, *ParseDType(settings.dtype)};
+  const PromptTokens tokens =
+      model_.Text().Tokenize(settings, model_.GuidanceOf(settings).Active(), {});
+  Generated unused;
+  std::vector<float> output;
+  GenerateHooks listening;
+  listening.listeners = hooks.listeners;
+  if (!Denoise(ctx, settings, *ChooseStart(model_, settings, inputs), tokens, listening, unused,
+               ReplayedCall{step.step, step.latents_in, &output})) {
+    return false;
+  }
+  if (output.size() != step.model_output.size() ||
+      std::memcmp(output.data(), step.model_output.data(), output.size() * sizeof(float)) != 0) {
+    throw Error(ErrorCode::kUnsupported,
+                "step " + std::to_string(step.step) +
+                    ": the model does not give what it gave in the run that was stored; settings, "
+                    "weights, threads or inputs are others");
+  }
+  return true;
+}
+
 Generated DiffusionPipeline::Run(const GenerateSettings& asked, const GenerateInputs& inputs,
                                  const GenerateHooks& hooks) {
   Generated result;
   result.settings = Resolve(asked);
   const GenerateSettings& settings = result.settings;
-  const size_t needed = Plan(settings, inputs).arena_bytes;
-  if (arena_ == nullptr || arena_bytes_ != needed) {
-    arena_.reset();
-    arena_ = std::make_unique<Arena>(backend_, needed);
-    arena_bytes_ = needed;
-  }
+  SizeArena(settings, inputs);
   ArenaScope run(*arena_);
   Context ctx{backend_, *arena_, hooks.stop, *ParseDType(settings.dtype)};
   const auto runs = SplitTwoPass(settings, model_.Limits().factor);

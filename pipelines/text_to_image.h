@@ -14,6 +14,7 @@
 #include "pipelines/hires_report.h"
 #include "pipelines/image.h"
 #include "pipelines/pipeline_facts.h"
+#include "pipelines/replay.h"
 #include "pipelines/settings.h"
 #include "tensor/host_tensor.h"
 #include "tensor/planning_backend.h"
@@ -74,6 +75,11 @@ class TextToImage {
   Prediction DryRun(const GenerateSettings& settings) { return DryRun(settings, {}); }
   virtual Generated Run(const GenerateSettings& settings, const GenerateInputs& inputs,
                         const GenerateHooks& hooks) = 0;
+  // One step of a finished run of these settings and inputs again, told to hooks.listeners. Throws
+  // kUnsupported where the model gives another output than then, by so much as a bit, and for runs
+  // of two passes, whose steps are of two sizes. False: cancelled.
+  virtual bool Replay(const GenerateSettings& settings, const GenerateInputs& inputs,
+                      const StoredStep& step, const GenerateHooks& hooks) = 0;
 };
 
 }  // namespace fovea

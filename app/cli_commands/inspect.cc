@@ -50,7 +50,9 @@ void InspectFlags::Add(Flags& flags) {
       "of a prompt: words, rows, self, segments, entropy, concepts; of pictures: cls, rollout, "
       "relevance, rows, entropy",
       "words; of pictures cls, rollout");
-  flags.Text("--words", "WORD,...", words, "words of the prompt, or phrases", "all of them");
+  flags.Text("--words", "WORD,...", words,
+             "words of the prompt, phrases, <start>, <end>, <padding>, or <N>, a position",
+             "all of them");
   flags.Text("--words-of", "text|prompt", words_of,
              "weights among all text tokens, or among the prompt's own: start and padding left out",
              "text");

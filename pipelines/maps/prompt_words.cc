@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 
 #include "tensor/error.h"
 
@@ -32,6 +33,38 @@ std::vector<PromptWord> WordsOf(const PromptReading& reading) {
     word = {};
   }
   return words;
+}
+
+PromptWord SpecialWord(const PromptReading& reading, const std::string& asked) {
+  const std::string name = asked.substr(1, asked.size() - 2);
+  const int all = reading.windows * reading.window_length;
+  PromptWord word{asked, {}};
+  int number = 0;
+  const auto [next, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (error == std::errc{} && next == name.data() + name.size()) {
+    if (number < 0) number += all;
+    if (number >= 0 && number < all) word.positions = {number};
+  } else if (name == "start" || name == "end" || name == "padding") {
+    for (int w = 0; w < reading.windows; ++w) {
+      const int begin = w * reading.window_length;
+      int end = begin + 1;
+      for (const PromptReading::Token& token : reading.tokens) {
+        const int position = token.positions.at(0);
+        if (position >= begin && position < begin + reading.window_length) end = position + 1;
+      }
+      if (name == "start") word.positions.push_back(begin);
+      if (name == "end" && end < begin + reading.window_length) word.positions.push_back(end);
+      for (int i = end + 1; name == "padding" && i < begin + reading.window_length; ++i) {
+        word.positions.push_back(i);
+      }
+    }
+  }
+  if (word.positions.empty()) {
+    throw Error(ErrorCode::kUsage, "--words: there is no " + asked +
+                                       "; there are <start>, <end>, <padding>, and <0> to <" +
+                                       std::to_string(all - 1) + ">, from the end <-1>");
+  }
+  return word;
 }
 
 PromptWord FindWord(const PromptReading& reading, const std::string& asked,

@@ -446,6 +446,15 @@ TEST_CASE("words are runs of tokens, however often they occur") {
   // "dach" alone ends its word.
   CHECK_THROWS_WITH(FindWord(reading, "dach", Read({{"dach", true}})),
                     Catch::Contains("dach") && Catch::Contains("a, dachshund, red"));
+  PromptReading windows = Read({{"a", true}, {"cube", true}});
+  windows.windows = 2, windows.window_length = 6;
+  windows.tokens.push_back({"ball", 1, true, {7}});
+  CHECK(SpecialWord(windows, "<start>").positions == std::vector<int>{0, 6});
+  CHECK(SpecialWord(windows, "<end>").positions == std::vector<int>{3, 8});
+  CHECK(SpecialWord(windows, "<padding>").positions == std::vector<int>{4, 5, 9, 10, 11});
+  CHECK(SpecialWord(windows, "<-1>").positions == std::vector<int>{11});
+  CHECK_THROWS_WITH(SpecialWord(windows, "<12>"), Catch::Contains("<11>"));
+  CHECK_THROWS_WITH(SpecialWord(windows, "<eos>"), Catch::Contains("<eos>"));
   CHECK_THROWS_WITH(FindWord(reading, "", Read({})), Catch::Contains("not in the prompt"));
 }
 
