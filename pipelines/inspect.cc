@@ -176,7 +176,9 @@ Inspection InspectRun(TextToImage& pipeline, const GenerateSettings& settings,
     if (kind == "rows") Append(query_rows.Finish(), &result.maps);
     if (kind == "entropy") Append(entropy.Finish(), &result.maps);
     if (kind == "segments") {
-      const HeatMap map = Segments(self.Finish(), {.threshold = request.segment_threshold});
+      const SelfAttention all = self.Finish();
+      const double usual = std::min(0.9, 0.9 * static_cast<double>(all.Tokens()) / 4096);
+      const HeatMap map = Segments(all, {.threshold = request.segment_threshold.value_or(usual)});
       result.maps.push_back({"segments", "", -1, -1, "", map});
     }
     if (kind == "self") {

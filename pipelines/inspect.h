@@ -23,7 +23,9 @@ struct InspectRequest {
   // Row and column on the finest grid of the model's image tokens; none: its middle.
   std::optional<std::pair<int, int>> query;
   RolloutOptions rollout;
-  double segment_threshold = 0.9;
+  // As SegmentOptions::threshold; none: DiffSeg's 0.9, which is for 4096 tokens, in proportion to
+  // the tokens of coarser grids, whose rows are flatter.
+  std::optional<double> segment_threshold;
 };
 
 std::vector<std::string> DiffusionMapKinds();

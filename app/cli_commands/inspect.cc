@@ -71,7 +71,8 @@ void InspectFlags::Add(Flags& flags) {
       [this](const std::string& text) {
         threshold = ParseReal("--segments-threshold", text, 0, 1e6);
       },
-      "divergence below which parts of the picture are one segment", "0.9");
+      "divergence below which parts of the picture are one segment",
+      "0.9 on 4096 tokens, less on fewer");
   flags.Text("--attention-b", "PLAN", attention_b,
              "run again with this plan: maps and pictures of both, and their difference");
   flags.Switch("--gif", gif, "steps as animations; tells maps apart by step");
@@ -139,7 +140,7 @@ InspectRequest InspectFlags::Request(bool of_pictures) const {
                      static_cast<int>(ParseWhole("--query", parts[1], 0, 1 << 20))};
   }
   if (rollout) request.rollout = ParseRollout(*rollout);
-  if (threshold) request.segment_threshold = *threshold;
+  request.segment_threshold = threshold;
   return request;
 }
 

@@ -37,6 +37,14 @@ void QueryRows::Attended(Context& ctx, const AttentionCall& call) {
   }
 }
 
+std::vector<AttentionMap> QueryRows::Finish() const {
+  std::vector<AttentionMap> maps = sums_.Finish(false, true);
+  for (AttentionMap& map : maps) {
+    map.mark = {(query_.row + 0.5) / query_.rows, (query_.column + 0.5) / query_.columns};
+  }
+  return maps;
+}
+
 EntropyMaps::EntropyMaps(const MapSelection& selection)
     : selection_(selection), sums_("entropy", {""}, selection) {}
 

@@ -19,7 +19,8 @@ class QueryRows final : public AttentionListener {
   };
   QueryRows(const Query& query, const MapSelection& selection);
   void Attended(Context& ctx, const AttentionCall& call) override;
-  std::vector<AttentionMap> Finish() const { return sums_.Finish(false); }
+  // Each of all layers together sums to about 1, as each row does.
+  std::vector<AttentionMap> Finish() const;
   bool Empty() const { return sums_.Empty(); }
 
  private:

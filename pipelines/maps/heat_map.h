@@ -1,6 +1,7 @@
 // A map over an image: one number for each cell of a grid, and how grids become one another.
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,8 @@ struct AttentionMap {
   int step = -1;      // -1: all
   std::string word;   // or what else tells maps of one kind apart
   HeatMap map;
-  bool is_signed = false;  // zero means something: shown in two colours
+  bool is_signed = false;              // zero means something: shown in two colours
+  std::array<double, 2> mark{-1, -1};  // a place, from 0 to 1 down and across; below 0: none
 };
 
 }  // namespace fovea

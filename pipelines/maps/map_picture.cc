@@ -133,15 +133,24 @@ void Paint(cv::Mat& under, const HeatMap& map, const MapPicture& how) {
         const double share = Share(how, value);
         color = ColorOf(how.scale, share);
         cover = how.scale == ColorScale::kRedBlue ? 0.35 + 1.1 * std::abs(share - 0.5)
-                                                  : 0.5 + 0.35 * share;
+                                                  : 0.35 + 0.5 * share;
       }
       for (size_t c = 0; c < 3; ++c) {
-        const double base = 0.55 * (0.6 * grey + 0.4 * pixel[c]);
+        const double base = 0.8 * (0.6 * grey + 0.4 * pixel[c]);
         const double dimmed = how.labels ? 0.4 * grey + 0.6 * pixel[c] : base;
         pixel[c] = static_cast<uint8_t>(std::lround((1 - cover) * dimmed + cover * color[c]));
       }
     }
   }
+}
+
+// A ring with a dark rim, so that it shows on any ground.
+void Mark(cv::Mat& picture, const std::array<double, 2>& at) {
+  if (at[0] < 0) return;
+  const cv::Point center(static_cast<int>(at[1] * picture.cols),
+                         static_cast<int>(at[0] * picture.rows));
+  cv::circle(picture, center, 9, cv::Scalar(0, 0, 0), 4, cv::LINE_AA);
+  cv::circle(picture, center, 9, cv::Scalar(255, 255, 255), 2, cv::LINE_AA);
 }
 
 std::string Number(double value) {
@@ -199,7 +208,8 @@ MapPicture ChoosePicture(const AttentionMap& map) {
     how.scale = ColorScale::kViridis;
   }
   how.title = map.kind;
-  if (!map.word.empty()) how.title = map.word;
+  how.mark = map.mark;
+  if (!map.word.empty()) how.title = map.kind == "rows" ? "from " + map.word : map.word;
   if (!map.layer.empty()) how.title += "  " + map.layer;
   if (map.head >= 0) how.title += " #" + std::to_string(map.head);
   if (map.step >= 0) how.note = "step " + std::to_string(map.step);
@@ -209,12 +219,14 @@ MapPicture ChoosePicture(const AttentionMap& map) {
 Image DrawOverlay(const Image& picture, const HeatMap& map, const MapPicture& how) {
   cv::Mat large = Enlarged(picture);
   Paint(large, map, how);
+  Mark(large, how.mark);
   return ToImage(large);
 }
 
 Image DrawMap(const Image& picture, const HeatMap& map, const MapPicture& how) {
   cv::Mat large = Enlarged(picture);
   Paint(large, map, how);
+  Mark(large, how.mark);
   cv::Mat canvas = Canvas(large, how);
   const int left = kMargin + large.cols + 14, top = kMargin + kTitle;
   if (how.labels) {

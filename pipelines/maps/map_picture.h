@@ -22,6 +22,7 @@ struct MapPicture {
   bool smooth = false;  // bicubic, else the cells as they are
   bool labels = false;  // values are numbers of segments, shown in colours of their own
   std::string title, note;
+  std::array<double, 2> mark{-1, -1};  // as AttentionMap's
 };
 
 // How a map is shown: from its own smallest to its largest value, signed ones symmetric about 0. A

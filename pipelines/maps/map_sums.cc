@@ -24,7 +24,7 @@ void MapSums::Add(size_t item, const AttentionCall& call, int head, int height, 
   paths_[call.site.index] = call.site.path;
 }
 
-AttentionMap MapSums::Mean(const std::vector<const Cell*>& cells, bool cut) const {
+AttentionMap MapSums::Mean(const std::vector<const Cell*>& cells, bool cut, bool shares) const {
   AttentionMap out;
   out.kind = kind_;
   for (const Cell* cell : cells) {
@@ -35,8 +35,10 @@ AttentionMap MapSums::Mean(const std::vector<const Cell*>& cells, bool cut) cons
   std::vector<double> sum(static_cast<size_t>(out.map.height) * out.map.width);
   for (const Cell* cell : cells) {
     HeatMap own{cell->height, cell->width, {}};
+    const double divisor =
+        shares ? static_cast<double>(sum.size()) / (cell->height * cell->width) : 1;
     for (const double value : cell->sum) {
-      own.values.push_back(static_cast<float>(value / cell->count));
+      own.values.push_back(static_cast<float>(value / cell->count / divisor));
     }
     own = ResizeBicubic(own, out.map.height, out.map.width);
     for (size_t i = 0; i < sum.size(); ++i) {
@@ -49,7 +51,7 @@ AttentionMap MapSums::Mean(const std::vector<const Cell*>& cells, bool cut) cons
   return out;
 }
 
-std::vector<AttentionMap> MapSums::Finish(bool cut) const {
+std::vector<AttentionMap> MapSums::Finish(bool cut, bool shares) const {
   std::map<Key, std::vector<const Cell*>> groups;  // -1: all
   for (const auto& [key, cell] : cells_) {
     const auto& [item, site, head, step] = key;
@@ -60,7 +62,7 @@ std::vector<AttentionMap> MapSums::Finish(bool cut) const {
   std::vector<AttentionMap> maps;
   for (const auto& [key, cells] : groups) {
     const auto& [item, site, head, step] = key;
-    AttentionMap map = Mean(cells, cut);
+    AttentionMap map = Mean(cells, cut, shares);
     map.word = items_[item];
     if (site >= 0) map.layer = paths_.at(site);
     map.head = head;

@@ -29,7 +29,8 @@ class MapSums {
   bool Empty() const { return cells_.empty(); }
   // Items in order; of each first the one over all that was chosen, then, where the selection tells
   // them apart, by layer, head and step in order of execution. `cut`: below 0 after resizing.
-  std::vector<AttentionMap> Finish(bool cut) const;
+  // `shares`: values are shares of a whole, so that a cell that becomes many is divided among them.
+  std::vector<AttentionMap> Finish(bool cut, bool shares = false) const;
 
  private:
   struct Cell {
@@ -38,7 +39,7 @@ class MapSums {
   };
   using Key = std::tuple<size_t, int, int, int>;  // item, site, head, step or -1
 
-  AttentionMap Mean(const std::vector<const Cell*>& cells, bool cut) const;
+  AttentionMap Mean(const std::vector<const Cell*>& cells, bool cut, bool shares) const;
 
   std::string kind_;
   std::vector<std::string> items_;

@@ -24,7 +24,7 @@ TEST_CASE("a replayed step shows what the run showed, and the probe changes noth
   settings.width = 64, settings.height = 96;
   const std::string layer = "up_blocks.3.attentions.1.transformer_blocks.0.attn1";
   for (const char* sampler : {"ddim", "heun", "euler_a"}) {
-    for (const char* plan : {"", "*: window", "*attn1: agentsd(sx=2,sy=2) else dense"}) {
+    for (const char* plan : {"", "*: window else dense", "*attn1: agentsd(sx=2,sy=2) else dense"}) {
       CAPTURE(sampler, plan);
       settings.sampler = sampler;
       settings.attention = plan;
