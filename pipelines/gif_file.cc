@@ -1,6 +1,8 @@
 #include "pipelines/gif_file.h"
 
+#include <fstream>
 #include <memory>
+#include <string>
 
 #include <gif_lib.h>
 
@@ -12,6 +14,13 @@ namespace {
 struct CloseGif {
   void operator()(GifFileType* file) const { EGifCloseFile(file, nullptr); }
 };
+
+// giflib's own way to open a file gives it rights that are not the user's choice.
+int AppendBytes(GifFileType* file, const GifByteType* bytes, int count) {
+  static_cast<std::string*>(file->UserData)
+      ->append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(count));
+  return count;
+}
 
 [[noreturn]] void Fail(const std::filesystem::path& path, int code) {
   const char* reason = GifErrorString(code);
@@ -46,7 +55,8 @@ void WriteGif(const std::filesystem::path& path, const std::vector<Image>& frame
   const std::unique_ptr<ColorMapObject, void (*)(ColorMapObject*)> palette(
       GifMakeMapObject(256, colors.data()), GifFreeMapObject);
   int error = 0;
-  std::unique_ptr<GifFileType, CloseGif> file(EGifOpenFileName(path.c_str(), false, &error));
+  std::string bytes;
+  std::unique_ptr<GifFileType, CloseGif> file(EGifOpen(&bytes, AppendBytes, &error));
   if (file == nullptr) Fail(path, error);
   const auto check = [&](int result) {
     if (result == GIF_ERROR) Fail(path, file->Error);
@@ -72,6 +82,10 @@ void WriteGif(const std::filesystem::path& path, const std::vector<Image>& frame
     }
   }
   if (EGifCloseFile(file.release(), &error) == GIF_ERROR) Fail(path, error);
+  std::ofstream out(path, std::ios::binary);
+  out << bytes;
+  out.close();
+  if (!out) throw Error(ErrorCode::kBadFile, path.string() + ": cannot be written");
 }
 
 }  // namespace fovea

@@ -111,6 +111,8 @@ void InspectOutputs::AddMaps(const Source& source, const Image& picture,
       (source.tag.empty() ? "" : source.tag + "-") + (source.plan.empty() ? "" : source.plan + "-");
   std::map<std::string, std::vector<Image>> sheets;
   std::vector<std::string> kinds;
+  std::vector<Image> overall;  // the first map of each kind and word
+  std::set<std::pair<std::string, std::string>> shown;
   std::set<std::string> used;
   for (const AttentionMap& map : maps) {
     MapPicture how = ChoosePicture(map);
@@ -141,6 +143,10 @@ void InspectOutputs::AddMaps(const Source& source, const Image& picture,
       sheet.push_back(DrawPlain(picture, source.plan.empty() ? "picture" : source.plan));
     }
     if (sheet.size() < kMostOnSheet) sheet.push_back(drawn);
+    if (overall.empty()) overall.push_back(sheet.front());
+    if (overall.size() < kMostOnSheet && shown.insert({map.kind, map.word}).second) {
+      overall.push_back(drawn);
+    }
   }
   for (const std::string& kind : kinds) {
     const std::vector<Image>& sheet = sheets[kind];
@@ -148,6 +154,11 @@ void InspectOutputs::AddMaps(const Source& source, const Image& picture,
         sheet.size() <= 4 ? 4 : static_cast<int>(std::ceil(std::sqrt(sheet.size())));
     const std::string name = before + "sheet-" + kind + ".png";
     WritePng(Name(name), Sheet(sheet, columns), {});
+    lists_->sheets.push_back(name);
+  }
+  if (kinds.size() > 1) {
+    const std::string name = before + "sheet.png";
+    WritePng(Name(name), Sheet(overall, 4), {});
     lists_->sheets.push_back(name);
   }
   if (gif_) Animate(before, picture, maps);

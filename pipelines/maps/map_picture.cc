@@ -13,7 +13,7 @@ namespace fovea {
 namespace {
 
 constexpr int kTitle = 34, kBar = 92, kMargin = 10;  // pixels around the picture
-constexpr int kLeast = 384;                          // of the shown picture's longer side
+constexpr int kLeast = 256;                          // of the shown picture's longer side
 const cv::Scalar kGround(24, 24, 28), kInk(232, 232, 236), kDim(150, 150, 158);
 constexpr double kFont = 0.5;
 
