@@ -6,15 +6,19 @@ namespace fovea {
 
 Act ReadTransformersAct(const Config& config, std::string_view field,
                         const std::string& otherwise) {
-  const std::string name = config.String(field, otherwise);
+  return TransformersAct(config, field, config.String(field, otherwise));
+}
+
+Act TransformersAct(const Config& config, std::string_view field, const std::string& name) {
   if (name == "quick_gelu") return Act::kQuickGelu;
   if (name == "gelu") return Act::kGeluErf;
   if (name == "gelu_new" || name == "gelu_pytorch_tanh") return Act::kGeluTanh;
+  if (name == "relu") return Act::kRelu;
   if (name == "silu" || name == "swish") return Act::kSilu;
   ThrowUnsupportedField(config, field,
                         "\"" + name +
                             "\" is not an activation that we have: quick_gelu, gelu, gelu_new, "
-                            "gelu_pytorch_tanh, silu");
+                            "gelu_pytorch_tanh, relu, silu");
 }
 
 void IgnorePretrainedFields(const Config& config) {

@@ -23,6 +23,7 @@ constexpr KnownClass kClasses[] = {
     {"AutoencoderKL", LoadVaeComponent},
     {"CLIPTextModel", LoadClipTextComponent},
     {"CLIPTextModelWithProjection", LoadClipTextComponent},
+    {"T5EncoderModel", LoadT5Component},
     {"CLIPVisionModel", LoadVitComponent},
     {"CLIPVisionModelWithProjection", LoadVitComponent},
     {"ViTModel", LoadVitComponent},

@@ -14,6 +14,8 @@ std::string_view Name(Act act) {
       return "gelu_tanh";
     case Act::kQuickGelu:
       return "quick_gelu";
+    case Act::kRelu:
+      return "relu";
   }
   return "unknown";
 }

@@ -19,7 +19,7 @@ namespace fovea {
 
 struct Context;
 
-enum class Act : uint8_t { kNone, kSilu, kGeluErf, kGeluTanh, kQuickGelu };
+enum class Act : uint8_t { kNone, kSilu, kGeluErf, kGeluTanh, kQuickGelu, kRelu };
 std::string_view Name(Act act);
 
 // out = act(y + bias) + residual. `residual` has out's shape and may be out itself.

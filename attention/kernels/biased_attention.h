@@ -9,7 +9,8 @@
 namespace fovea {
 
 // out = softmax(scale * q kᵀ + bias) v. q, out (b,t,heads,d), k, v (b,n,heads,d), strided with the
-// last axis dense, f32 or bf16 alike; bias (heads,t,n) f32. Sums are f32; the result does not
+// last axis dense, f32 or bf16 alike; bias (heads,t,n) f32, the last axis dense, the others of any
+// stride: a bias by distance is a view whose rows begin one element earlier each. Sums are f32; the result does not
 // depend on the number of threads.
 void BiasedAttentionCpu(const Tensor& q, const Tensor& k, const Tensor& v, float scale,
                         const Tensor& bias, const Tensor& out);

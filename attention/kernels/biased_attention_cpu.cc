@@ -56,7 +56,7 @@ float Exponentials(std::vector<float>& scores) {
 void BiasedAttentionCpu(const Tensor& q, const Tensor& k, const Tensor& v, float scale,
                         const Tensor& bias, const Tensor& out) {
   const int64_t tokens = q.shape[1], heads = q.shape[2], d = q.shape[3], keys = k.shape[1];
-  ENSURE((bias.shape == Shape{heads, tokens, keys}) && bias.IsContiguous() && keys > 0,
+  ENSURE((bias.shape == Shape{heads, tokens, keys}) && bias.stride[2] == 1 && keys > 0,
          bias.shape.ToString());
   const bool bf16 = out.dtype == DType::kBF16;
   ParallelFor(q.shape[0] * heads, 1, [&](int64_t begin, int64_t end) {
@@ -66,7 +66,7 @@ void BiasedAttentionCpu(const Tensor& q, const Tensor& k, const Tensor& v, float
       const std::vector<float> queries = LoadHead(q, b, head), values = LoadHead(v, b, head);
       const std::vector<float> by_channel = Transposed(LoadHead(k, b, head), keys, d);
       for (int64_t t = 0; t < tokens; ++t) {
-        const float* own = bias.Data<float>() + (head * tokens + t) * keys;
+        const float* own = bias.Data<float>() + head * bias.stride[0] + t * bias.stride[1];
         std::copy_n(own, keys, scores.begin());
         for (int64_t c = 0; c < d; ++c) {
           AddScaled(by_channel.data() + c * keys, scale * queries[static_cast<size_t>(t * d + c)],

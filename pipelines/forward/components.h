@@ -24,6 +24,9 @@ std::unique_ptr<Component> LoadClipTextComponent(const Config& config,
                                                  std::shared_ptr<const WeightStore> weights,
                                                  const std::filesystem::path& folder,
                                                  Backend& backend);
+std::unique_ptr<Component> LoadT5Component(const Config& config,
+                                           std::shared_ptr<const WeightStore> weights,
+                                           const std::filesystem::path& folder, Backend& backend);
 std::unique_ptr<Component> LoadVitComponent(const Config& config,
                                             std::shared_ptr<const WeightStore> weights,
                                             const std::filesystem::path& folder, Backend& backend);

@@ -33,6 +33,8 @@ void DispatchAct(Act act, F&& f) {
       return f(std::integral_constant<Act, Act::kGeluTanh>{});
     case Act::kQuickGelu:
       return f(std::integral_constant<Act, Act::kQuickGelu>{});
+    case Act::kRelu:
+      return f(std::integral_constant<Act, Act::kRelu>{});
   }
 }
 

@@ -38,6 +38,9 @@ dnnl::primitive_attr Attributes(const PostOps& post) {
     case Act::kQuickGelu:
       ops.append_eltwise(1, dnnl::algorithm::eltwise_swish, 1.702f, 0);
       break;
+    case Act::kRelu:
+      ops.append_eltwise(1, dnnl::algorithm::eltwise_relu, 0, 0);
+      break;
   }
   if (post.accumulate) ops.append_sum(1);
   attr.set_post_ops(ops);

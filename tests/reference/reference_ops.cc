@@ -74,6 +74,8 @@ double ReferenceAct(Act act, double x) {
     }
     case Act::kQuickGelu:
       return x / (1 + std::exp(-1.702 * x));
+    case Act::kRelu:
+      return std::max(x, 0.0);
   }
   return NAN;
 }

@@ -56,7 +56,7 @@ ErrorCode Refusal(const json& fields) {
 }
 
 TEST_CASE("CLIP text fields that we lack, or with wrong values, are refused by name") {
-  CHECK(Refusal({{"hidden_act", "relu"}}) == ErrorCode::kUnsupported);
+  CHECK(Refusal({{"hidden_act", "tanh"}}) == ErrorCode::kUnsupported);
   CHECK(Refusal({{"a_field_of_the_future", 1}}) == ErrorCode::kUnsupported);
   CHECK(Refusal({{"num_attention_heads", 7}}) == ErrorCode::kBadFile);
   CHECK(Refusal({{"num_attention_heads", 0}}) == ErrorCode::kBadFile);

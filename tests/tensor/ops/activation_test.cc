@@ -7,7 +7,8 @@
 namespace fovea {
 namespace {
 
-constexpr Act kActs[] = {Act::kNone, Act::kSilu, Act::kGeluErf, Act::kGeluTanh, Act::kQuickGelu};
+constexpr Act kActs[] = {Act::kNone,     Act::kSilu,      Act::kGeluErf,
+                         Act::kGeluTanh, Act::kQuickGelu, Act::kRelu};
 
 TEST_CASE("activations agree with the definition over the whole range") {
   OpTest test;

@@ -72,7 +72,7 @@ TEST_CASE("linear fuses bias, activation and residual") {
   ForThreads([&] {
     for (const DType wtype : {DType::kF32, DType::kF16}) {
       for (const Act act :
-           {Act::kNone, Act::kSilu, Act::kGeluErf, Act::kGeluTanh, Act::kQuickGelu}) {
+           {Act::kNone, Act::kSilu, Act::kGeluErf, Act::kGeluTanh, Act::kQuickGelu, Act::kRelu}) {
         for (const Shape& shape : {Shape{3, 20}, Shape{2, 65, 96}}) {
           INFO(Name(act) << " " << shape.ToString() << " " << Name(wtype));
           const int64_t out = 80;
