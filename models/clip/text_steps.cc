@@ -75,13 +75,46 @@ void SplitBytes(View text, const SplitByteLevel& step, const WordSink& word) {
   if (!text.empty()) word(text);
 }
 
-void SplitFrom(const std::vector<SplitStep>& steps, size_t index, View text, const WordSink& word) {
+void SplitAtSpaces(View text, const std::function<void(View, bool)>& word) {
+  for (size_t at = 0; at < text.size();) {
+    const size_t length = RunLength(text.substr(at), [](char32_t c) { return !IsSpace(c); });
+    if (length > 0) word(text.substr(at, length), at == 0);
+    at += std::max<size_t>(length, 1);
+  }
+}
+
+void SplitAtMarks(View text, const SplitMarks& step, bool first, const WordSink& word) {
+  std::u32string marked(text);
+  std::replace(marked.begin(), marked.end(), U' ', step.mark);
+  const bool prepend = step.prepend && (first || !step.only_first);
+  if (prepend && !marked.starts_with(step.mark)) marked.insert(0, 1, step.mark);
+  View rest = marked;
+  while (!rest.empty()) {
+    const size_t end = step.split ? std::min(rest.find(step.mark, 1), rest.size()) : rest.size();
+    word(rest.substr(0, end));
+    rest.remove_prefix(end);
+  }
+}
+
+void SplitFrom(const std::vector<SplitStep>& steps, size_t index, View text, bool first,
+               const WordSink& word) {
   if (index == steps.size()) {
     word(text);
     return;
   }
-  const WordSink next = [&](View part) { SplitFrom(steps, index + 1, part, word); };
-  if (const auto* clip = std::get_if<SplitClipWords>(&steps[index])) {
+  const auto from = [&](View part, bool is_first) {
+    SplitFrom(steps, index + 1, part, is_first, word);
+  };
+  const WordSink next = [&](View part) { from(part, first && part.data() == text.data()); };
+  if (std::holds_alternative<SplitSpaces>(steps[index])) {
+    SplitAtSpaces(text, [&](View part, bool begins) { from(part, first && begins); });
+  } else if (const auto* marks = std::get_if<SplitMarks>(&steps[index])) {
+    bool begins = first;
+    SplitAtMarks(text, *marks, first, [&](View part) {
+      from(part, begins);
+      begins = false;
+    });
+  } else if (const auto* clip = std::get_if<SplitClipWords>(&steps[index])) {
     SplitClip(text, clip->specials, next);
   } else {
     SplitBytes(text, std::get<SplitByteLevel>(steps[index]), next);
@@ -120,6 +153,23 @@ struct ApplyNormalizer {
     }
     return out;
   }
+  std::u32string operator()(const ReplaceBlanks& step) const {
+    std::u32string out;
+    for (size_t i = 0; i < text.size();) {
+      const size_t run = RunLength(text.substr(i), [](char32_t c) { return c == U' '; });
+      if (run >= 2) {
+        out += step.content;
+      } else {
+        out.push_back(text[i]);
+      }
+      i += std::max<size_t>(run, 1);
+    }
+    return out;
+  }
+  std::u32string operator()(const PrependText& step) const {
+    return text.empty() ? std::u32string() : step.content + std::u32string(text);
+  }
+  std::u32string operator()(const ApplyCharsmap& step) const { return step.map->Normalize(text); }
   std::u32string operator()(const StripEnds& step) const {
     View rest = text;
     while (step.left && !rest.empty() && IsSpace(rest.front())) rest.remove_prefix(1);
@@ -135,14 +185,24 @@ TextSteps TextSteps::Clip() {
           .splits = {SplitClipWords{.specials = true}, SplitByteLevel{}}};
 }
 
+TextSteps TextSteps::T5(std::string_view charsmap, const std::string& where) {
+  TextSteps steps;
+  if (!charsmap.empty()) {
+    steps.normalizer.push_back(
+        ApplyCharsmap{std::make_shared<const Charsmap>(Charsmap::Parse(charsmap, where))});
+  }
+  steps.splits = {SplitSpaces{}, SplitMarks{}};
+  return steps;
+}
+
 std::u32string TextSteps::Normalize(View text) const {
   std::u32string out(text);
   for (const NormalizerStep& step : normalizer) out = std::visit(ApplyNormalizer{out}, step);
   return out;
 }
 
-void TextSteps::Split(View text, const WordSink& word) const {
-  SplitFrom(splits, 0, text, word);
+void TextSteps::Split(View text, const WordSink& word, bool first) const {
+  SplitFrom(splits, 0, text, first, word);
 }
 
 }  // namespace fovea

@@ -53,6 +53,46 @@ Pattern ParsePattern(const json& step, const std::string& where) {
   return {false, Text(*value, "String", where)};
 }
 
+std::string DecodeBase64(std::string_view text, const std::string& where) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  while (text.ends_with('=')) text.remove_suffix(1);
+  std::string out;
+  uint32_t bits = 0;
+  int count = 0;
+  for (const char c : text) {
+    const size_t digit = kDigits.find(c);
+    if (digit == std::string_view::npos) Bad(where, "precompiled_charsmap is not base64");
+    bits = (bits << 6 | static_cast<uint32_t>(digit)) & 0xffff;
+    count += 6;
+    if (count < 8) continue;
+    count -= 8;
+    out.push_back(static_cast<char>(bits >> count & 0xff));
+  }
+  return out;
+}
+
+// Newer files say when a mark is put in front, older ones whether.
+void ParseMetaspace(const json& step, const std::string& where, TextSteps& out) {
+  SplitMarks marks;
+  if (Member(step, "replacement") != nullptr) {
+    const std::u32string mark = unicode::Decode(Text(step, "replacement", where));
+    if (mark.size() != 1) Bad(where, "replacement must be one character");
+    marks.mark = mark[0];
+  }
+  marks.prepend = Flag(step, "add_prefix_space", true, where);
+  marks.split = Flag(step, "split", true, where);
+  if (Member(step, "prepend_scheme") != nullptr) {
+    const std::string scheme = Text(step, "prepend_scheme", where);
+    if (scheme != "always" && scheme != "first" && scheme != "never") {
+      Refuse(where, "prepend_scheme " + Printable(scheme));
+    }
+    marks.prepend = scheme != "never";
+    marks.only_first = scheme == "first";
+  }
+  out.splits.push_back(marks);
+}
+
 void ParseReplace(const json& step, const std::string& where, TextSteps& out) {
   const Pattern pattern = ParsePattern(step, where);
   const std::u32string content = unicode::Decode(Text(step, "content", where));
@@ -61,6 +101,8 @@ void ParseReplace(const json& step, const std::string& where, TextSteps& out) {
     out.normalizer.push_back(ReplaceText{unicode::Decode(pattern.text), content});
   } else if (pattern.text == "\\s+") {
     out.normalizer.push_back(ReplaceSpaces{content});
+  } else if (pattern.text == " {2,}") {
+    out.normalizer.push_back(ReplaceBlanks{content});
   } else {
     Refuse(where, "Replace of " + Printable(pattern.text));
   }
@@ -85,6 +127,13 @@ void ParseNormalizer(const json& step, const std::string& where, TextSteps& out)
     out.normalizer.push_back(LowercaseAll{});
   } else if (type == "Replace") {
     ParseReplace(step, where, out);
+  } else if (type == "Prepend") {
+    out.normalizer.push_back(PrependText{unicode::Decode(Text(step, "prepend", where))});
+  } else if (type == "Precompiled") {
+    if (Member(step, "precompiled_charsmap") == nullptr) return;
+    const std::string bytes = DecodeBase64(Text(step, "precompiled_charsmap", where), where);
+    out.normalizer.push_back(
+        ApplyCharsmap{std::make_shared<const Charsmap>(Charsmap::Parse(bytes, where))});
   } else if (type == "Strip") {
     out.normalizer.push_back(
         StripEnds{Flag(step, "strip_left", true, where), Flag(step, "strip_right", true, where)});
@@ -117,6 +166,10 @@ void ParsePreTokenizer(const json& step, const std::string& where, TextSteps& ou
   } else if (type == "ByteLevel") {
     out.splits.push_back(SplitByteLevel{Flag(step, "add_prefix_space", true, where),
                                         Flag(step, "use_regex", true, where)});
+  } else if (type == "WhitespaceSplit") {
+    out.splits.push_back(SplitSpaces{});
+  } else if (type == "Metaspace") {
+    ParseMetaspace(step, where, out);
   } else {
     Refuse(where, Printable(type));
   }
@@ -124,7 +177,7 @@ void ParsePreTokenizer(const json& step, const std::string& where, TextSteps& ou
 
 }  // namespace
 
-TextSteps TextSteps::Parse(const json& tokenizer, const std::string& where) {
+TextSteps TextSteps::Parse(const json& tokenizer, const std::string& where, bool bytes) {
   TextSteps out;
   if (const json* step = Member(tokenizer, "normalizer")) {
     ParseNormalizer(*step, where + ": normalizer", out);
@@ -136,6 +189,10 @@ TextSteps TextSteps::Parse(const json& tokenizer, const std::string& where) {
   size_t byte_levels = 0;
   for (const SplitStep& step : out.splits)
     byte_levels += std::holds_alternative<SplitByteLevel>(step);
+  if (!bytes) {
+    if (byte_levels > 0) Refuse(where + ": pre_tokenizer", "ByteLevel before a unigram model");
+    return out;
+  }
   if (byte_levels != 1 || !std::holds_alternative<SplitByteLevel>(out.splits.back())) {
     Refuse(where + ": pre_tokenizer", "a tokenizer that does not end with ByteLevel");
   }

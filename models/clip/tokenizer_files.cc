@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/json_text.h"
+#include "models/t5/sentencepiece_file.h"
 #include "models/text_file.h"
 #include "tensor/error.h"
 
@@ -239,7 +240,7 @@ void AddSpecialTokens(const SpecialTokens& tokens, TokenizerSpec& out) {
     if (name == std::string_view("eos_token")) out.end = id;
     if (name == std::string_view("pad_token")) out.pad = id;
   }
-  if (out.start < 0) Bad(out.where, "has no bos_token");
+  if (out.start < 0 && out.pieces.empty()) Bad(out.where, "has no bos_token");
   if (out.end < 0) Bad(out.where, "has no eos_token");
   if (out.pad < 0) out.pad = out.end;
 }
@@ -260,14 +261,78 @@ std::string StringOr(const json& object, const char* name, const std::string& wh
   return found->get<std::string>();
 }
 
-void ParseModel(const json& file, const std::string& where, TokenizerSpec& out) {
+// ---- T5's kind
+// -----------------------------------------------------------------------------------
+
+void AddPiece(UnigramPiece piece, TokenizerSpec& out) {
+  if (out.pieces.size() > static_cast<size_t>(kMaxId)) Bad(out.where, "too many pieces");
+  out.vocabulary[piece.text] = static_cast<int32_t>(out.pieces.size());
+  out.pieces.push_back(std::move(piece));
+}
+
+void ParseUnigram(const json& model, const std::string& where, TokenizerSpec& out) {
+  const auto vocab = model.find("vocab");
+  if (vocab == model.end() || !vocab->is_array()) Bad(where, "model has no list vocab");
+  for (const json& item : *vocab) {
+    if (!item.is_array() || item.size() != 2 || !item[0].is_string() || !item[1].is_number()) {
+      Bad(where, "a piece must be a text and a score, but is " + Brief(item));
+    }
+    AddPiece({item[0].get<std::string>(), item[1].get<double>()}, out);
+  }
+  const auto unknown = model.find("unk_id");
+  if (unknown != model.end() && unknown->is_number_unsigned() &&
+      unknown->get<uint64_t>() <= static_cast<uint64_t>(kMaxId)) {
+    out.unigram.unknown = unknown->get<int64_t>();
+  }
+  out.unigram.byte_fallback = Flag(model, "byte_fallback", false, where);
+}
+
+// As transformers' T5Tokenizer opens such a file: its pieces, then the sentinels, of which the last
+// comes first; words by white space.
+void ParseSentencePiece(const std::string& bytes, const std::string& where, int64_t extra_ids,
+                        SpecialTokens& tokens, TokenizerSpec& out) {
+  const SentencePieceFile file = SentencePieceFile::Parse(bytes, where);
+  std::vector<std::pair<int64_t, AddedToken>> added;
+  using Kind = SentencePieceFile::Kind;
+  for (const SentencePieceFile::Piece& piece : file.pieces) {
+    if (piece.kind == Kind::kControl || piece.kind == Kind::kUserDefined) {
+      added.emplace_back(static_cast<int64_t>(out.pieces.size()), AddedToken{piece.text});
+    }
+    AddPiece({piece.text, static_cast<double>(piece.score)}, out);
+  }
+  for (int64_t i = extra_ids; i-- > 0;) {
+    const std::string name = "<extra_id_" + std::to_string(i) + ">";
+    added.emplace_back(static_cast<int64_t>(out.pieces.size()), AddedToken{name});
+    AddPiece({name, 0.0}, out);
+  }
+  AddListed(std::move(added), tokens);
+  out.unigram = {file.unknown_id, file.byte_fallback};
+  out.steps = TextSteps::T5(file.charsmap, where);
+}
+
+int64_t ParseCount(const json& config, const char* name, const std::string& where) {
+  const auto found = config.find(name);
+  if (found == config.end() || found->is_null()) return 100;
+  if (!found->is_number_unsigned() || found->get<uint64_t>() > 10000) {
+    Bad(where, std::string(name) + " must be a number up to 10000, but is " + Brief(*found));
+  }
+  return found->get<int64_t>();
+}
+
+void ParseModel(const json& file, const std::string& where, TokenizerKind kind,
+                TokenizerSpec& out) {
   const auto model = file.find("model");
   if (model == file.end() || !model->is_object()) Bad(where, "model must be an object");
   const auto refuse = [&](const std::string& what) {
     throw Error(ErrorCode::kUnsupported, where + ": model: " + what + " is not supported");
   };
   const std::string type = StringOr(*model, "type", where);
-  if (type != "BPE" && !type.empty()) refuse(Printable(type));
+  const bool unigram = kind == TokenizerKind::kUnigram;
+  if (unigram ? type != "Unigram" : type != "BPE" && !type.empty()) refuse(Printable(type));
+  if (unigram) {
+    ParseUnigram(*model, where, out);
+    return;
+  }
   for (const char* member : {"vocab", "merges"}) {
     if (!model->contains(member)) Bad(where, std::string("model has no ") + member);
   }
@@ -296,8 +361,9 @@ void ParseLength(const json& object, const char* name, TokenizerSpec& out) {
 }  // namespace
 
 TokenizerTexts ReadTokenizerTexts(const std::filesystem::path& folder,
-                                  const std::filesystem::path& settings) {
+                                  const std::filesystem::path& settings, TokenizerKind kind) {
   TokenizerTexts out;
+  out.kind = kind;
   out.where = folder.string();
   const auto read_from = [](const std::filesystem::path& from, const char* name,
                             std::optional<std::string>& text) {
@@ -309,14 +375,22 @@ TokenizerTexts ReadTokenizerTexts(const std::filesystem::path& folder,
     read_from(folder, name, text);
   };
   read("tokenizer.json", out.tokenizer);
-  read("vocab.json", out.vocab);
-  read("merges.txt", out.merges);
+  if (kind == TokenizerKind::kUnigram) {
+    read("spiece.model", out.sentencepiece);
+  } else {
+    read("vocab.json", out.vocab);
+    read("merges.txt", out.merges);
+  }
   read("tokenizer_config.json", out.config);
   read("special_tokens_map.json", out.special_tokens_map);
   read("added_tokens.json", out.added_tokens);
   if (!settings.empty()) {
     read_from(settings, "tokenizer_config.json", out.config);
     read_from(settings, "special_tokens_map.json", out.special_tokens_map);
+  }
+  if (kind == TokenizerKind::kUnigram) {
+    if (out.tokenizer || out.sentencepiece) return out;
+    Bad(out.where, "holds no tokenizer of T5's: tokenizer.json or spiece.model");
   }
   if (!out.tokenizer && out.vocab && !out.merges) Bad(out.where, "merges.txt is missing");
   if (!out.tokenizer && !out.vocab) {
@@ -329,22 +403,30 @@ TokenizerSpec ParseTokenizer(const TokenizerTexts& texts) {
   TokenizerSpec out;
   out.where = texts.where;
   const auto path = [&](const char* name) { return texts.where + "/" + name; };
+  const bool unigram = texts.kind == TokenizerKind::kUnigram;
+  if (unigram) out.length = 512;
   SpecialTokens tokens;
-  for (const auto& [name, content] : {std::pair("bos_token", "<|startoftext|>"),
-                                      {"eos_token", "<|endoftext|>"},
-                                      {"unk_token", "<|endoftext|>"},
-                                      {"pad_token", "<|endoftext|>"}}) {
-    tokens.named[name] = {.content = content};
-  }
+  if (unigram) {
+    for (const auto& [name, content] :
+         {std::pair("eos_token", "</s>"), {"unk_token", "<unk>"}, {"pad_token", "<pad>"}}) {
+      tokens.named[name] = {.content = content};
+    }
+  } else
+    for (const auto& [name, content] : {std::pair("bos_token", "<|startoftext|>"),
+                                        {"eos_token", "<|endoftext|>"},
+                                        {"unk_token", "<|endoftext|>"},
+                                        {"pad_token", "<|endoftext|>"}}) {
+      tokens.named[name] = {.content = content};
+    }
   json file;
   if (texts.tokenizer) {
     file = ParseFile(*texts.tokenizer, path("tokenizer.json"));
-    ParseModel(file, path("tokenizer.json"), out);
-    out.steps = TextSteps::Parse(file, path("tokenizer.json"));
+    ParseModel(file, path("tokenizer.json"), texts.kind, out);
+    out.steps = TextSteps::Parse(file, path("tokenizer.json"), !unigram);
     ParsePostProcessor(file.value("post_processor", json()), tokens);
     const json truncation = file.value("truncation", json());
     if (truncation.is_object()) ParseLength(truncation, "max_length", out);
-  } else {
+  } else if (!unigram) {
     out.vocabulary =
         ParseVocabulary(ParseFile(*texts.vocab, path("vocab.json")), path("vocab.json"));
     ParseMergesText(*texts.merges, path("merges.txt"), out);
@@ -353,6 +435,10 @@ TokenizerSpec ParseTokenizer(const TokenizerTexts& texts) {
   }
   json config = json::object();
   if (texts.config) config = ParseFile(*texts.config, path("tokenizer_config.json"));
+  if (unigram && !texts.tokenizer) {
+    ParseSentencePiece(*texts.sentencepiece, path("spiece.model"),
+                       ParseCount(config, "extra_ids", path("tokenizer_config.json")), tokens, out);
+  }
   ParseNamed(config, path("tokenizer_config.json"), tokens);
   ParseLength(config, "model_max_length", out);
   const auto decoder = config.find("added_tokens_decoder");

@@ -99,6 +99,10 @@ TEST_CASE("transformer denoisers agree with diffusers", "[golden]") {
   CheckCases("dit", 3);
 }
 
+TEST_CASE("T5's encoder agrees with transformers", "[golden]") {
+  CheckCases("t5_", 3);
+}
+
 TEST_CASE("ViTs agree with transformers and timm and the official Agent-DeiT", "[golden]") {
   CheckCases("vit_", 21);
 }

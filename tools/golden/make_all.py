@@ -8,9 +8,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 if __name__ == "__main__":
     sys.path.insert(0, HERE)
-    for name in sys.argv[1:] or ["forward", "vit", "pipeline", "image_pipeline", "pipeline_classes",
+    for name in sys.argv[1:] or ["forward", "t5", "vit", "pipeline", "image_pipeline", "pipeline_classes",
                                  "single_file", "lora", "noise",
                                  "pictures", "preprocessing", "png", "schedulers", "tokenizer",
-                                 "attention_maps"]:
+                                 "t5_tokenizer", "attention_maps"]:
         sys.argv = [name]
         runpy.run_path(os.path.join(HERE, name + ".py"), run_name="__main__")
