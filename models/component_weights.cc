@@ -11,7 +11,7 @@ namespace {
 std::shared_ptr<const TensorNames> NamesOf(const ComponentFolder& component,
                                            const std::filesystem::path& config_json) {
   const auto file = SafetensorsFile::Open(component.single_file);
-  const auto home = FindLdmHome(file->Header(), component.name);
+  const auto home = FindLdmHome(file->Header(), component.name, component.class_name);
   ENSURE(home.has_value(), component.name);
   return LdmTensorNames(*home, ReadLdmLayout(config_json));
 }

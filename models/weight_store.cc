@@ -127,7 +127,10 @@ WeightStore::Found WeightStore::Find(std::string_view name, const Shape* expecte
       Bad(file, what + "has shape " + entry.shape.ToString() + ", which does not fall into " +
                     std::to_string(stored->parts) + " equal parts");
     }
-    found.shape.dim[0] /= stored->parts;
+    found.shape.dim[0] = found.shape.dim[0] / stored->parts * stored->count;
+  }
+  if (stored->swapped && (entry.shape.rank == 0 || entry.shape[0] % 2 != 0)) {
+    Bad(file, what + "has shape " + entry.shape.ToString() + ", which has no two halves");
   }
   if (stored->transposed) {
     if (entry.shape.rank != 2) {
@@ -159,7 +162,16 @@ Tensor WeightStore::ViewOf(const Found& found) const {
   const Tensor whole = found.slot->file->View(*found.slot->entry);
   if (found.stored.parts == 1) return whole;
   const int64_t rows = whole.shape[0] / found.stored.parts;
-  return whole.Slice(0, found.stored.part * rows, rows);
+  return whole.Slice(0, found.stored.part * rows, found.stored.count * rows);
+}
+
+HostTensor WeightStore::CopyAsAsked(const Found& found) const {
+  HostTensor copy = CopyOf(ViewOf(found));
+  if (found.stored.swapped) {
+    auto* bytes = static_cast<std::byte*>(copy.data());
+    std::rotate(bytes, bytes + copy.Bytes() / 2, bytes + copy.Bytes());
+  }
+  return copy;
 }
 
 Tensor WeightStore::Keep(const std::string& key, HostTensor tensor) const {
@@ -173,10 +185,10 @@ Tensor WeightStore::Get(std::string_view name, const Shape& expected) const {
     return GetF32(name, expected);
   }
   const Tensor view = ViewOf(found);
-  if (IsAligned(view)) return view;
+  if (IsAligned(view) && !found.stored.swapped) return view;
   const std::string key = "aligned " + std::string(name);
   if (const auto kept = copies_.find(key); kept != copies_.end()) return kept->second.View();
-  return Keep(key, CopyOf(view));
+  return Keep(key, CopyAsAsked(found));
 }
 
 Tensor WeightStore::GetF32(std::string_view name, const Shape& expected) const {
@@ -186,7 +198,7 @@ Tensor WeightStore::GetF32(std::string_view name, const Shape& expected) const {
   }
   const std::string key = "f32 " + std::string(name);
   if (const auto kept = copies_.find(key); kept != copies_.end()) return kept->second.View();
-  const HostTensor values = CopyOf(ViewOf(found)).ToF32();
+  const HostTensor values = CopyAsAsked(found).ToF32();
   return Keep(key, found.stored.transposed ? Transposed(values) : values);
 }
 

@@ -36,7 +36,7 @@ class WeightStore {
   // Floats, marked as read: a view of the mapped file in the file's dtype; where the file holds
   // them misaligned or as f64, an aligned copy (f64 as f32) that the store keeps. Throws kBadFile
   // naming the file, the tensor and, on a mismatch, both shapes. Parts of a stored tensor are
-  // views, too; a transposed one is a copy in f32.
+  // views, too; a transposed one is a copy in f32, one with swapped halves a copy.
   Tensor Get(std::string_view name, const Shape& expected) const;
   // The same as f32: converted where the file holds another type. For norms, biases.
   Tensor GetF32(std::string_view name, const Shape& expected) const;
@@ -72,6 +72,7 @@ class WeightStore {
   Found Find(std::string_view name, const Shape* expected) const;
   Found Read(std::string_view name, const Shape& expected) const;
   Tensor ViewOf(const Found& found) const;  // of the file
+  HostTensor CopyAsAsked(const Found& found) const;
   Tensor Keep(const std::string& key, HostTensor tensor) const;
 
   std::string where_;

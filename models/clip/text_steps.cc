@@ -181,14 +181,18 @@ struct ApplyNormalizer {
 }  // namespace
 
 TextSteps TextSteps::Clip() {
-  return {.normalizer = {NormalForm{}, ReplaceSpaces{U" "}, LowercaseAll{}},
-          .splits = {SplitClipWords{.specials = true}, SplitByteLevel{}}};
+  TextSteps steps;
+  steps.normalizer.emplace_back(NormalForm{});
+  steps.normalizer.emplace_back(ReplaceSpaces{U" "});
+  steps.normalizer.emplace_back(LowercaseAll{});
+  steps.splits = {SplitClipWords{.specials = true}, SplitByteLevel{}};
+  return steps;
 }
 
 TextSteps TextSteps::T5(std::string_view charsmap, const std::string& where) {
   TextSteps steps;
   if (!charsmap.empty()) {
-    steps.normalizer.push_back(
+    steps.normalizer.emplace_back(
         ApplyCharsmap{std::make_shared<const Charsmap>(Charsmap::Parse(charsmap, where))});
   }
   steps.splits = {SplitSpaces{}, SplitMarks{}};

@@ -1,4 +1,5 @@
-// Which of the known configs fits an original checkpoint, told by shapes of its U-Net.
+// Which of the known configs fits an original checkpoint, told by shapes of its U-Net or
+// transformer.
 #pragma once
 
 #include <span>
@@ -10,11 +11,12 @@
 
 namespace fovea {
 
-// sd15, sd15-inpaint, sd21-v, sd21, sdxl, sdxl-refiner: folders of assets/configs.
+// sd15, sd15-inpaint, sd21-v, sd21, sdxl, sdxl-refiner, sd3, sd35-medium, sd35-large, flux-dev,
+// flux-schnell: folders of assets/configs.
 std::vector<std::string> ConfigNames();
 
 struct ConfigFit {
-  bool has_unet = false;
+  bool has_denoiser = false;
   std::vector<std::string> names;  // of the configs that fit, the likeliest first
   std::string seen;                // "4 input channels, text states of 768 channels"
 };

@@ -1,9 +1,12 @@
 #include "models/single_file/find_tokenizer.h"
 
 #include <algorithm>
+#include <functional>
+#include <string>
 
 #include "models/clip/clip_tokenizer.h"
 #include "models/search/model_tree.h"
+#include "models/t5/t5_tokenizer.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -36,14 +39,10 @@ bool Fits(const fs::path& folder, int vocabulary) {
   }
 }
 
-}  // namespace
-
-bool HoldsTokenizer(const fs::path& folder) {
-  return IsFile(folder / "tokenizer.json") ||
-         (IsFile(folder / "vocab.json") && IsFile(folder / "merges.txt"));
-}
-
-std::optional<fs::path> FindTokenizer(const std::vector<fs::path>& search, int vocabulary) {
+// The first of the places where people keep models, and their folders `names`, that `fits`.
+std::optional<fs::path> FindFolder(const std::vector<fs::path>& search,
+                                   const std::vector<std::string>& names,
+                                   const std::function<bool(const fs::path&)>& fits) {
   for (const fs::path& root : search) {
     std::vector<fs::path> places{root, root / "hub"};
     for (const ModelKind kind : {ModelKind::kModel, ModelKind::kTokenizer}) {
@@ -58,12 +57,39 @@ std::optional<fs::path> FindTokenizer(const std::vector<fs::path>& search, int v
       }
     }
     for (const fs::path& folder : folders) {
-      for (const fs::path& candidate : {folder, folder / "tokenizer"}) {
-        if (Fits(candidate, vocabulary)) return candidate;
+      for (const std::string& name : names) {
+        fs::path candidate = name.empty() ? folder : folder / name;
+        if (fits(candidate)) return candidate;
       }
     }
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+bool HoldsTokenizer(const fs::path& folder) {
+  return IsFile(folder / "tokenizer.json") ||
+         (IsFile(folder / "vocab.json") && IsFile(folder / "merges.txt"));
+}
+
+bool HoldsT5Tokenizer(const fs::path& folder) {
+  if (!IsFile(folder / "tokenizer.json") && !IsFile(folder / "spiece.model")) return false;
+  try {
+    T5Tokenizer::Open(folder);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+std::optional<fs::path> FindTokenizer(const std::vector<fs::path>& search, int vocabulary) {
+  return FindFolder(search, {"", "tokenizer"},
+                    [&](const fs::path& folder) { return Fits(folder, vocabulary); });
+}
+
+std::optional<fs::path> FindT5Tokenizer(const std::vector<fs::path>& search) {
+  return FindFolder(search, {"", "tokenizer", "tokenizer_2", "tokenizer_3"}, HoldsT5Tokenizer);
 }
 
 }  // namespace fovea

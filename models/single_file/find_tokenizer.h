@@ -16,4 +16,11 @@ bool HoldsTokenizer(const std::filesystem::path& folder);  // by its file names
 std::optional<std::filesystem::path> FindTokenizer(const std::vector<std::filesystem::path>& search,
                                                    int vocabulary);
 
+bool HoldsT5Tokenizer(const std::filesystem::path& folder);  // one that can be read
+
+// The first folder that holds a T5 tokenizer, found as above; also each one's
+// "tokenizer_2" and "tokenizer_3".
+std::optional<std::filesystem::path> FindT5Tokenizer(
+    const std::vector<std::filesystem::path>& search);
+
 }  // namespace fovea

@@ -20,6 +20,19 @@ constexpr KnownHome kHomes[] = {
     {"unet", LdmModule::kUNet, "model.diffusion_model.", "input_blocks.0.0.weight"},
     {"vae", LdmModule::kVae, "first_stage_model.", "decoder.mid.block_1.norm1.weight"},
     {"vae", LdmModule::kVae, "", "decoder.mid.block_1.norm1.weight"},
+    {"vae", LdmModule::kVae, "vae.", "decoder.mid.block_1.norm1.weight"},
+    {"transformer", LdmModule::kSd3, "model.diffusion_model.", "x_embedder.proj.weight"},
+    {"transformer", LdmModule::kSd3, "", "x_embedder.proj.weight"},
+    {"transformer", LdmModule::kFlux, "model.diffusion_model.", "img_in.weight"},
+    {"transformer", LdmModule::kFlux, "", "img_in.weight"},
+    {"text_encoder", LdmModule::kClip, "text_encoders.clip_l.transformer.",
+     "text_model.embeddings.token_embedding.weight"},
+    {"text_encoder_2", LdmModule::kClip, "text_encoders.clip_g.transformer.",
+     "text_model.embeddings.token_embedding.weight"},
+    {"text_encoder_2", LdmModule::kT5, "text_encoders.t5xxl.transformer.",
+     "encoder.final_layer_norm.weight"},
+    {"text_encoder_3", LdmModule::kT5, "text_encoders.t5xxl.transformer.",
+     "encoder.final_layer_norm.weight"},
     {"text_encoder", LdmModule::kClip, "cond_stage_model.transformer.",
      "text_model.embeddings.token_embedding.weight"},
     {"text_encoder", LdmModule::kClip, "cond_stage_model.transformer.",
@@ -65,6 +78,9 @@ bool HomeNames::Excuses(std::string_view file_tensor) const {
   file_tensor.remove_prefix(home_.prefix.size());
   switch (home_.module) {
     case LdmModule::kUNet:
+    case LdmModule::kSd3:
+    case LdmModule::kFlux:
+    case LdmModule::kT5:
       return false;
     case LdmModule::kVae:
       return file_tensor.starts_with("loss.");
@@ -84,9 +100,12 @@ bool HomeNames::Excuses(std::string_view file_tensor) const {
 
 }  // namespace
 
-std::optional<LdmHome> FindLdmHome(const SafetensorsHeader& header, std::string_view component) {
+std::optional<LdmHome> FindLdmHome(const SafetensorsHeader& header, std::string_view component,
+                                   std::string_view class_name) {
+  const bool t5 = class_name == "T5EncoderModel";
   for (const KnownHome& home : kHomes) {
     if (home.component != component) continue;
+    if (!class_name.empty() && t5 != (home.module == LdmModule::kT5)) continue;
     if (!HasTensor(header, std::string(home.prefix) + std::string(home.probe))) continue;
     return LdmHome{home.module, std::string(home.prefix)};
   }
@@ -103,6 +122,7 @@ LdmLayout ReadLdmLayout(const std::filesystem::path& config_json) {
   if (config.Has("block_out_channels")) {
     layout.vae_levels = static_cast<int>(config.Ints("block_out_channels", -1, 1, 1 << 16).size());
   }
+  layout.joint_blocks = static_cast<int>(config.Int("num_layers", 0, 1024, 0));
   layout.text_layers = static_cast<int>(config.Int("num_hidden_layers", 0, 1024, 0));
   return layout;
 }

@@ -17,9 +17,11 @@ struct LdmHome {
   std::string prefix;  // of the names of its tensors
 };
 
-// `component` as in model_index.json: "unet", "vae", "text_encoder", "text_encoder_2". None if the
-// file does not have it.
-std::optional<LdmHome> FindLdmHome(const SafetensorsHeader& header, std::string_view component);
+// `component` as in model_index.json: "unet", "transformer", "vae", "text_encoder", ... None if the
+// file does not have it. Second encoders may be CLIP's or T5's: `class_name` tells which is meant,
+// where it is not empty.
+std::optional<LdmHome> FindLdmHome(const SafetensorsHeader& header, std::string_view component,
+                                   std::string_view class_name = {});
 
 // The numbers of names from a component's config.json. Throws kBadFile.
 LdmLayout ReadLdmLayout(const std::filesystem::path& config_json);

@@ -12,7 +12,7 @@ namespace {
 // Renames what follows a block's own name.
 struct Member {
   std::string_view diffusers, ldm;
-  int part = 0, parts = 1;
+  int part = 0, parts = 1, count = 1;
 };
 
 constexpr Member kUNetResnet[] = {
@@ -45,6 +45,64 @@ constexpr Member kOpenClipLayer[] = {
     {"self_attn.v_proj.bias", "attn.in_proj_bias", 2, 3},
 };
 
+constexpr Member kSd3Block[] = {
+    {"attn.to_q.", "x_block.attn.qkv.", 0, 3},
+    {"attn.to_k.", "x_block.attn.qkv.", 1, 3},
+    {"attn.to_v.", "x_block.attn.qkv.", 2, 3},
+    {"attn.add_q_proj.", "context_block.attn.qkv.", 0, 3},
+    {"attn.add_k_proj.", "context_block.attn.qkv.", 1, 3},
+    {"attn.add_v_proj.", "context_block.attn.qkv.", 2, 3},
+    {"attn.norm_q.", "x_block.attn.ln_q."},
+    {"attn.norm_k.", "x_block.attn.ln_k."},
+    {"attn.norm_added_q.", "context_block.attn.ln_q."},
+    {"attn.norm_added_k.", "context_block.attn.ln_k."},
+    {"attn.to_out.0.", "x_block.attn.proj."},
+    {"attn.to_add_out.", "context_block.attn.proj."},
+    {"attn2.to_q.", "x_block.attn2.qkv.", 0, 3},
+    {"attn2.to_k.", "x_block.attn2.qkv.", 1, 3},
+    {"attn2.to_v.", "x_block.attn2.qkv.", 2, 3},
+    {"attn2.norm_q.", "x_block.attn2.ln_q."},
+    {"attn2.norm_k.", "x_block.attn2.ln_k."},
+    {"attn2.to_out.0.", "x_block.attn2.proj."},
+    {"norm1.linear.", "x_block.adaLN_modulation.1."},
+    {"norm1_context.linear.", "context_block.adaLN_modulation.1."},
+    {"ff.net.0.proj.", "x_block.mlp.fc1."},
+    {"ff.net.2.", "x_block.mlp.fc2."},
+    {"ff_context.net.0.proj.", "context_block.mlp.fc1."},
+    {"ff_context.net.2.", "context_block.mlp.fc2."},
+};
+constexpr Member kFluxBlock[] = {
+    {"norm1.linear.", "img_mod.lin."},
+    {"norm1_context.linear.", "txt_mod.lin."},
+    {"attn.to_q.", "img_attn.qkv.", 0, 3},
+    {"attn.to_k.", "img_attn.qkv.", 1, 3},
+    {"attn.to_v.", "img_attn.qkv.", 2, 3},
+    {"attn.add_q_proj.", "txt_attn.qkv.", 0, 3},
+    {"attn.add_k_proj.", "txt_attn.qkv.", 1, 3},
+    {"attn.add_v_proj.", "txt_attn.qkv.", 2, 3},
+    {"attn.norm_q.weight", "img_attn.norm.query_norm.scale"},
+    {"attn.norm_k.weight", "img_attn.norm.key_norm.scale"},
+    {"attn.norm_added_q.weight", "txt_attn.norm.query_norm.scale"},
+    {"attn.norm_added_k.weight", "txt_attn.norm.key_norm.scale"},
+    {"attn.to_out.0.", "img_attn.proj."},
+    {"attn.to_add_out.", "txt_attn.proj."},
+    {"ff.net.0.proj.", "img_mlp.0."},
+    {"ff.net.2.", "img_mlp.2."},
+    {"ff_context.net.0.proj.", "txt_mlp.0."},
+    {"ff_context.net.2.", "txt_mlp.2."},
+};
+// Query, key, value and, four times as wide, the first layer of the MLP are one matrix.
+constexpr Member kFluxSingleBlock[] = {
+    {"norm.linear.", "modulation.lin."},
+    {"attn.to_q.", "linear1.", 0, 7},
+    {"attn.to_k.", "linear1.", 1, 7},
+    {"attn.to_v.", "linear1.", 2, 7},
+    {"proj_mlp.", "linear1.", 3, 7, 4},
+    {"attn.norm_q.weight", "norm.query_norm.scale"},
+    {"attn.norm_k.weight", "norm.key_norm.scale"},
+    {"proj_out.", "linear2."},
+};
+
 // A number in an original name, from the numbers i and j in diffusers' name.
 using Number = int64_t (*)(const LdmLayout&, int64_t i, int64_t j);
 
@@ -75,6 +133,7 @@ struct Rule {
   Number number = nullptr;
   std::span<const Member> members = {};  // of what follows; empty: anything, as it is
   bool transposed = false;
+  bool swapped = false;
 };
 
 constexpr Rule kUNetRules[] = {
@@ -118,6 +177,34 @@ constexpr Rule kVaeRules[] = {
     {"decoder.mid_block.attentions.0.", "decoder.mid.attn_1.", nullptr, kVaeAttention},
 };
 
+constexpr Rule kSd3Rules[] = {
+    {"pos_embed.pos_embed", "pos_embed"},
+    {"pos_embed.proj.", "x_embedder.proj."},
+    {"time_text_embed.timestep_embedder.linear_1.", "t_embedder.mlp.0."},
+    {"time_text_embed.timestep_embedder.linear_2.", "t_embedder.mlp.2."},
+    {"time_text_embed.text_embedder.linear_1.", "y_embedder.mlp.0."},
+    {"time_text_embed.text_embedder.linear_2.", "y_embedder.mlp.2."},
+    {"context_embedder.", "context_embedder."},
+    {"transformer_blocks.#.", "joint_blocks.#.", kI, kSd3Block},
+    {"proj_out.", "final_layer.linear."},
+    {"norm_out.linear.", "final_layer.adaLN_modulation.1.", nullptr, {}, false, true},
+};
+
+constexpr Rule kFluxRules[] = {
+    {"time_text_embed.timestep_embedder.linear_1.", "time_in.in_layer."},
+    {"time_text_embed.timestep_embedder.linear_2.", "time_in.out_layer."},
+    {"time_text_embed.guidance_embedder.linear_1.", "guidance_in.in_layer."},
+    {"time_text_embed.guidance_embedder.linear_2.", "guidance_in.out_layer."},
+    {"time_text_embed.text_embedder.linear_1.", "vector_in.in_layer."},
+    {"time_text_embed.text_embedder.linear_2.", "vector_in.out_layer."},
+    {"context_embedder.", "txt_in."},
+    {"x_embedder.", "img_in."},
+    {"transformer_blocks.#.", "double_blocks.#.", kI, kFluxBlock},
+    {"single_transformer_blocks.#.", "single_blocks.#.", kI, kFluxSingleBlock},
+    {"proj_out.", "final_layer.linear."},
+    {"norm_out.linear.", "final_layer.adaLN_modulation.1.", nullptr, {}, false, true},
+};
+
 constexpr Rule kClipRules[] = {{"", ""}};
 
 constexpr Rule kOpenClipRules[] = {
@@ -135,7 +222,12 @@ std::span<const Rule> RulesOf(LdmModule module) {
     case LdmModule::kVae:
       return kVaeRules;
     case LdmModule::kClip:
+    case LdmModule::kT5:
       return kClipRules;
+    case LdmModule::kSd3:
+      return kSd3Rules;
+    case LdmModule::kFlux:
+      return kFluxRules;
     case LdmModule::kOpenClip:
       return kOpenClipRules;
   }
@@ -184,6 +276,7 @@ std::optional<StoredTensor> Apply(const Rule& rule, std::string_view tensor,
     }
   }
   out.transposed = rule.transposed;
+  out.swapped = rule.swapped;
   if (rule.members.empty()) {
     out.name += match->rest;
     return out;
@@ -194,6 +287,10 @@ std::optional<StoredTensor> Apply(const Rule& rule, std::string_view tensor,
     out.name += match->rest.substr(member.diffusers.size());
     out.part = member.part;
     out.parts = member.parts;
+    out.count = member.count;
+    // SD3's last block drops its text, and its norm is such a last norm.
+    out.swapped = rule.members.data() == kSd3Block && i + 1 == layout.joint_blocks &&
+                  member.diffusers == "norm1_context.linear.";
     return out;
   }
   return std::nullopt;

@@ -37,10 +37,10 @@ fs::path ChooseConfig(const fs::path& file, const ConfigFit& fit, const SingleFi
   const std::string named = "--config " + options.config;
   if (options.config.empty()) {
     if (fit.names.empty()) {
-      Bad(file,
-          (fit.has_unet ? "its U-Net has " + fit.seen + ", which none of " + Join(known) + " has"
-                        : "has no U-Net that would tell its config") +
-              "; give --config NAME or a folder of configs");
+      Bad(file, (fit.has_denoiser
+                     ? "its denoiser has " + fit.seen + ", which none of " + Join(known) + " has"
+                     : "has no denoiser that would tell its config") +
+                    "; give --config NAME or a folder of configs");
     }
     if (fit.names.size() > 1) {
       notes.push_back(file.filename().string() + ": config " + fit.names[0] + "; the shapes fit " +
@@ -52,8 +52,8 @@ fs::path ChooseConfig(const fs::path& file, const ConfigFit& fit, const SingleFi
   if (std::find(known.begin(), known.end(), options.config) != known.end()) {
     const bool fits =
         std::find(fit.names.begin(), fit.names.end(), options.config) != fit.names.end();
-    if (fit.has_unet && !fits) {
-      Bad(file, named + " does not fit its U-Net, which has " + fit.seen +
+    if (fit.has_denoiser && !fits) {
+      Bad(file, named + " does not fit its denoiser, which has " + fit.seen +
                     (fit.names.empty() ? "" : "; " + Join(fit.names) + " would"));
     }
     return options.configs / options.config;
@@ -82,8 +82,23 @@ void CheckOwners(const fs::path& file, const SafetensorsHeader& header,
 void AddTokenizer(ComponentFolder& component, const ModelFolder& config,
                   const SingleFileOptions& options, ModelFolder& out) {
   component.settings = component.folder;
+  const bool t5 = component.class_name.starts_with("T5Tokenizer");
   if (!options.tokenizer.empty()) {
-    component.folder = options.tokenizer;
+    // One tokenizer, or a pipeline's folder, which has each under its own name.
+    component.folder = options.tokenizer / component.name;
+    if (!IsFolder(component.folder)) component.folder = options.tokenizer;
+    if (!t5 || HoldsT5Tokenizer(component.folder)) return;
+  }
+  if (t5) {
+    const auto found = FindT5Tokenizer(options.search);
+    component.folder = found.value_or(fs::path());
+    if (found) {
+      out.notes.push_back("tokenizer: " + found->string());
+    } else {
+      component.missing =
+          "a single file has no tokenizer, and no T5 tokenizer (spiece.model or tokenizer.json) is "
+          "in the model search path; give a pipeline's folder with --tokenizer";
+    }
     return;
   }
   if (HoldsTokenizer(component.folder)) return;
@@ -118,13 +133,14 @@ ModelFolder OpenSingleFile(const fs::path& file, const SingleFileOptions& option
 
   // What is in the file at all comes first: any config would be wrong for another kind of file.
   bool any = false;
-  for (const char* name : {"unet", "vae", "text_encoder", "text_encoder_2"}) {
+  for (const char* name :
+       {"unet", "transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3"}) {
     any = any || FindLdmHome(header, name).has_value();
   }
   if (!any) {
     Bad(file,
-        "is not a checkpoint in the original names: it has no model.diffusion_model, "
-        "first_stage_model or text encoder; a component in diffusers' names is opened by its "
+        "is not a checkpoint in the original names: it has no U-Net, transformer, VAE "
+        "or text encoder that we know; a component in diffusers' names is opened by its "
         "folder, with its config.json");
   }
   const fs::path folder = ChooseConfig(file, FitConfigs(header), options, out.notes);
@@ -138,12 +154,12 @@ ModelFolder OpenSingleFile(const fs::path& file, const SingleFileOptions& option
                                          ": is a component's folder; a single file needs a "
                                          "pipeline's, with model_index.json");
     }
-    const bool weights = component.name == "unet" || component.name == "vae" ||
-                         component.name.starts_with("text_encoder");
+    const bool weights = component.name == "unet" || component.name == "transformer" ||
+                         component.name == "vae" || component.name.starts_with("text_encoder");
     if (component.name.starts_with("tokenizer")) {
       AddTokenizer(component, config, options, out);
     } else if (weights) {
-      const auto home = FindLdmHome(header, component.name);
+      const auto home = FindLdmHome(header, component.name, component.class_name);
       if (!home) continue;
       component.single_file = file;
       prefixes.push_back(home->prefix);

@@ -1,6 +1,9 @@
 #include "models/single_file/ldm_names.h"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "models/single_file/ldm_component.h"
 #include "tests/support/single_file_case.h"
@@ -8,6 +11,8 @@
 
 namespace fovea {
 namespace {
+
+namespace fs = std::filesystem;
 
 // Tensor by tensor: diffusers' conversion takes it from where we do.
 TEST_CASE("ldm names: every tensor lies where diffusers' conversion finds it", "[golden]") {
@@ -34,6 +39,33 @@ TEST_CASE("ldm names: every tensor lies where diffusers' conversion finds it", "
         CHECK(found);
         CHECK(names->Owns(source.name));
       }
+    }
+  }
+}
+
+// The transformers' converters, row by row: [tensor, first row, rows, of all, halves swapped].
+TEST_CASE("ldm names: transformers' tensors lie where diffusers' conversion finds them",
+          "[golden]") {
+  const auto path = fs::path(FOVEA_SOURCE_DIR) / "tests/golden/transformer_names/cases.json";
+  std::ifstream file(path);
+  const auto cases = nlohmann::json::parse(file);
+  REQUIRE(cases.size() == 4);
+  for (const auto& one : cases) {
+    const LdmModule module = one["module"] == "sd3" ? LdmModule::kSd3 : LdmModule::kFlux;
+    LdmLayout layout;
+    layout.joint_blocks = one["blocks"];
+    REQUIRE(one["tensors"].size() > 40);
+    for (const auto& [tensor, source] : one["tensors"].items()) {
+      INFO(tensor);
+      const auto names = LdmNames(module, tensor, layout);
+      REQUIRE(names.size() == 1);
+      CHECK(names[0].name == source[0].get<std::string>());
+      const int64_t total = source[3];
+      REQUIRE(total % names[0].parts == 0);
+      CHECK(total / names[0].parts * names[0].part == source[1].get<int64_t>());
+      CHECK(total / names[0].parts * names[0].count == source[2].get<int64_t>());
+      CHECK(names[0].swapped == source[4].get<bool>());
+      CHECK_FALSE(names[0].transposed);
     }
   }
 }

@@ -207,7 +207,7 @@ TEST_CASE("single file: each thing that is wrong has its line") {
   NamedTensors vae;
   vae["first_stage_model.decoder.mid.block_1.norm1.weight"] = HostTensor({1}, DType::kF32);
   WriteSafetensors(file, vae);
-  CHECK_THAT(open(""), Catch::Contains("no U-Net"));
+  CHECK_THAT(open(""), Catch::Contains("no denoiser"));
 }
 
 }  // namespace

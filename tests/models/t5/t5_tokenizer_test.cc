@@ -94,7 +94,7 @@ std::string Refusal(const std::function<void()>& open) {
   return "";
 }
 
-TEST_CASE("broken tokenizer files are refused by name") {
+TEST_CASE("broken files of T5's tokenizer are refused by name") {
   const std::string model = ReadAll(kGolden / "spiece.model");
   const auto spiece = [](const std::string& bytes) {
     return Refusal([&] { T5Tokenizer::FromSentencePiece(bytes, "folder"); });
