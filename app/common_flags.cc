@@ -6,6 +6,7 @@
 
 #include "app/built_in_models.h"
 #include "app/exit_code.h"
+#include "models/component_weights.h"
 #include "models/lora/lora_deltas.h"
 #include "models/search/model_search.h"
 #include "models/single_file/single_file.h"
@@ -61,12 +62,14 @@ void ModelFlags::Add(Flags& flags, const std::string& otherwise) {
   flags.Text("-m,--model", "MODEL", model, "model folder, single file or name", otherwise);
   flags.TextList("--models", "DIR", folders, "look for names here first; may be repeated");
   flags.Text("--config", "NAME|DIR", config,
-             "configs of a single file: sd15, sd15-inpaint, sd21, sd21-v, sdxl, sdxl-refiner, or a "
-             "folder that has them",
+             "configs of a single file: sd15, sd15-inpaint, sd21, sd21-v, sdxl, sdxl-refiner, sd3, "
+             "sd35-medium, sd35-large, flux-dev, flux-schnell, or a folder that has them",
              "told by its shapes");
   flags.Text("--tokenizer", "DIR", tokenizer, "folder of the tokenizer", "the model's");
   flags.TextList("--lora", "FILE[:SCALE]", loras,
                  "add a LoRA file, or a name to look up; may be repeated");
+  flags.Text("--overlay", "FILE", overlay,
+             "tensors that replace the denoiser's own of the same names, or --component's");
 }
 
 void ModelFlags::AddComponent(Flags& flags) {
@@ -85,7 +88,8 @@ std::vector<NamedLora> ModelFlags::Loras() const {
   return out;
 }
 
-ModelFolder ModelFlags::Open(const std::string& name, const std::vector<NamedLora>& with) const {
+ModelFolder ModelFlags::Open(const std::string& name, const std::vector<NamedLora>& with,
+                             const std::string& over) const {
   const auto search = SearchPath();
   const std::filesystem::path path = FindModel(name, search);
   ModelFolder model;
@@ -107,6 +111,7 @@ ModelFolder ModelFlags::Open(const std::string& name, const std::vector<NamedLor
   std::vector<LoraChoice> choices;
   for (const NamedLora& lora : with) choices.push_back({FindLora(lora.name, search), lora.scale});
   AddLoras(model, choices);
+  if (!over.empty()) AddOverlay(model, component.value_or(""), FindModel(over, search));
   return model;
 }
 

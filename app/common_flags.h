@@ -27,17 +27,20 @@ struct CommonFlags {
 };
 
 struct ModelFlags {
-  std::optional<std::string> model, component, config, tokenizer;
+  std::optional<std::string> model, component, config, tokenizer, overlay;
   std::vector<std::string> folders, loras;
   bool needs_tokenizer = false;  // then one is looked for, for a single file
 
-  // -m, --models, --config, --tokenizer, --lora; `otherwise` is what no -m means.
+  // -m, --models, --config, --tokenizer, --lora, --overlay; `otherwise` is what no -m means.
   void Add(Flags& flags, const std::string& otherwise = "the built-in still-life-unet");
   void AddComponent(Flags& flags);  // --component
-  // `name`: a path or a name; empty: the built-in model. With --lora's files, or with those given
-  // instead. Throws kBadFile, kUsage.
-  ModelFolder Open(const std::string& name) const { return Open(name, Loras()); }
-  ModelFolder Open(const std::string& name, const std::vector<NamedLora>& with) const;
+  // `name`: a path or a name; empty: the built-in model. With --lora's files and
+  // --overlay's, or with those given instead. Throws kBadFile, kUsage, kUnsupported.
+  ModelFolder Open(const std::string& name) const {
+    return Open(name, Loras(), overlay.value_or(""));
+  }
+  ModelFolder Open(const std::string& name, const std::vector<NamedLora>& with,
+                   const std::string& over) const;
   std::vector<std::filesystem::path> SearchPath() const;  // that names are looked up in
   std::vector<NamedLora> Loras() const;                   // --lora's; throws kUsage
   // The one that --component names; of a component folder alone, that component.

@@ -29,8 +29,22 @@ std::shared_ptr<WeightStore> OpenWeights(const ComponentFolder& component) {
   const auto store = single
                          ? WeightStore::Open(component.single_file, NamesOf(component, config_json))
                          : WeightStore::Open(component.folder, ClipPairNames(component.name));
+  if (!component.overlay.empty()) store->SetOverlay(component.overlay);
   if (!component.loras.empty()) store->SetDeltas(OpenLoraDeltas(component, config_json));
   return store;
+}
+
+void AddOverlay(ModelFolder& model, const std::string& component,
+                const std::filesystem::path& overlay) {
+  for (ComponentFolder& each : model.components) {
+    const bool denoiser = each.name == "unet" || each.name == "transformer" || each.name.empty();
+    if (component.empty() ? !denoiser : each.name != component) continue;
+    each.overlay = overlay;
+    return;
+  }
+  throw Error(ErrorCode::kUnsupported, model.folder.string() + ": has no " +
+                                           (component.empty() ? "denoiser" : component) +
+                                           " whose tensors " + overlay.string() + " could replace");
 }
 
 }  // namespace fovea

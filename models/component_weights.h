@@ -1,5 +1,5 @@
 // The config and the weights of a model's component, wherever it keeps them: its folder, a folder
-// that it shares, or a single file, with the LoRA files that were chosen for it.
+// that it shares, or a single file, with the LoRA files and the overlay that were chosen for it.
 #pragma once
 
 #include <memory>
@@ -14,5 +14,9 @@ namespace fovea {
 Config ReadComponentConfig(const ComponentFolder& component);
 // Throws kBadFile, kUnsupported.
 std::shared_ptr<WeightStore> OpenWeights(const ComponentFolder& component);
+// Gives the overlay to `component`, or, if it is empty, to the pipeline's denoiser or the only
+// component. Throws kUnsupported if there is none such.
+void AddOverlay(ModelFolder& model, const std::string& component,
+                const std::filesystem::path& overlay);
 
 }  // namespace fovea

@@ -23,6 +23,7 @@ struct ComponentFolder {
   std::filesystem::path settings = {};
   std::string missing = {};
   std::vector<LoraChoice> loras = {};  // added to its weights, in this order
+  std::filesystem::path overlay = {};  // a file whose tensors replace those of the same names
 };
 
 struct ModelFolder {

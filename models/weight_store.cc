@@ -99,6 +99,16 @@ const StoredTensor* WeightStore::Locate(std::string_view name,
   return found == candidates.end() ? nullptr : &*found;
 }
 
+void WeightStore::SetOverlay(const std::filesystem::path& path) {
+  ENSURE(overlay_.empty());
+  const auto file = SafetensorsFile::Open(path);
+  files_.push_back(file);
+  for (const TensorEntry& entry : file->Header().tensors) {
+    overlay_[entry.name] = {.file = file.get(), .entry = &entry};
+  }
+  if (overlay_.empty()) Bad(path.string(), "an overlay without tensors");
+}
+
 bool WeightStore::Has(std::string_view name) const {
   std::vector<StoredTensor> candidates;
   return Locate(name, candidates) != nullptr;
@@ -116,7 +126,13 @@ WeightStore::Found WeightStore::Find(std::string_view name, const Shape* expecte
     Bad(where_, "tensor " + missing + " is missing" +
                     (expected ? "; the model needs it with shape " + expected->ToString() : ""));
   }
-  Found found{&slots_.find(stored->name)->second, *stored, {}};
+  Found found{&slots_.find(stored->name)->second, nullptr, *stored, {}};
+  if (const auto over = overlay_.find(name); over != overlay_.end()) {
+    found.replaced = found.slot;
+    found.slot = &over->second;
+    found.stored = {.name = over->first};
+    stored = &found.stored;
+  }
   const TensorEntry& entry = *found.slot->entry;
   const std::string file = found.slot->file->Path().string();
   const std::string what = "tensor " + stored->name + " ";
@@ -155,6 +171,7 @@ WeightStore::Found WeightStore::Read(std::string_view name, const Shape& expecte
                                                ", but weights are F32, F16, BF16 or F64");
   }
   found.slot->read = true;
+  if (found.replaced != nullptr) found.replaced->read = true;
   return found;
 }
 
@@ -229,6 +246,14 @@ void WeightStore::CheckAllRead() const {
   }
   if (!surplus.empty()) {
     Bad(where_, "tensors in its shards that it does not list: " + ListNames(surplus));
+  }
+  for (const auto& [name, slot] : overlay_) {
+    if (!slot.read) surplus.push_back(name);
+  }
+  if (!surplus.empty()) {
+    Bad(files_.back()->Path().string(), "an overlay's tensors that the model does not have: " +
+                                            ListNames(surplus) +
+                                            "; they must have the model's own names");
   }
   if (deltas_) deltas_->CheckAllUsed();
 }

@@ -29,6 +29,11 @@ class WeightStore {
   // From now on added to the weights that WeightScope makes.
   void SetDeltas(std::shared_ptr<const WeightDeltas> deltas) { deltas_ = std::move(deltas); }
 
+  // From now on the tensors of a .safetensors file stand for those of the same names: the model's
+  // names, and shapes, which the files must have as well. Throws kBadFile. Once, before anything is
+  // read.
+  void SetOverlay(const std::filesystem::path& path);
+
   bool Has(std::string_view name) const;
   // The file's shape, to choose between forms of one weight. Throws as Get does; not marked as
   // read.
@@ -43,8 +48,8 @@ class WeightStore {
   bool IsMapped(const Tensor& tensor) const;  // whether its bytes are the file's
   // What is added to the weight of the layer at `path`, or null.
   std::shared_ptr<const WeightDelta> Delta(std::string_view path, const Shape& shape) const;
-  // Throws kBadFile listing the tensors that nothing has read and the table does not excuse, or the
-  // deltas that fit no layer.
+  // Throws kBadFile listing the tensors that nothing has read and the table does not excuse, of the
+  // overlay without excuse, or the deltas that fit no layer.
   void CheckAllRead() const;
   // Bytes of the files' data, and of the copies and deltas that were asked for.
   size_t MappedBytes() const;
@@ -60,6 +65,7 @@ class WeightStore {
   };
   struct Found {
     Slot* slot = nullptr;
+    Slot* replaced = nullptr;  // by the overlay's, which `slot` then is
     StoredTensor stored;
     Shape shape;  // of what the model sees of it
   };
@@ -78,6 +84,7 @@ class WeightStore {
   std::string where_;
   std::vector<std::shared_ptr<const SafetensorsFile>> files_;
   mutable std::unordered_map<std::string, Slot, Hash, std::equal_to<>> slots_;
+  mutable std::unordered_map<std::string, Slot, Hash, std::equal_to<>> overlay_;
   std::vector<std::string> unlisted_;  // in a shard, but not in the index
   std::shared_ptr<const TensorNames> names_;
   std::shared_ptr<const WeightDeltas> deltas_;

@@ -19,8 +19,8 @@ uint64_t EndOfHeader(const fs::path& file) {
   return 8 + std::min(length, uint64_t{1} << 40);
 }
 
-void Hash(const fs::path& model, const std::vector<fs::path>& loras, const std::stop_token& stop,
-          FileHashes& out) {
+void Hash(const fs::path& model, const fs::path& overlay, const std::vector<fs::path>& loras,
+          const std::stop_token& stop, FileHashes& out) {
   const auto hash = [&](const fs::path& file, uint64_t begin) {
     try {
       return Sha256OfFile(file, begin, stop).value_or("");
@@ -32,25 +32,28 @@ void Hash(const fs::path& model, const std::vector<fs::path>& loras, const std::
     std::string digest = hash(file, EndOfHeader(file));
     if (!digest.empty()) out.loras.emplace_back(file.stem().string(), std::move(digest));
   }
+  if (!overlay.empty()) out.overlay = hash(overlay, 0);
   if (!model.empty()) out.model = hash(model, 0);
 }
 
 }  // namespace
 
 FileHasher::FileHasher(const ModelFolder& model) {
-  fs::path single;
+  fs::path single, overlay;
   std::vector<fs::path> loras;
   for (const ComponentFolder& component : model.components) {
     if (!component.single_file.empty()) single = component.single_file;
+    if (!component.overlay.empty()) overlay = component.overlay;
     for (const LoraChoice& lora : component.loras) {
       if (std::find(loras.begin(), loras.end(), lora.file) == loras.end()) {
         loras.push_back(lora.file);
       }
     }
   }
-  if (single.empty() && loras.empty()) return;
-  thread_ = std::jthread(
-      [this, single, loras](const std::stop_token& stop) { Hash(single, loras, stop, hashes_); });
+  if (single.empty() && overlay.empty() && loras.empty()) return;
+  thread_ = std::jthread([this, single, overlay, loras](const std::stop_token& stop) {
+    Hash(single, overlay, loras, stop, hashes_);
+  });
 }
 
 const FileHashes& FileHasher::Wait() {

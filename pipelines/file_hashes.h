@@ -11,7 +11,8 @@
 namespace fovea {
 
 struct FileHashes {
-  std::string model;  // SHA-256 of a single file; empty for a folder
+  std::string model;    // SHA-256 of a single file; empty for a folder
+  std::string overlay;  // SHA-256 of the file; empty: none
   // Name and SHA-256 of what follows the header, as kohya's scripts count, each file once.
   std::vector<std::pair<std::string, std::string>> loras;
 };

@@ -121,6 +121,7 @@ PngText PictureText(const GenerateSettings& settings, const Provenance& provenan
   std::vector<NamedLora> loras = ParseLoraText(settings.lora);
   for (NamedLora& lora : loras) lora.name = std::filesystem::path(lora.name).stem().string();
   own.lora = LoraText(loras);
+  own.overlay = std::filesystem::path(settings.overlay).stem().string();
 
   OrderedJson json;
   json["format"] = kFormat;
@@ -133,6 +134,7 @@ PngText PictureText(const GenerateSettings& settings, const Provenance& provenan
   if (!provenance.attention.empty()) json["attention"] = ToJson(provenance.attention);
   if (!provenance.hires.Empty()) json["hires"] = ToJson(provenance.hires);
   if (!provenance.hashes.model.empty()) json["sha256"]["model"] = provenance.hashes.model;
+  if (!provenance.hashes.overlay.empty()) json["sha256"]["overlay"] = provenance.hashes.overlay;
   for (const auto& [name, hash] : provenance.hashes.loras) json["sha256"]["loras"][name] = hash;
   json["init_latents"] = provenance.init_latents;
   // A path may hold bytes that are no UTF-8; prompts were checked when they were read.

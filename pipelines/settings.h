@@ -14,6 +14,7 @@ struct GenerateSettings {
   std::string prompt_weights = "a1111";  // or "comfy", "off"
   std::string model;                     // as given: a path or a name; empty: built in
   std::string lora;                      // LoRA files and their scales, as LoraText
+  std::string overlay;                   // a file of tensors, or its name
   int width = 0, height = 0;             // 0: the model's
   int steps = 0;                         // 0: the model's default, else 25
   std::optional<uint64_t> seed;          // none: random, and printed
@@ -45,6 +46,7 @@ struct GenerateSettings {
       "how (x:1.2) is read; off: literally, one window of tokens, cut");
     v("model", model, "pipeline folder or name; empty: the built-in still-life-unet");
     v("lora", lora, "LoRA files: NAME:SCALE;NAME:SCALE");
+    v("overlay", overlay, "a file whose tensors replace the denoiser's own");
     v("width", width, "picture width in pixels, a multiple of the VAE factor (8)");
     v("height", height, "picture height in pixels, a multiple of the VAE factor (8)");
     v("steps", steps, "sampling steps, 1 to the model's training steps");

@@ -158,8 +158,8 @@ int RunGenerate(const GenerateFlags& flags) {
   GenerateOutputs outputs(flags, asked.settings);
   if (flags.trace) trace::Start();
 
-  const ModelFolder folder =
-      flags.models.Open(asked.settings.model, ParseLoraText(asked.settings.lora));
+  const ModelFolder folder = flags.models.Open(
+      asked.settings.model, ParseLoraText(asked.settings.lora), asked.settings.overlay);
   for (const std::string& note : folder.notes) PrintNote(note);
   FileHasher hasher(folder);
   const auto backend = MakeCpuBackend();

@@ -165,6 +165,7 @@ PictureSettings GenerateFlags::Settings() const {
   if (loras.empty()) loras = ParseLoraText(settings.lora);
   settings.prompt = TakeLoraTags(settings.prompt, loras);
   settings.lora = LoraText(loras);
+  if (models.overlay) settings.overlay = *models.overlay;
   if (common.dtype) settings.dtype = *common.dtype;
   if (from && result.provenance.init_latents && !init_latents) {
     throw Error(ErrorCode::kUsage,

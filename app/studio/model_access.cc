@@ -29,7 +29,7 @@ ModelFolder ModelAccess::Open(const GenerateSettings& settings) const {
   ModelFlags flags;
   flags.folders = folders;
   flags.needs_tokenizer = true;
-  return flags.Open(settings.model, ParseLoraText(settings.lora));
+  return flags.Open(settings.model, ParseLoraText(settings.lora), settings.overlay);
 }
 
 std::vector<ModelChoice> ModelAccess::List(const std::vector<std::string>& recent) const {
@@ -51,7 +51,7 @@ std::vector<ModelChoice> ModelAccess::List(const std::vector<std::string>& recen
 }
 
 std::string WeightsKey(const GenerateSettings& settings) {
-  return settings.model + "\n" + settings.lora;
+  return settings.model + "\n" + settings.lora + "\n" + settings.overlay;
 }
 
 }  // namespace fovea
