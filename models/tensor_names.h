@@ -11,9 +11,9 @@ namespace fovea {
 struct StoredTensor {
   std::string name;         // of the file's tensor
   int part = 0, parts = 1;  // which of its equal runs of rows (axis 0)
-  int count = 1;            // and how many of them from there
   bool transposed = false;  // it is a matrix, and the model's is its transpose
   bool swapped = false;     // the model has the second half of its rows first
+  int count = 1;            // of the parts, from that one on
 
   bool operator==(const StoredTensor&) const = default;
 };
