@@ -11,10 +11,10 @@
 namespace fovea {
 
 struct FileHashes {
-  std::string model;    // SHA-256 of a single file; empty for a folder
-  std::string overlay;  // SHA-256 of the file; empty: none
+  std::string model;  // SHA-256 of a single file; empty for a folder
   // Name and SHA-256 of what follows the header, as kohya's scripts count, each file once.
   std::vector<std::pair<std::string, std::string>> loras;
+  std::string overlay;  // SHA-256 of the file; empty: none
 };
 
 // Hashes them on a thread of its own, while something else goes on.

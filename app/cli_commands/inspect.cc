@@ -162,8 +162,8 @@ ordered_json InspectPrompt(const InspectFlags& flags, const StopSignals& signals
   const InspectRequest request = flags.Request(false);
   PictureSettings asked = generate.Settings();
   const GivenPictures given = generate.ReadPictures(&asked.settings);
-  const ModelFolder folder =
-      generate.models.Open(asked.settings.model, ParseLoraText(asked.settings.lora));
+  const ModelFolder folder = generate.models.Open(
+      asked.settings.model, ParseLoraText(asked.settings.lora), asked.settings.overlay);
   for (const std::string& note : folder.notes) PrintNote(note);
   const auto backend = MakeCpuBackend();
   const auto pipeline = TextToImage::Load(folder, *backend);
