@@ -193,6 +193,11 @@ TextSteps TextSteps::Parse(const json& tokenizer, const std::string& where, bool
     if (byte_levels > 0) Refuse(where + ": pre_tokenizer", "ByteLevel before a unigram model");
     return out;
   }
+  for (const SplitStep& step : out.splits) {
+    if (std::holds_alternative<SplitSpaces>(step) || std::holds_alternative<SplitMarks>(step)) {
+      Refuse(where + ": pre_tokenizer", "Metaspace or WhitespaceSplit before byte pairs");
+    }
+  }
   if (byte_levels != 1 || !std::holds_alternative<SplitByteLevel>(out.splits.back())) {
     Refuse(where + ": pre_tokenizer", "a tokenizer that does not end with ByteLevel");
   }
