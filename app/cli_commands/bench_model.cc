@@ -51,21 +51,25 @@ double Median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-// The picture that such inputs stand for: their last two axes times the VAE's factor. Zeros for a
-// component that sees no picture.
+// Columns and rows of what such inputs hold of a picture: the last two axes of a feature map, or of
+// FLUX's tokens. Zeros for a component that sees no picture.
+std::pair<int64_t, int64_t> MapSize(const NamedTensors& inputs) {
+  for (const auto& [name, tensor] : inputs) {
+    if (tensor.shape().rank == 4) return {tensor.shape()[3], tensor.shape()[2]};
+  }
+  const auto ids = inputs.find("img_ids");
+  if (ids == inputs.end()) return {0, 0};
+  const float* last = ids->second.Data<float>() + ids->second.NumElements() - 3;
+  return {static_cast<int64_t>(last[2]) + 1, static_cast<int64_t>(last[1]) + 1};
+}
+
+// The picture that such inputs stand for.
 std::pair<int64_t, int64_t> PictureSize(const Component& component, const NamedTensors& inputs) {
   constexpr int kWide = 8192;
-  const auto image = [](const NamedTensors& tensors) -> const HostTensor* {
-    for (const auto& [name, tensor] : tensors) {
-      if (tensor.shape().rank == 4) return &tensor;
-    }
-    return nullptr;
-  };
-  const HostTensor* own = image(inputs);
-  if (own == nullptr) return {0, 0};
-  const NamedTensors wide = component.ExampleInputs(kWide, 1, 1);
-  const int64_t factor = kWide / image(wide)->shape()[3];
-  return {own->shape()[3] * factor, own->shape()[2] * factor};
+  const auto [columns, rows] = MapSize(inputs);
+  if (columns == 0) return {0, 0};
+  const int64_t factor = kWide / MapSize(component.ExampleInputs(kWide, 1, 1)).first;
+  return {columns * factor, rows * factor};
 }
 
 int RunBench(const BenchFlags& flags) {

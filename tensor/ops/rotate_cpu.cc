@@ -49,10 +49,13 @@ void Rotate(const Tensor& x, const Tensor& tables, const Tensor& out) {
     using T = decltype(type);
     const T* from = x.Data<T>();
     T* to = out.Data<T>();
-    ParallelFor(RowCount(x), 1 + 8192 / (c + 1), [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row) {
-        const int64_t token = row / heads % tokens;
-        RotateRow(from + RowOffset(x, row), table + token * 2 * c, c, to + RowOffset(out, row));
+    ParallelFor(x.shape[0] * tokens, 1 + 8192 / (c * heads + 1), [&](int64_t begin, int64_t end) {
+      for (int64_t token = begin; token < end; ++token) {
+        const T* px = from + RowOffset(x, token * heads);
+        T* py = to + RowOffset(out, token * heads);
+        for (int64_t head = 0; head < heads; ++head, px += x.stride[2], py += out.stride[2]) {
+          RotateRow(px, table + token % tokens * 2 * c, c, py);
+        }
       }
     });
   });

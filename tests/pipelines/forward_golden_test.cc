@@ -26,6 +26,7 @@ TEST_CASE("formula weights agree with tools/golden/formula.py bit by bit", "[gol
 void CheckRun(Component& component, const GoldenRun& run) {
   ForwardOptions options;
   options.hidden_states = run.outputs.contains("hidden_states.0");
+  if (!run.attention.empty()) options.attention = AttentionPlan::Parse(run.attention);
   const ForwardResult result = component.Forward(run.inputs, options);
   CHECK(result.outputs.size() == run.outputs.size());
   for (const auto& [name, want] : run.outputs) {
@@ -46,6 +47,7 @@ void CheckRunInBf16(Component& component, const GoldenRun& run) {
   ForwardOptions options;
   options.dtype = DType::kBF16;
   options.hidden_states = run.outputs.contains("hidden_states.0");
+  if (!run.attention.empty()) options.attention = AttentionPlan::Parse(run.attention);
   const ForwardResult result = component.Forward(run.inputs, options);
   for (const auto& [name, want] : run.outputs) {
     INFO("output " << name << " " << want.shape().ToString());

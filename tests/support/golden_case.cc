@@ -57,7 +57,8 @@ GoldenCase GoldenCase::Read(const fs::path& folder) {
     const json& run = about.at("runs")[r];
     golden.runs.push_back({TensorsOf(io, std::to_string(r) + ".in."),
                            TensorsOf(io, std::to_string(r) + ".out."),
-                           run.at("reference_f32_error").get<std::map<std::string, double>>()});
+                           run.at("reference_f32_error").get<std::map<std::string, double>>(),
+                           run.value("attention", "")});
   }
   return golden;
 }

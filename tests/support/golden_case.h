@@ -16,7 +16,8 @@ namespace fovea {
 struct GoldenRun {
   NamedTensors inputs, outputs;  // by their names in `fovea forward`
   std::map<std::string, double>
-      reference_f32_error;  // per output: max |f32 - f64| of the reference
+      reference_f32_error;     // per output: max |f32 - f64| of the reference
+  std::string attention = {};  // the plan that it runs under; empty: none
 };
 
 struct GoldenCase {

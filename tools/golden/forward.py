@@ -4,11 +4,13 @@ A case is a folder:
   config.json      as the library writes it
   tensors.json     the checkpoint: name -> shape; the values come from formula.py
   case.json        dtype of the checkpoint, inputs and outputs of each run, versions, and per output
-                   the largest difference between the reference in f32 and in f64
+                   the largest difference between the reference in f32 and in f64; "attention": the
+                   plan of a run whose reference was given that operator's mask
   io.safetensors   "R.in.NAME" and "R.out.NAME" for run R; outputs computed in f64, stored in f32
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -44,6 +46,25 @@ def unet_forward(model, inputs):
     added = {k: v for k, v in inputs.items() if k in ("text_embeds", "time_ids")}
     plain = {k: v for k, v in inputs.items() if k not in added}
     return {"sample": model(**plain, added_cond_kwargs=added or None).sample}
+
+
+@contextlib.contextmanager
+def masked_attention(attention):
+    """PyTorch's attention with the mask of a local operator, whatever the text beside the image."""
+    plain = torch.nn.functional.scaled_dot_product_attention
+
+    def masked(query, key, value, **_):
+        tokens, image = query.shape[2], len(attention["near"])
+        begin = tokens - image if attention["text_first"] else 0
+        mask = torch.ones(tokens, tokens, dtype=torch.bool)
+        mask[begin:begin + image, begin:begin + image] = torch.from_numpy(attention["near"])
+        return plain(query, key, value, attn_mask=mask)
+
+    torch.nn.functional.scaled_dot_product_attention = masked if attention else plain
+    try:
+        yield
+    finally:
+        torch.nn.functional.scaled_dot_product_attention = plain
 
 
 def transformer_forward(model, inputs):
@@ -85,12 +106,16 @@ def write_case(root, name, dtype, model, config, shapes, specs, forward, keep=la
     folder = reference.fresh_folder(os.path.join(root, name))
     tensors, runs, effects = {}, [], {}
     for r, spec in enumerate(specs):
-        inputs = make_inputs(spec, seed=1000 + r)
+        attention = spec.get("attention")
+        inputs = make_inputs({k: v for k, v in spec.items() if k != "attention"}, seed=1000 + r)
         torch_inputs = {k: torch.from_numpy(v) for k, v in inputs.items()}
-        outputs, errors = reference.run(model, forward, torch_inputs, effects)
+        with masked_attention(attention):
+            outputs, errors = reference.run(model, forward, torch_inputs, effects)
         tensors.update({f"{r}.in.{k}": v for k, v in inputs.items()})
         tensors.update({f"{r}.out.{k}": v.float().numpy().copy() for k, v in outputs.items()})
         runs.append({"inputs": sorted(inputs), "reference_f32_error": errors})
+        if attention:
+            runs[-1]["attention"] = "*: " + attention["plan"]
     reference.check_effects(name, {k: v for k, v in effects.items() if keep(k)}, least)
     reference.write_json(os.path.join(folder, "config.json"), config)
     reference.write_shapes(os.path.join(folder, "tensors.json"), shapes)

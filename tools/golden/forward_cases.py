@@ -245,6 +245,14 @@ def flux_run(n, grid, channels, tokens, context, pooled, timestep, **more):
     return {**run, **more}
 
 
+def local(run, plan, grid, text_first):
+    """The run under an operator: image tokens see the image tokens within 3 and all text."""
+    assert plan == "clear(r=3)"
+    rows, columns = np.divmod(np.arange(grid[0] * grid[1]), grid[1])
+    near = (rows[:, None] - rows) ** 2 + (columns[:, None] - columns) ** 2 < 9
+    return {**run, "attention": dict(plan=plan, near=near, text_first=text_first)}
+
+
 def class_run(latent, timestep, *labels):
     return dict(hidden_states=("normal", (len(labels), *latent)), timestep=timestep,
                 class_labels=ints(*labels))
@@ -274,7 +282,8 @@ TRANSFORMERS = [
         num_attention_heads=1, num_layers=3, out_channels=3, patch_size=4, pooled_projection_dim=7,
         pos_embed_max_size=5, sample_size=16, qk_norm="rms_norm", dual_attention_layers=[0, 2]),
      [joint_run(3, (3, 20, 8), 6, 10, 7, floats(1000, 0, 1)),
-      joint_run(1, (3, 11, 17), 3, 10, 7, floats(77))]),
+      joint_run(1, (3, 11, 17), 3, 10, 7, floats(77)),
+      local(joint_run(2, (3, 20, 16), 6, 10, 7, floats(321)), "clear(r=3)", (5, 4), False)]),
     ("sd3_sines", "F32", "SD3Transformer2DModel", False, dict(
         attention_head_dim=8, caption_projection_dim=16, in_channels=4, joint_attention_dim=10,
         num_attention_heads=2, num_layers=2, out_channels=None, patch_size=2,
@@ -285,7 +294,9 @@ TRANSFORMERS = [
         joint_attention_dim=14, num_attention_heads=3, num_layers=2, num_single_layers=3,
         pooled_projection_dim=10),
      [flux_run(2, (3, 5), 8, 7, 14, 10, floats(0.75, 0.031), guidance=floats(3.5, 1)),
-      flux_run(1, (6, 1), 8, 1, 14, 10, floats(1), guidance=floats(7.25))]),
+      flux_run(1, (6, 1), 8, 1, 14, 10, floats(1), guidance=floats(7.25)),
+      local(flux_run(2, (5, 7), 8, 6, 14, 10, floats(0.6), guidance=floats(2)), "clear(r=3)",
+            (5, 7), True)]),
     ("flux_schnell", "F16", "FluxTransformer2DModel", True, dict(
         attention_head_dim=24, axes_dims_rope=[8, 8, 8], guidance_embeds=False, in_channels=6,
         joint_attention_dim=9, num_attention_heads=2, num_layers=1, num_single_layers=1,
