@@ -31,13 +31,14 @@ class PictureModel {
   std::vector<ClassScore> Classify(const Image& image, int64_t top, const ForwardOptions& options);
   // image_embeds, else pooler_output, else the class token's last state; not normalised.
   HostTensor Embed(const Image& image, const ForwardOptions& options);  // (dim) f32
+  // Everything that `fovea forward` gives for the picture.
+  NamedTensors Run(const Image& image, const ForwardOptions& options);
   // What the network sees of a picture: resized and cropped.
   Image Seen(const Image& image) const;
   std::vector<AttentionSite> AttentionSites() const { return component_->AttentionSites(); }
 
  private:
   PictureModel() = default;
-  NamedTensors Run(const Image& image, const ForwardOptions& options);
 
   std::string where_;
   std::unique_ptr<Component> component_;

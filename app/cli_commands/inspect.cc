@@ -7,6 +7,7 @@
 #include "app/built_in_models.h"
 #include "app/cli_commands/commands.h"
 #include "app/cli_commands/generate_flags.h"
+#include "app/cli_commands/inspect_analytics.h"
 #include "app/cli_commands/inspect_outputs.h"
 #include "app/exit_code.h"
 #include "app/host_memory.h"
@@ -31,7 +32,7 @@ struct InspectFlags {
   GenerateFlags generate;
   std::vector<std::string> pictures;
   std::optional<std::string> maps, words, words_of, layers, heads, steps, query, per, rollout;
-  std::optional<std::string> attention_b;
+  std::optional<std::string> attention_b, analytics;
   std::optional<double> threshold;
   bool gif = false;
 
@@ -75,6 +76,9 @@ void InspectFlags::Add(Flags& flags) {
       "0.9 on 4096 tokens, less on fewer");
   flags.Text("--attention-b", "PLAN", attention_b,
              "run again with this plan: maps and pictures of both, and their difference");
+  flags.Text("--analytics", "heads,importance,faithfulness", analytics,
+             "of pictures: tables of every head's pattern, of what is lost without it, and of what "
+             "maps are worth; captions NAME.txt and masks/NAME.png beside them are used");
   flags.Switch("--gif", gif, "steps as animations; tells maps apart by step");
 }
 
@@ -160,6 +164,7 @@ ordered_json InspectPrompt(const InspectFlags& flags, const StopSignals& signals
                            InspectOutputs& outputs) {
   const GenerateFlags& generate = flags.generate;
   const InspectRequest request = flags.Request(false);
+  if (flags.analytics) throw Error(ErrorCode::kUsage, "--analytics: give pictures with -i");
   PictureSettings asked = generate.Settings();
   const GivenPictures given = generate.ReadPictures(&asked.settings);
   const ModelFolder folder = generate.models.Open(
@@ -241,7 +246,17 @@ ordered_json InspectPictures(const InspectFlags& flags, const StopSignals& signa
   for (const auto& apply : flags.generate.overrides) apply(plans);
   std::vector<std::string> runs{plans.attention};
   if (flags.attention_b) runs.push_back(*flags.attention_b);
-  for (size_t f = 0; f < files.size(); ++f) {
+  if (flags.analytics) {
+    AnalyticsRequest analytics{
+        SplitList(*flags.analytics), folder, *model, *backend, files, options};
+    for (const std::string& each : analytics.kinds) {
+      CheckChoice("--analytics", each, AnalyticsKinds());
+    }
+    analytics.options.attention = ReadPlan(runs[0], BuiltInPlansFolder());
+    AddAnalytics(analytics, &outputs);
+  }
+  const size_t mapped = flags.analytics && !flags.maps ? 0 : files.size();
+  for (size_t f = 0; f < mapped; ++f) {
     const Image picture = ReadPicture(files[f]);
     const Image seen = model->Seen(picture);
     std::string tag;

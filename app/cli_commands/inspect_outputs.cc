@@ -203,8 +203,7 @@ void InspectOutputs::AddTables(const Source& source, const Inspection& inspectio
              Number(std::exp(row.entropy)) + "," +
              Number(row.keys > 1 ? row.entropy / std::log(row.keys) : 0) + "\n";
     }
-    WriteText(Name(before + "entropy.csv"), csv);
-    lists_->tables.push_back(before + "entropy.csv");
+    AddTable(before + "entropy.csv", csv);
   }
   const TextShares& shares = inspection.shares;
   if (shares.words + shares.specials > 0) {
@@ -284,6 +283,16 @@ void InspectOutputs::AddDifference(const std::string& tag, const Image& picture_
   const double psnr = Psnr(picture_a, picture_b);
   lists_->difference = {{"mean_abs", sum / 255 / static_cast<double>(picture_a.rgb.size())},
                         {"psnr", OrNull(std::isfinite(psnr), psnr)}};
+}
+
+void InspectOutputs::AddTable(const std::string& name, const std::string& csv) {
+  WriteText(Name(name), csv);
+  lists_->tables.push_back(name);
+}
+
+void InspectOutputs::AddSheet(const std::string& name, const Image& sheet) {
+  WritePng(Name(name), sheet, {});
+  lists_->sheets.push_back(name);
 }
 
 ordered_json InspectOutputs::Finish(const std::string& model, const ordered_json& settings) {

@@ -31,6 +31,8 @@ class InspectOutputs {
   void AddDifference(const std::string& tag, const Image& picture_a, const Inspection& a,
                      const Image& picture_b, const Inspection& b);
 
+  void AddTable(const std::string& name, const std::string& csv);
+  void AddSheet(const std::string& name, const Image& sheet);
   // Writes manifest.json and gives all files their names. Returns the manifest.
   nlohmann::ordered_json Finish(const std::string& model, const nlohmann::ordered_json& settings);
 
