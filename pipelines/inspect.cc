@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "pipelines/maps/concept_maps.h"
 #include "pipelines/maps/prompt_words.h"
 #include "pipelines/maps/self_maps.h"
 #include "tensor/error.h"
@@ -77,6 +78,17 @@ std::pair<int, int> FinestGrid(const PipelineFacts& facts, const GenerateSetting
           std::max(1, columns * settings.width / facts.width)};
 }
 
+// What --words names, or the words of the prompt.
+std::vector<std::string> ConceptsOf(const TextToImage& pipeline, const GenerateSettings& settings,
+                                    const InspectRequest& request) {
+  std::vector<std::string> concepts = request.words;
+  if (!concepts.empty()) return concepts;
+  for (const PromptWord& word : WordsOf(pipeline.ReadPrompt(settings, settings.prompt))) {
+    concepts.push_back(word.text);
+  }
+  return concepts;
+}
+
 void Append(std::vector<AttentionMap> more, std::vector<AttentionMap>* maps) {
   maps->insert(maps->end(), std::make_move_iterator(more.begin()),
                std::make_move_iterator(more.end()));
@@ -112,11 +124,6 @@ Inspection InspectRun(TextToImage& pipeline, const GenerateSettings& settings,
                       const GenerateHooks& hooks, Generated* generated) {
   const PipelineFacts facts = pipeline.Facts();
   const MapSelection& selection = request.selection;
-  if (Has(request.kinds, "concepts")) {
-    throw Error(ErrorCode::kUnsupported,
-                "--maps: concepts needs a transformer whose text stream concepts can ride along; "
-                "words shows where the picture reads the prompt");
-  }
   std::vector<PromptWord> words;
   std::vector<int> prompt;
   if (Has(request.kinds, "words")) {
@@ -136,6 +143,7 @@ Inspection InspectRun(TextToImage& pipeline, const GenerateSettings& settings,
   }
   for (const std::string& kind : request.kinds) {
     CheckSelection(request, facts.sites, kind, [&](const AttentionSite& site) {
+      if (kind == "concepts") return site.kind == SiteKind::kJoint;
       return kind == "words" ? site.kind != SiteKind::kSelf : IsImageSite(site);
     });
   }
@@ -159,15 +167,35 @@ Inspection InspectRun(TextToImage& pipeline, const GenerateSettings& settings,
   listen(Has(request.kinds, "rows"), &query_rows);
   listen(Has(request.kinds, "entropy"), &entropy);
   listen(Has(request.kinds, "self") || Has(request.kinds, "segments"), &self);
+  StepStore steps;
+  const bool wants_concepts = Has(request.kinds, "concepts");
+  if (wants_concepts) {
+    watched.on_step = [&](const StepView& view) {
+      if (selection.HasStep(view.step, view.steps)) steps.Keep(view);
+      if (hooks.on_step) hooks.on_step(view);
+    };
+  }
   *generated = pipeline.Run(settings, inputs, watched);
   Inspection result;
   result.cancelled = generated->cancelled;
   if (result.cancelled) return result;
+  ImageStreamKeeper keeper;
+  const std::vector<std::string> concepts = ConceptsOf(pipeline, settings, request);
+  ConceptReader reader(concepts, keeper, selection);
+  for (int step = 0; wants_concepts && step < generated->calls; ++step) {
+    const StoredStep* stored = steps.Find(step);
+    if (stored == nullptr) continue;
+    if (!pipeline.ReadConcepts(settings, inputs, *stored, concepts, keeper, reader, hooks)) {
+      result.cancelled = true;
+      return result;
+    }
+  }
   for (const std::string& kind : request.kinds) {
-    const bool empty = kind == "words"     ? word_maps.Empty()
-                       : kind == "rows"    ? query_rows.Empty()
-                       : kind == "entropy" ? entropy.Empty()
-                                           : self.Empty();
+    const bool empty = kind == "words"      ? word_maps.Empty()
+                       : kind == "rows"     ? query_rows.Empty()
+                       : kind == "entropy"  ? entropy.Empty()
+                       : kind == "concepts" ? reader.Empty()
+                                            : self.Empty();
     if (empty) {
       throw Error(ErrorCode::kUnsupported, "--maps: no layer and step of this run was left for " +
                                                kind + "; widen --layers or --steps");
@@ -175,6 +203,7 @@ Inspection InspectRun(TextToImage& pipeline, const GenerateSettings& settings,
     if (kind == "words") Append(word_maps.Finish(), &result.maps);
     if (kind == "rows") Append(query_rows.Finish(), &result.maps);
     if (kind == "entropy") Append(entropy.Finish(), &result.maps);
+    if (kind == "concepts") Append(reader.Finish(), &result.maps);
     if (kind == "segments") {
       const SelfAttention all = self.Finish();
       const double usual = std::min(0.9, 0.9 * static_cast<double>(all.Tokens()) / 4096);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "pipelines/attention_report.h"
+#include "pipelines/concept_replay.h"
 #include "pipelines/image_input.h"
 #include "pipelines/image_start.h"
 #include "pipelines/pipeline_stages.h"
@@ -94,6 +95,10 @@ class DiffusionPipeline final : public TextToImage {
                 const GenerateHooks& hooks) override;
   bool Replay(const GenerateSettings& settings, const GenerateInputs& inputs,
               const StoredStep& step, const GenerateHooks& hooks) override;
+  bool ReadConcepts(const GenerateSettings& settings, const GenerateInputs& inputs,
+                    const StoredStep& step, std::span<const std::string> concepts,
+                    ImageStreamKeeper& keeper, ConceptReader& reader,
+                    const GenerateHooks& hooks) override;
 
  private:
   // These take resolved settings. A pass is text, start, denoising and decoding at one size.
@@ -356,6 +361,19 @@ bool DiffusionPipeline::Replay(const GenerateSettings& asked, const GenerateInpu
                     "weights, threads or inputs are others");
   }
   return true;
+}
+
+bool DiffusionPipeline::ReadConcepts(const GenerateSettings& asked, const GenerateInputs& inputs,
+                                     const StoredStep& step, std::span<const std::string> concepts,
+                                     ImageStreamKeeper& keeper, ConceptReader& reader,
+                                     const GenerateHooks& hooks) {
+  const GenerateSettings settings = Resolve(asked);
+  const size_t needed =
+      Plan(settings, inputs).arena_bytes + ConceptBytes(model_, settings, concepts.size());
+  Arena arena(backend_, needed);
+  Context ctx{backend_, arena, hooks.stop, *ParseDType(settings.dtype)};
+  return ReplayConcepts(ctx, model_, settings, *ChooseStart(model_, settings, inputs), step,
+                        concepts, keeper, reader);
 }
 
 Generated DiffusionPipeline::Run(const GenerateSettings& asked, const GenerateInputs& inputs,

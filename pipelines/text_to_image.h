@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,9 @@ struct Generated {
   size_t arena_bytes = 0, packed_bytes = 0;  // as they came out; the prediction says the same
 };
 
+class ImageStreamKeeper;
+class ConceptReader;
+
 class TextToImage {
  public:
   // Folders of the classes of pipelines/diffusion_model.cc. Opens and checks configs and weights;
@@ -80,6 +84,12 @@ class TextToImage {
   // of two passes, whose steps are of two sizes. False: cancelled.
   virtual bool Replay(const GenerateSettings& settings, const GenerateInputs& inputs,
                       const StoredStep& step, const GenerateHooks& hooks) = 0;
+  // ConceptAttention at one step of a finished run of one picture, on a transformer with joint
+  // attention: pipelines/concept_replay.h. False: cancelled.
+  virtual bool ReadConcepts(const GenerateSettings& settings, const GenerateInputs& inputs,
+                            const StoredStep& step, std::span<const std::string> concepts,
+                            ImageStreamKeeper& keeper, ConceptReader& reader,
+                            const GenerateHooks& hooks) = 0;
 };
 
 }  // namespace fovea
