@@ -31,6 +31,12 @@ float SoftmaxRowCpu(float* scores, int64_t count);
 // The same for each of the 64 columns of scores (count, 64).
 void SoftmaxBlockCpu(float* scores, int64_t count);
 
+// The sum of positive weights, and that of each times its logarithm; NaN where a weight is.
+struct WeightSums {
+  double weights = 0, with_log = 0;
+};
+WeightSums SumWeightsCpu(const float* weights, int64_t count);
+
 // x[i] = exp(x[i] - lse)
 void ExpMinusCpu(float* x, int64_t count, float lse);
 

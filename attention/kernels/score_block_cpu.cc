@@ -10,6 +10,8 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include <hwy/contrib/math/math-inl.h>
+
 #include "attention/kernels/online_softmax-inl.h"
 #include "tensor/cpu/load_store-inl.h"
 
@@ -204,6 +206,26 @@ void SoftmaxBlock(float* scores, int64_t count) {
   }
 }
 
+WeightSums SumWeights(const float* weights, int64_t count) {
+  const F32 f;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(f));
+  const VF32 zero = hn::Zero(f), least = hn::Set(f, 1e-37f);
+  VF32 sum = zero, with_log = zero, strange = zero;
+  const auto add = [&](VF32 x) {
+    const VF32 seen = hn::IfThenElse(hn::Gt(x, zero), x, zero);
+    sum = hn::Add(sum, seen);
+    with_log = hn::MulAdd(seen, hn::Log(f, hn::Max(seen, least)), with_log);
+    strange = hn::MulAdd(x, zero, strange);  // NaN stays
+  };
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) add(hn::LoadU(f, weights + i));
+  if (i < count) add(LoadPart(f, weights + i, static_cast<size_t>(count - i)));
+  const auto total = [&](VF32 x) {
+    return static_cast<double>(hn::GetLane(hn::SumOfLanes(f, hn::Add(x, strange))));
+  };
+  return {total(sum), total(with_log)};
+}
+
 void ExpMinus(float* x, int64_t count, float lse) {
   const F32 f;
   const VF32 base = hn::Set(f, lse * kLog2E);
@@ -226,6 +248,7 @@ HWY_EXPORT(ScoreBlockBf16);
 HWY_EXPORT(SoftmaxRow);
 HWY_EXPORT(SoftmaxBlock);
 HWY_EXPORT(ExpMinus);
+HWY_EXPORT(SumWeights);
 
 }  // namespace
 
@@ -248,6 +271,10 @@ float SoftmaxRowCpu(float* scores, int64_t count) {
 
 void SoftmaxBlockCpu(float* scores, int64_t count) {
   HWY_DYNAMIC_DISPATCH(SoftmaxBlock)(scores, count);
+}
+
+WeightSums SumWeightsCpu(const float* weights, int64_t count) {
+  return HWY_DYNAMIC_DISPATCH(SumWeights)(weights, count);
 }
 
 void ExpMinusCpu(float* x, int64_t count, float lse) {

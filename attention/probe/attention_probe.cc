@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #include "attention/glob.h"
@@ -12,22 +13,6 @@ namespace fovea {
 namespace {
 
 constexpr float kNone = std::numeric_limits<float>::quiet_NaN();
-
-struct Place {
-  int y = 0, x = 0;
-  SegmentKind kind = SegmentKind::kText;
-};
-
-std::vector<Place> PlacesOf(const TokenLayout& layout) {
-  std::vector<Place> places;
-  for (const Segment& segment : layout) {
-    for (int i = 0; i < segment.length; ++i) {
-      const int w = segment.grid[2], h = segment.grid[1];
-      places.push_back({i / w % h, i % w, segment.kind});
-    }
-  }
-  return places;
-}
 
 bool Matches(const std::string& layers, const std::string& path) {
   const std::vector<std::string> globs = ExpandBraces(layers);
@@ -43,31 +28,72 @@ float MeanLse(const AttentionIo& io, int64_t sample, int64_t head) {
   return static_cast<float>(sum / static_cast<double>(io.lse.shape[2]));
 }
 
+const Segment* GridIn(const TokenLayout& layout) {
+  for (const Segment& segment : layout) {
+    if (segment.kind == SegmentKind::kGrid) return &segment;
+  }
+  return nullptr;
+}
+
+// Distances of rows and columns that are as far apart as a grid allows: (h,w).
+std::vector<float> Distances(const Segment& grid) {
+  std::vector<float> distances;
+  for (int y = 0; y < grid.grid[1]; ++y) {
+    for (int x = 0; x < grid.grid[2]; ++x) distances.push_back(std::hypot(y, x));
+  }
+  return distances;
+}
+
+// The weight on a grid's tokens, and its mean distance from the token `at` of `from`.
+struct Reach {
+  double weight = 0, moved = 0;
+};
+
+Reach ReachOf(std::span<const float> row, const Segment& grid, const Segment* from, int at,
+              const std::vector<float>& distances) {
+  const int h = grid.grid[1], w = grid.grid[2];
+  const bool has_place = from != nullptr && at >= from->begin && at < from->begin + from->length;
+  const int place = has_place ? at - from->begin : 0, y = place / w % h, x = place % w;
+  Reach reach;
+  for (int line = 0; line < grid.length / w; ++line) {
+    const float* weights = row.data() + grid.begin + static_cast<std::ptrdiff_t>(line) * w;
+    const float* apart = distances.data() + static_cast<std::ptrdiff_t>(std::abs(line % h - y)) * w;
+    float sum = 0, moved = 0;
+    for (int i = 0; i < w; ++i) {
+      sum += weights[i];
+      moved += weights[i] * apart[std::abs(i - x)];
+    }
+    reach.weight += static_cast<double>(sum);
+    reach.moved += static_cast<double>(moved);
+  }
+  return reach;
+}
+
 HeadScalars Measure(const std::vector<int32_t>& queries, const std::vector<float>& rows,
-                    const std::vector<Place>& from, const std::vector<Place>& to) {
+                    const TokenLayout& from, const TokenLayout& to,
+                    const std::vector<float>& distances) {
+  const auto keys = static_cast<size_t>(TokenCount(to));
+  const Segment *own = GridIn(from), *other = GridIn(to);
+  const bool one_grid = own != nullptr && other != nullptr && own->grid == other->grid;
   HeadScalars out;
   double entropy = 0, distance = 0, text = 0, single = 0;
   int on_grid = 0;
   for (size_t i = 0; i < queries.size(); ++i) {
-    const std::span<const float> row = std::span(rows).subspan(i * to.size(), to.size());
+    const std::span<const float> row = std::span(rows).subspan(i * keys, keys);
     entropy += EntropyOf(row);
-    const Place& query = from[static_cast<size_t>(queries[i])];
-    double grid = 0, moved = 0;
-    for (size_t j = 0; j < to.size(); ++j) {
-      const auto weight = static_cast<double>(row[j]);
-      if (to[j].kind == SegmentKind::kGrid) {
-        grid += weight;
-        moved += weight * std::hypot(query.y - to[j].y, query.x - to[j].x);
-      } else if (to[j].kind == SegmentKind::kText) {
-        text += weight;
-      } else {
-        single += weight;
+    for (const Segment& segment : to) {
+      if (segment.kind == SegmentKind::kGrid) continue;
+      double sum = 0;
+      for (int j = 0; j < segment.length; ++j) {
+        sum += static_cast<double>(row[static_cast<size_t>(segment.begin + j)]);
       }
+      (segment.kind == SegmentKind::kText ? text : single) += sum;
     }
-    if (query.kind == SegmentKind::kGrid && grid > 0) {
-      distance += moved / grid;
-      ++on_grid;
-    }
+    if (!one_grid || queries[i] < own->begin || queries[i] >= own->begin + own->length) continue;
+    const Reach reach = ReachOf(row, *other, own, queries[i], distances);
+    if (!(reach.weight > 0)) continue;
+    distance += reach.moved / reach.weight;
+    ++on_grid;
   }
   const auto count = static_cast<double>(queries.size());
   out.entropy = static_cast<float>(entropy / count);
@@ -91,12 +117,13 @@ CallScalars MeasureScalars(Context& ctx, const AttentionCall& call, int rows_eve
   out.values.resize(static_cast<size_t>(out.samples * out.heads));
   const std::vector<int32_t> queries =
       SpreadQueries(out.queries, std::max(rows_at_least, out.queries / rows_every));
-  const std::vector<Place> from = PlacesOf(call.spec.q), to = PlacesOf(call.spec.kv);
+  const Segment* grid = GridIn(call.spec.kv);
+  const std::vector<float> distances = grid == nullptr ? std::vector<float>{} : Distances(*grid);
   for (const AttentionPart& part : call.parts) {
     const auto matrix = part.io.lse.Empty() ? nullptr : part.prepared->Matrix(ctx, part.io);
     const int64_t heads = part.spec.heads;
     ParallelFor(part.spec.batch * heads, 1, [&](int64_t begin, int64_t end) {
-      std::vector<float> rows(queries.size() * to.size());
+      std::vector<float> rows(queries.size() * static_cast<size_t>(out.keys));
       for (int64_t i = begin; i < end; ++i) {
         HeadScalars& value = out.values[static_cast<size_t>(
             (part.first_sample + i / heads) * out.heads + part.first_head + i % heads)];
@@ -105,7 +132,7 @@ CallScalars MeasureScalars(Context& ctx, const AttentionCall& call, int rows_eve
           continue;
         }
         matrix->Rows(i / heads, i % heads, queries, rows.data());
-        value = Measure(queries, rows, from, to);
+        value = Measure(queries, rows, call.spec.q, call.spec.kv, distances);
         value.lse = MeanLse(part.io, i / heads, i % heads);
       }
     });

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <numeric>
 
+#include "attention/kernels/score_block.h"
 #include "tensor/error.h"
 #include "tensor/threads.h"
 
@@ -68,16 +69,9 @@ void RowOfHeads(const AttentionMatrix& matrix, int64_t sample, int32_t query, fl
 }
 
 double EntropyOf(std::span<const float> row) {
-  double sum = 0, inner = 0;
-  for (const float weight : row) {
-    if (weight > 0) {
-      sum += static_cast<double>(weight);
-      inner += static_cast<double>(weight) * static_cast<double>(std::log(weight));
-    } else if (std::isnan(weight)) {
-      return std::nan("");
-    }
-  }
-  return sum > 0 ? std::log(sum) - inner / sum : 0;
+  const WeightSums sums = SumWeightsCpu(row.data(), static_cast<int64_t>(row.size()));
+  if (std::isnan(sums.weights)) return sums.weights;
+  return sums.weights > 0 ? std::log(sums.weights) - sums.with_log / sums.weights : 0;
 }
 
 std::vector<float> Entropies(const AttentionMatrix& matrix, int64_t sample, int64_t head) {
