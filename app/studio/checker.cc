@@ -232,6 +232,10 @@ void Checker::Answer(const GenerateSettings& asked, const GivenInputs& given,
                     ? "image: this model repaints a part of a picture; drop one onto the window"
                     : "mask: this model repaints a part of the picture; paint that part on it");
   }
+  // The picture's own f32 pixels; a dry run of what is far too large would take long to say so.
+  const double pixels = 12.0 * view->resolved.width * view->resolved.height;
+  view->peak_bytes = static_cast<size_t>(pixels);
+  if (RefuseTooLarge(asked, view)) return;
   GenerateInputs inputs;
   inputs.image = given.image.get();
   inputs.mask = given.mask.get();
@@ -241,10 +245,11 @@ void Checker::Answer(const GenerateSettings& asked, const GivenInputs& given,
   view->peak_bytes = predicted.PeakBytes();
   view->uses = UsesOf(predicted.attention);
   if (flops_per_second > 0) view->seconds = predicted.flops / flops_per_second;
-  if (view->peak_bytes <= view->available_bytes) {
-    view->ok = true;
-    return;
-  }
+  view->ok = !RefuseTooLarge(asked, view);
+}
+
+bool Checker::RefuseTooLarge(const GenerateSettings& asked, CheckView* view) const {
+  if (view->peak_bytes <= view->available_bytes) return false;
   view->problem = "this picture needs " + FormatBytes(static_cast<double>(view->peak_bytes)) +
                   " of memory and " + FormatBytes(static_cast<double>(view->available_bytes)) +
                   " are available";
@@ -255,6 +260,7 @@ void Checker::Answer(const GenerateSettings& asked, const GivenInputs& given,
   view->fix.height = NearestSide(view->resolved.height / 2, factor);
   view->fix_label =
       "Use " + std::to_string(view->fix.width) + " x " + std::to_string(view->fix.height);
+  return true;
 }
 
 CheckView Checker::Check(uint64_t version, const GenerateSettings& asked, const GivenInputs& given,

@@ -34,6 +34,7 @@ class Checker {
   void FindFix(const GenerateSettings& settings, const GivenInputs& given, CheckView* view) const;
   void Answer(const GenerateSettings& asked, const GivenInputs& given, const std::string& missing,
               double flops_per_second, CheckView* view);
+  bool RefuseTooLarge(const GenerateSettings& asked, CheckView* view) const;
   void DescribeSites(const GenerateSettings& resolved);
   PromptView ReadPrompt(const GenerateSettings& settings, const std::string& prompt) const;
 
