@@ -1,6 +1,9 @@
 #include "app/common_flags.h"
 
+#include <algorithm>
+#include <charconv>
 #include <cstdio>
+#include <string_view>
 
 #include <nlohmann/json.hpp>
 
@@ -131,6 +134,32 @@ const ComponentFolder& ModelFlags::Choose(const ModelFolder& folder) const {
               component ? "--component: " + folder.name + " has no component '" + *component +
                               "', it has " + names
                         : "name a component of " + folder.name + " with --component: " + names);
+}
+
+void MemoryFlag::Add(Flags& flags) {
+  flags.Text("--max-memory", "BYTES", text,
+             "run within so much memory (4G): weights come and go, which is slower", "no limit");
+}
+
+size_t MemoryFlag::Bytes() const {
+  if (!text) return 0;
+  const auto bad = [&] {
+    throw Error(ErrorCode::kUsage,
+                "--max-memory " + *text + ": is not a number of bytes, as 500M, 4G or 4Gi");
+  };
+  const size_t digits = std::min(text->find_first_not_of("0123456789."), text->size());
+  double value = 0;
+  const auto parsed = std::from_chars(text->data(), text->data() + digits, value);
+  if (digits == 0 || parsed.ec != std::errc() || parsed.ptr != text->data() + digits) bad();
+  std::string unit = text->substr(digits);
+  if (unit.ends_with('B')) unit.pop_back();
+  const bool binary = unit.size() == 2 && unit[1] == 'i';
+  if (binary) unit.pop_back();
+  const size_t power = unit.empty() ? 0 : std::string_view("KMGT").find(unit) + 1;
+  if (unit.size() > 1 || (!unit.empty() && power == 0)) bad();
+  for (size_t i = 0; i < power; ++i) value *= binary ? 1024 : 1000;
+  if (!(value >= 1) || value > 9e18) bad();
+  return static_cast<size_t>(value);
 }
 
 void PrintJson(const nlohmann::ordered_json& json) {

@@ -47,6 +47,14 @@ struct ModelFlags {
   const ComponentFolder& Choose(const ModelFolder& folder) const;
 };
 
+// --max-memory: a number of bytes, or of thousands (K), millions (M), billions (G) of them, or of
+// powers of 1024 (Ki, Mi, Gi).
+struct MemoryFlag {
+  std::optional<std::string> text;
+  void Add(Flags& flags);
+  size_t Bytes() const;  // 0: not given; throws kUsage
+};
+
 // One JSON object and a line end on standard output.
 void PrintJson(const nlohmann::ordered_json& json);
 // A line on standard error.

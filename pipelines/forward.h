@@ -23,6 +23,8 @@ struct ForwardOptions {
   std::string hires = "off";  // as ParseHires; only U-Nets take another
   int step = 0, steps = 1;    // where in a run the pass stands, for what changes with it
   uint64_t seed = 0;          // for operators that draw
+  // Bytes that the process may take, and takes already; 0: no limit. As TextToImage::LimitMemory.
+  size_t max_memory = 0, used_memory = 0;
   std::stop_token stop;
   std::vector<AttentionListener*> listeners = {};
 };

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <limits>
 
 #include "pipelines/attention_report.h"
 #include "pipelines/concept_replay.h"
@@ -10,6 +11,7 @@
 #include "pipelines/pipeline_stages.h"
 #include "pipelines/resample.h"
 #include "pipelines/two_pass.h"
+#include "pipelines/weight_limit.h"
 #include "tensor/ops/elementwise.h"
 
 namespace fovea {
@@ -90,6 +92,7 @@ class DiffusionPipeline final : public TextToImage {
     return model_.Text().Read(settings, prompt);
   }
   GenerateSettings Resolve(const GenerateSettings& settings) const override;
+  void LimitMemory(size_t bytes) override { max_memory_ = bytes; }
   Prediction DryRun(const GenerateSettings& settings, const GenerateInputs& inputs) override;
   Generated Run(const GenerateSettings& settings, const GenerateInputs& inputs,
                 const GenerateHooks& hooks) override;
@@ -113,12 +116,13 @@ class DiffusionPipeline final : public TextToImage {
                const PromptTokens& tokens, const GenerateHooks& hooks, Generated& result,
                const std::optional<ReplayedCall>& replay = {}) const;
   bool Decode(Context& ctx, const GenerateSettings& settings, Generated& result) const;
-  void SizeArena(const GenerateSettings& settings, const GenerateInputs& inputs);
+  void TakeMemory(const GenerateSettings& settings, const GenerateInputs& inputs);
   // Of the model, in one pass of these settings. Throws kUsage if there is none.
   int CallsOf(const GenerateSettings& settings) const;
 
   Backend& backend_;
   DiffusionModel model_;
+  size_t max_memory_ = 0;  // 0: no limit
   std::unique_ptr<Arena> arena_;
   size_t arena_bytes_ = 0;  // that it was made for
 };
@@ -187,9 +191,20 @@ Prediction DiffusionPipeline::Plan(const GenerateSettings& settings, const Gener
   }
   prediction.arena_bytes = planner.arena.PeakBytes();
   prediction.packed_bytes = backend_.PackedBytes() + planner.backend->TotalCost().packed_bytes;
+  size_t fixed = kBaselineBytes + prediction.arena_bytes;
   for (const auto& weights : model_.Weights()) {
     prediction.weight_bytes +=
         weights->ConvertedBytes() + BytesReadInPlace(*weights, planner.ctx.dtype == DType::kF32);
+    fixed += weights->ConvertedBytes() + BytesReadInPlace(*weights, false);
+  }
+  if (max_memory_ > 0) {
+    Cost cost = planner.backend->TotalCost();
+    cost.packed_bytes = prediction.packed_bytes;
+    prediction.kept_weights = WeightLimit(max_memory_, fixed, cost);
+    if (prediction.kept_weights) {
+      prediction.packed_bytes = *prediction.kept_weights + cost.largest_weight;
+      prediction.weight_bytes = fixed - kBaselineBytes - prediction.arena_bytes;
+    }
   }
   return prediction;
 }
@@ -241,6 +256,7 @@ bool DiffusionPipeline::Denoise(Context& ctx, const GenerateSettings& settings, 
   auto begin = std::chrono::steady_clock::now();
   const Conditioning conditioning = Condition(ctx, model_, settings, tokens, hooks.on_text);
   if (ctx.Cancelled()) return false;
+  ctx.backend.EndStage();
   result.timings.text += Since(begin);
 
   begin = std::chrono::steady_clock::now();
@@ -252,6 +268,7 @@ bool DiffusionPipeline::Denoise(Context& ctx, const GenerateSettings& settings, 
     made = start.Make(ctx, {model_, settings, *pass.scheduler, noise});
   }
   if (ctx.Cancelled()) return false;
+  ctx.backend.EndStage();
   result.timings.encode += Since(begin);
   begin = std::chrono::steady_clock::now();
   result.latents = std::move(made.latents);
@@ -266,6 +283,7 @@ bool DiffusionPipeline::Denoise(Context& ctx, const GenerateSettings& settings, 
     pass.loop.extra = {made.extra.Data<float>(), static_cast<size_t>(made.extra.NumElements())};
   }
   const bool finished = pass.loop.Run(ctx, pass.attention, conditioning, latents);
+  ctx.backend.EndStage();
   result.timings.denoise += Since(begin);
   result.sampler = pass.scheduler->Name();
   result.schedule = pass.scheduler->ScheduleType();
@@ -290,6 +308,7 @@ bool DiffusionPipeline::Decode(Context& ctx, const GenerateSettings& settings,
     ctx.backend.Synchronize();
     result.images.push_back(ToImage(host.View()));
   }
+  ctx.backend.EndStage();
   result.timings.decode += Since(begin);
   return true;
 }
@@ -326,8 +345,10 @@ bool DiffusionPipeline::RunTwoPasses(Context& ctx, const TwoPassRuns& runs,
   return true;
 }
 
-void DiffusionPipeline::SizeArena(const GenerateSettings& settings, const GenerateInputs& inputs) {
-  const size_t needed = Plan(settings, inputs).arena_bytes;
+void DiffusionPipeline::TakeMemory(const GenerateSettings& settings, const GenerateInputs& inputs) {
+  const Prediction plan = Plan(settings, inputs);
+  backend_.LimitWeights(plan.kept_weights.value_or(std::numeric_limits<size_t>::max()));
+  const size_t needed = plan.arena_bytes;
   if (arena_ != nullptr && arena_bytes_ == needed) return;
   arena_.reset();
   arena_ = std::make_unique<Arena>(backend_, needed);
@@ -340,7 +361,7 @@ bool DiffusionPipeline::Replay(const GenerateSettings& asked, const GenerateInpu
   if (SplitTwoPass(settings, model_.Limits().factor)) {
     throw Error(ErrorCode::kUnsupported, "a run of two passes cannot be replayed step by step");
   }
-  SizeArena(settings, inputs);
+  TakeMemory(settings, inputs);
   ArenaScope run(*arena_);
   Context ctx{backend_, *arena_, hooks.stop, *ParseDType(settings.dtype)};
   const PromptTokens tokens =
@@ -381,7 +402,7 @@ Generated DiffusionPipeline::Run(const GenerateSettings& asked, const GenerateIn
   Generated result;
   result.settings = Resolve(asked);
   const GenerateSettings& settings = result.settings;
-  SizeArena(settings, inputs);
+  TakeMemory(settings, inputs);
   ArenaScope run(*arena_);
   Context ctx{backend_, *arena_, hooks.stop, *ParseDType(settings.dtype)};
   const auto runs = SplitTwoPass(settings, model_.Limits().factor);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,6 +38,9 @@ struct Prediction {  // of a dry run
   double dense_flops = 0;               // without attention plan and hires
   std::vector<AttentionUse> attention;  // what would run where; empty without a plan
   HiresReport hires;
+  // Where LimitMemory leaves no room for all weights: how many bytes of them stay; the others are
+  // read again whenever they are used.
+  std::optional<size_t> kept_weights;
   size_t PeakBytes() const;  // of the process
 };
 
@@ -75,6 +79,10 @@ class TextToImage {
   // Fills defaults from fovea.json and the configs, and checks every value: throws kUsage or
   // kUnsupported naming the setting.
   virtual GenerateSettings Resolve(const GenerateSettings& settings) const = 0;
+  // Bytes that the process may take from now on; 0: no limit. Weights come and go within them, and
+  // each stage's are freed before the next; pictures stay the same. DryRun and Run throw
+  // kOutOfMemory telling the least that would do.
+  virtual void LimitMemory(size_t bytes) = 0;
   virtual Prediction DryRun(const GenerateSettings& settings, const GenerateInputs& inputs) = 0;
   Prediction DryRun(const GenerateSettings& settings) { return DryRun(settings, {}); }
   virtual Generated Run(const GenerateSettings& settings, const GenerateInputs& inputs,

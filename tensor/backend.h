@@ -53,9 +53,11 @@ struct LayerNormParams {
 
 // What a run will cost; collected by the PlanningBackend.
 struct Cost {
-  double flops = 0;         // multiply and add count two
-  int64_t calls = 0;        // operations
-  size_t packed_bytes = 0;  // backend's copies of weights, not yet made
+  double flops = 0;           // multiply and add count two
+  int64_t calls = 0;          // operations
+  size_t packed_bytes = 0;    // backend's copies of weights, not yet made
+  size_t in_place_bytes = 0;  // of weights that are used as the mapped file has them
+  size_t largest_weight = 0;  // packed or in place
 };
 
 class Backend {
@@ -70,6 +72,13 @@ class Backend {
   virtual void Copy(Context& ctx, const Tensor& src, const Tensor& dst) = 0;
   virtual void Synchronize() = 0;
   virtual size_t PackedBytes() const = 0;  // held now by all packed weights made by this backend
+
+  // At most so many bytes of weights stay packed or, where they are used as the mapped file has
+  // them, in memory: those that are used first. A further one stays until the next such one is
+  // used. Results are the same.
+  virtual void LimitWeights(size_t /*bytes*/) {}
+  // What follows uses other weights: under a limit, those that are kept are freed.
+  virtual void EndStage() {}
 
   // (.., in) -> (.., out); rows of x and out may be strided, the last axis is dense.
   virtual void Linear(Context& ctx, const Tensor& x, const Weight& weight, const Epilogue& epilogue,

@@ -23,6 +23,7 @@ struct BenchFlags {
   CommonFlags common;
   ModelFlags models;
   RunPointFlags at;
+  MemoryFlag memory;
   std::optional<int64_t> width, height, batch, repeat;
   bool cold = false;
   std::optional<std::string> layers;
@@ -39,6 +40,7 @@ void BenchFlags::Add(Flags& flags) {
   flags.Whole("--repeat", repeat, 1, 10000, "timed passes, after one to warm up", "5");
   flags.Switch("--cold", cold, "time the first pass too, which packs the weights");
   at.Add(flags);
+  memory.Add(flags);
   flags.Choice("--layers", layers, {"none", "kinds", "shapes"},
                "one more pass, with the time of each layer kind against the machine's bounds",
                "none");
@@ -87,6 +89,8 @@ int RunBench(const BenchFlags& flags) {
   ForwardOptions options;
   options.dtype = flags.common.ComputeType();
   options.stop = signals.Token();
+  options.max_memory = flags.memory.Bytes();
+  options.used_memory = CurrentMemoryBytes();
   flags.at.Fill(options);
 
   std::vector<double> seconds;

@@ -24,6 +24,7 @@ struct ForwardFlags {
   CommonFlags common;
   ModelFlags models;
   RunPointFlags at;
+  MemoryFlag memory;
   std::optional<std::string> in, out;
   bool hidden_states = false;
 
@@ -38,6 +39,7 @@ void ForwardFlags::Add(Flags& flags) {
   flags.Text("--out", "Y.safetensors", out, "outputs; replaced if it exists");
   flags.Switch("--hidden-states", hidden_states, "text encoders: also write hidden_states.K");
   at.Add(flags);
+  memory.Add(flags);
   common.Add(flags);
 }
 
@@ -45,6 +47,7 @@ ForwardOptions ForwardFlags::Options() const {
   ForwardOptions options;
   options.dtype = common.ComputeType();
   options.hidden_states = hidden_states;
+  options.max_memory = memory.Bytes();
   at.Fill(options);
   return options;
 }
@@ -76,6 +79,7 @@ int RunForward(const ForwardFlags& flags) {
   const auto backend = MakeCpuBackend();
   const auto component = Component::Load(chosen, *backend);
   signals.ThrowIfStopped();
+  options.used_memory = CurrentMemoryBytes();
   const ForwardResult result = component->Forward(inputs, options);
   signals.ThrowIfStopped();
   WriteSafetensors(temporary, result.outputs);

@@ -115,6 +115,7 @@ nlohmann::ordered_json Report(const Generated& generated, const Prediction& pred
   json["packed_bytes"] = generated.packed_bytes;
   json["predicted_packed_bytes"] = predicted.packed_bytes;
   json["predicted_weight_bytes"] = predicted.weight_bytes;
+  if (predicted.kept_weights) json["kept_weight_bytes"] = *predicted.kept_weights;
   return json;
 }
 
@@ -164,6 +165,7 @@ int RunGenerate(const GenerateFlags& flags) {
   FileHasher hasher(folder);
   const auto backend = MakeCpuBackend();
   const auto pipeline = TextToImage::Load(folder, *backend);
+  pipeline->LimitMemory(flags.memory.Bytes());
   asked.settings.model = folder.name;
   if (!flags.given.contains("prompt") && !flags.from)
     asked.settings.prompt = pipeline->SamplePrompt();
@@ -180,6 +182,11 @@ int RunGenerate(const GenerateFlags& flags) {
 
   WarnOfUnused(flags, asked);
   WarnIfElsewhere(flags, asked, here);
+  if (predicted.kept_weights) {
+    PrintNote("memory: the weights do not fit in --max-memory; " +
+              FormatBytes(static_cast<double>(*predicted.kept_weights)) +
+              " of them stay, the others are read at every use, which is slower");
+  }
   if (flags.common.verbose) NotePrediction(predicted);
 
   Progress progress;

@@ -124,6 +124,7 @@ void AddField(Flags& flags, GenerateFlags& out, const FieldFlag& flag, const cha
 
 void GenerateFlags::Add(Flags& flags) {
   models.Add(flags);
+  memory.Add(flags);
   models.needs_tokenizer = true;
   GenerateSettings fields;
   fields.ForEachField([&](std::string_view name, auto& member, const char* help) {

@@ -22,6 +22,7 @@ struct GivenPictures {
 struct GenerateFlags {
   CommonFlags common;
   ModelFlags models;
+  MemoryFlag memory;
   std::optional<std::string> from, init_latents, save_latents, dump, trace, output;
   std::optional<std::string> image, mask;
   // What the number of sampling steps is called; `inspect` has another use for --steps.

@@ -172,6 +172,7 @@ ordered_json InspectPrompt(const InspectFlags& flags, const StopSignals& signals
   for (const std::string& note : folder.notes) PrintNote(note);
   const auto backend = MakeCpuBackend();
   const auto pipeline = TextToImage::Load(folder, *backend);
+  pipeline->LimitMemory(flags.generate.memory.Bytes());
   asked.settings.model = folder.name;
   if (!generate.given.contains("prompt") && !generate.from) {
     asked.settings.prompt = pipeline->SamplePrompt();

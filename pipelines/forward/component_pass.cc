@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <random>
 
+#include "pipelines/weight_limit.h"
 #include "tensor/ops/elementwise.h"
 
 namespace fovea {
@@ -178,6 +180,11 @@ ForwardResult ForwardRunner::Run(const NamedTensors& inputs, const ForwardOption
     ForwardPass pass(dry, *attention_, nullptr);
     body(pass);
     cost_ = planner->TotalCost();
+    if (options.max_memory > 0) {
+      const auto limit =
+          WeightLimit(options.max_memory, options.used_memory + endless.PeakBytes(), cost_);
+      backend_.LimitWeights(limit.value_or(std::numeric_limits<size_t>::max()));
+    }
     arena_ = std::make_unique<Arena>(backend_, endless.PeakBytes());
     key_ = key;
   }

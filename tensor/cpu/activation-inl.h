@@ -128,9 +128,8 @@ HWY_INLINE void ApplyActs(F32 d, VF32* x) {
     GeluErf<kN>(d, x);
   } else if constexpr (kAct == Act::kRelu) {
     // NaN stays NaN.
-    ForVectors<kN>([&](int i) {
-      x[i] = hn::IfThenElse(hn::Lt(x[i], hn::Zero(d)), hn::Zero(d), x[i]);
-    });
+    ForVectors<kN>(
+        [&](int i) { x[i] = hn::IfThenElse(hn::Lt(x[i], hn::Zero(d)), hn::Zero(d), x[i]); });
   }
 }
 

@@ -29,6 +29,8 @@ class CpuBackend final : public Backend {
   int64_t Allocations() const override { return allocations_; }
   void Synchronize() override {}
   size_t PackedBytes() const override { return packs_.Bytes(); }
+  void LimitWeights(size_t bytes) override { packs_.Limit(bytes); }
+  void EndStage() override { packs_.EndStage(); }
   void CountFlops(double flops) override { trace::Count({flops, 0}); }
 
   void Copy(Context&, const Tensor& src, const Tensor& dst) override { CopyCpu(src, dst); }
@@ -108,13 +110,13 @@ class CpuPlanningBackend final : public PlanningBackend {
               const Tensor& out) override {
     CountProduct(out, weight);
     LinearCpu(execution_, ctx, x, weight, epilogue, out);
-    cost_.packed_bytes = packs_.PeakNewBytes();
+    CountPacks();
   }
   void Conv2d(Context& ctx, const Tensor& x, const Weight& weight, const Conv2dParams& params,
               const Epilogue& epilogue, const Tensor& out) override {
     CountProduct(out, weight);
     Conv2dCpu(execution_, ctx, x, weight, params, epilogue, out);
-    cost_.packed_bytes = packs_.PeakNewBytes();
+    CountPacks();
   }
   void GroupNorm(Context& ctx, const Tensor& x, const GroupNormParams& params,
                  const Tensor& out) override {
@@ -139,6 +141,11 @@ class CpuPlanningBackend final : public PlanningBackend {
   void Embed(Context&, const Tensor&, const Tensor&, const Tensor&) override { ++cost_.calls; }
 
  private:
+  void CountPacks() {
+    cost_.packed_bytes = packs_.PeakNewBytes();
+    cost_.in_place_bytes = packs_.InPlaceBytes();
+    cost_.largest_weight = packs_.LargestWeight();
+  }
   // Every element of the output is a sum over one row of the weight.
   void CountProduct(const Tensor& out, const Weight& weight) {
     ++cost_.calls;

@@ -49,6 +49,7 @@ void RunProduct(const CpuExecution& execution, Context& ctx, const Product& prod
     throw Error(ErrorCode::kUnsupported, "this processor has no " + std::string(Name(x.dtype)) +
                                              " arithmetic that oneDNN can use; compute in f32");
   }
+  if (product.weights_in_place) execution.packs.UseInPlace(weight);
   const void* weights = product.weights_in_place
                             ? weight.w.data
                             : execution.packs.Provide(weight, primitive->Weights(), product.axes);

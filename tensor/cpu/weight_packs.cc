@@ -19,18 +19,28 @@ struct CpuPackedWeight final : PackedWeight {
         total(std::move(total_in)) {
     *total += buffer.size;
   }
-  ~CpuPackedWeight() override { *total -= buffer.size; }
+  ~CpuPackedWeight() override { Drop(); }
   CpuPackedWeight(const CpuPackedWeight&) = delete;
   CpuPackedWeight& operator=(const CpuPackedWeight&) = delete;
+  // The layout stays, so that the next copy is the same.
+  void Drop() {
+    *total -= buffer.size;
+    buffer = Buffer();
+  }
 
   onednn::Layout layout;
-  Buffer buffer;
+  Buffer buffer;  // empty: dropped
   std::shared_ptr<std::atomic<size_t>> total;
 };
 
 // Only this backend fills `packed` of weights that it is given.
 const CpuPackedWeight* CopyOf(const Weight& weight) {
   return static_cast<const CpuPackedWeight*>(weight.packed->get());
+}
+
+void DropCopy(const std::weak_ptr<std::unique_ptr<PackedWeight>>& weak) {
+  const auto packed = weak.lock();
+  if (packed && *packed) static_cast<CpuPackedWeight*>(packed->get())->Drop();
 }
 
 // Rows of outputs are taken 16 at a time: that many lie side by side in every layout that oneDNN
@@ -131,9 +141,11 @@ const onednn::Layout* RealPacks::Held(const Weight& weight) const {
 const void* RealPacks::Provide(const Weight& weight, const onednn::Layout& layout,
                                WeightAxes axes) {
   const CpuPackedWeight* copy = CopyOf(weight);
-  if (copy && copy->layout == layout) return copy->buffer.bytes.get();
+  if (copy && copy->layout == layout && copy->buffer.bytes) return copy->buffer.bytes.get();
   const onednn::Layout wanted = layout;  // may be the old copy's own
   weight.packed->reset();
+  const bool fits = Fits(wanted.get_size());
+  if (!fits) DropStreamed();
   auto made = std::make_unique<CpuPackedWeight>(wanted, bytes_);
   std::byte* to = made->buffer.bytes.get();
   switch (wanted.data_type()) {
@@ -149,7 +161,49 @@ const void* RealPacks::Provide(const Weight& weight, const onednn::Layout& layou
   }
   *weight.packed = std::move(made);
   if (weight.mapped) ReleaseMappedPages(weight.w.data, weight.w.Bytes());
+  if (!fits) {
+    streamed_ = {weight.packed, wanted.get_size(), {}};
+  } else if (limit_ != kNoLimit) {
+    kept_.push_back(weight.packed);
+  }
   return to;
+}
+
+void RealPacks::UseInPlace(const Weight& weight) {
+  if (limit_ == kNoLimit || !weight.mapped || kept_in_place_.contains(weight.w.data)) return;
+  if (streamed_.mapped.data == weight.w.data) return;
+  if (Fits(weight.w.Bytes())) {
+    kept_in_place_.emplace(weight.w.data, weight.w);
+    kept_in_place_bytes_ += weight.w.Bytes();
+  } else {
+    DropStreamed();
+    streamed_.mapped = weight.w;
+  }
+}
+
+bool RealPacks::Fits(size_t bytes) const {
+  if (limit_ == kNoLimit) return true;
+  const size_t streamed = streamed_.packed.expired() ? 0 : streamed_.packed_bytes;
+  const size_t kept = *bytes_ - std::min(streamed, bytes_->load()) + kept_in_place_bytes_;
+  return kept <= limit_ && bytes <= limit_ - kept;
+}
+
+void RealPacks::DropStreamed() {
+  DropCopy(streamed_.packed);
+  if (!streamed_.mapped.Empty()) {
+    ReleaseMappedPages(streamed_.mapped.data, streamed_.mapped.Bytes());
+  }
+  streamed_ = {};
+}
+
+void RealPacks::EndStage() {
+  if (limit_ == kNoLimit) return;
+  DropStreamed();
+  for (const auto& weak : kept_) DropCopy(weak);
+  kept_.clear();
+  for (const auto& [data, tensor] : kept_in_place_) ReleaseMappedPages(data, tensor.Bytes());
+  kept_in_place_.clear();
+  kept_in_place_bytes_ = 0;
 }
 
 const onednn::Layout* PlannedPacks::Held(const Weight& weight) const {
@@ -162,13 +216,22 @@ const onednn::Layout* PlannedPacks::Held(const Weight& weight) const {
 const void* PlannedPacks::Provide(const Weight& weight, const onednn::Layout& layout,
                                   WeightAxes /*axes*/) {
   const onednn::Layout* held = Held(weight);
-  if (held && *held == layout) return nullptr;
-  if (held) bytes_ -= static_cast<std::ptrdiff_t>(held->get_size());
+  largest_ = std::max(largest_, layout.get_size());
+  const CpuPackedWeight* copy = CopyOf(weight);
+  const bool dropped = copy && !copy->buffer.bytes && !planned_.contains(weight.packed.get());
+  if (held && *held == layout && !dropped) return nullptr;
+  if (held && !dropped) bytes_ -= static_cast<std::ptrdiff_t>(held->get_size());
   bytes_ += static_cast<std::ptrdiff_t>(layout.get_size());
   peak_ = std::max(peak_, static_cast<size_t>(std::max<std::ptrdiff_t>(bytes_, 0)));
-  const onednn::Layout copy = layout;
-  planned_[weight.packed.get()] = copy;
+  const onednn::Layout planned = layout;
+  planned_[weight.packed.get()] = planned;
   return nullptr;
+}
+
+void PlannedPacks::UseInPlace(const Weight& weight) {
+  if (!weight.mapped || !in_place_.insert(weight.w.data).second) return;
+  in_place_bytes_ += weight.w.Bytes();
+  largest_ = std::max(largest_, weight.w.Bytes());
 }
 
 }  // namespace fovea

@@ -90,6 +90,40 @@ TEST_CASE("forward picks a component of a pipeline") {
              2, "omit --component");
 }
 
+TEST_CASE("forward replaces tensors by an overlay's, and leaves the model as it is") {
+  const Case unet("unet_smallest");
+  CheckDone(unet.Forward());
+  const std::string plain = ReadBytes(unet.out);
+  NamedTensors weights = ReadSafetensors(unet.WeightFile()), over;
+  const std::string name = "conv_out.bias";
+  HostTensor bias(weights.at(name).shape(), DType::kF32);
+  for (int64_t i = 0; i < bias.NumElements(); ++i) bias.Data<float>()[i] = 100;
+  const fs::path file = unet.temp / "over.safetensors";
+  const auto with = [&](const std::string& tensor, const HostTensor& value) {
+    WriteSafetensors(file, {{tensor, value}});
+    return unet.Forward({"--overlay", file.string()});
+  };
+  CheckDone(with(name, bias));
+  const NamedTensors moved = ReadSafetensors(unet.out);
+  CHECK(moved.at("sample").Data<float>()[0] > 50);
+  CheckFails(with("conv_out.bias_2", bias), 3, "conv_out.bias_2");
+  CheckFails(with(name, HostTensor({1}, DType::kF32)), 3, name);
+  CheckFails(unet.Forward({"--overlay", (unet.temp / "absent.safetensors").string()}), 3, "absent");
+  CheckDone(unet.Forward());
+  CHECK(ReadBytes(unet.out) == plain);
+}
+
+TEST_CASE("forward within a limit of memory gives the same bytes, or says what would do") {
+  const Case unet("unet_sd15");
+  CheckDone(unet.Forward());
+  const std::string plain = ReadBytes(unet.out);
+  CheckDone(unet.Forward({"--max-memory", "4G"}));
+  CHECK(ReadBytes(unet.out) == plain);
+  CheckFails(unet.Forward({"--max-memory", "1M"}), 5, "would do");
+  CheckFails(unet.Forward({"--max-memory", "much"}), 2, "--max-memory");
+  CheckFails(unet.Forward({"--max-memory", "-4G"}), 2, "--max-memory");
+}
+
 TEST_CASE("forward refuses inputs that do not fit") {
   const Case unet("unet_sd15");
   const NamedTensors good = unet.golden.runs.at(0).inputs;

@@ -206,6 +206,32 @@ TEST_CASE("weights: broken indexes are refused") {
   refuse(R"({"weight_map":)" + std::string(100000, '['), "nested deeper");
 }
 
+TEST_CASE("weights: an overlay's tensors stand for those of the same names, strictly") {
+  const TempDir folder;
+  Write(folder / "base.safetensors", {"a.weight", "b.weight"});
+  const auto overlay = [&](const std::string& name, const Shape& shape) {
+    NamedTensors tensors;
+    HostTensor other(shape, DType::kF32);
+    std::fill_n(other.Data<float>(), other.NumElements(), 7.0f);
+    tensors.emplace(name, std::move(other));
+    WriteSafetensors(folder / "over.safetensors", tensors);
+    const auto store = WeightStore::Open(folder / "base.safetensors");
+    store->SetOverlay(folder / "over.safetensors");
+    return store;
+  };
+  const auto read = [](const WeightStore& store) {
+    const float b = store.Get("b.weight", {2, 3}).Data<float>()[0];
+    const Tensor a = store.Get("a.weight", {2, 3});
+    CHECK(store.IsMapped(a));
+    store.CheckAllRead();
+    return std::pair(a.Data<float>()[5], b);
+  };
+  CHECK(read(*overlay("a.weight", {2, 3})) == std::pair(7.0f, -2.0f));
+  CHECK(read(*WeightStore::Open(folder / "base.safetensors")) == std::pair(3.0f, -2.0f));
+  CHECK_ERROR(read(*overlay("a.weight", {3, 2})), "over.safetensors: tensor a.weight has shape");
+  CHECK_ERROR(read(*overlay("c.weight", {2, 3})), "c.weight");
+}
+
 TEST_CASE("weights: misaligned data is copied once") {
   const TempDir folder;
   const std::string header =

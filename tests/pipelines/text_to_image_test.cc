@@ -57,6 +57,41 @@ TEST_CASE("the same settings give the same pictures") {
   CHECK(RunOnce(settings).images[0].rgb != first.images[0].rgb);
 }
 
+TEST_CASE("weights that come and go within a limit of memory change nothing") {
+  GenerateSettings settings = Small();
+  settings.batch = 2;
+  const auto backend = MakeCpuBackend();
+  const auto pipeline = LoadModel(*backend);
+  const size_t whole = pipeline->DryRun(settings).PeakBytes();
+  const Generated free = pipeline->Run(settings, {}, {});
+  CHECK_FALSE(pipeline->DryRun(settings).kept_weights.has_value());
+
+  const auto other = MakeCpuBackend();
+  const auto limited = LoadModel(*other);
+  limited->LimitMemory(whole);
+  CHECK_FALSE(limited->DryRun(settings).kept_weights.has_value());
+  // The model is tiny beside the program: its packed weights, and a third of them.
+  for (const double share : {0.999, 0.34}) {
+    CAPTURE(share);
+    const auto packed = static_cast<double>(free.packed_bytes);
+    const size_t memory = whole - static_cast<size_t>((1 - share) * packed);
+    limited->LimitMemory(memory);
+    const Prediction predicted = limited->DryRun(settings);
+    REQUIRE(predicted.kept_weights.has_value());
+    CHECK(predicted.PeakBytes() <= memory);
+    for (int again = 0; again < 2; ++again) {
+      const Generated generated = limited->Run(settings, {}, {});
+      for (size_t i = 0; i < 2; ++i) CHECK(generated.images[i].rgb == free.images[i].rgb);
+      CHECK(generated.packed_bytes <= predicted.packed_bytes);
+    }
+  }
+  limited->LimitMemory(whole / 100);
+  CHECK(CodeOf([&] { limited->DryRun(settings); }) == ErrorCode::kOutOfMemory);
+  CHECK(CodeOf([&] { limited->Run(settings, {}, {}); }) == ErrorCode::kOutOfMemory);
+  limited->LimitMemory(0);
+  CHECK(limited->Run(settings, {}, {}).images[1].rgb == free.images[1].rgb);
+}
+
 TEST_CASE("a picture of a batch is the picture of its own seed") {
   for (const char* rng : {"torch", "philox"}) {
     CAPTURE(rng);
