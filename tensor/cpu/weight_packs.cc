@@ -216,7 +216,8 @@ const onednn::Layout* PlannedPacks::Held(const Weight& weight) const {
 const void* PlannedPacks::Provide(const Weight& weight, const onednn::Layout& layout,
                                   WeightAxes /*axes*/) {
   const onednn::Layout* held = Held(weight);
-  largest_ = std::max(largest_, layout.get_size());
+  // While it is made, the file's pages are in memory, too.
+  largest_ = std::max(largest_, layout.get_size() + (weight.mapped ? weight.w.Bytes() : 0));
   const CpuPackedWeight* copy = CopyOf(weight);
   const bool dropped = copy && !copy->buffer.bytes && !planned_.contains(weight.packed.get());
   if (held && *held == layout && !dropped) return nullptr;
