@@ -62,6 +62,25 @@ TEST_CASE("biased attention equals its definition") {
   }
 }
 
+TEST_CASE("a bias by distance is a view of one row") {
+  const int64_t tokens = 9, heads = 2, row = 2 * tokens - 1;
+  const HostTensor q = RandomNormal({1, tokens, heads, 8}, 1), k = RandomNormal(q.shape(), 2);
+  const HostTensor v = RandomNormal(q.shape(), 3), distances = RandomNormal({heads, row}, 4);
+  HostTensor whole({heads, tokens, tokens}, DType::kF32);
+  for (int64_t i = 0; i < whole.NumElements(); ++i) {
+    const int64_t h = i / (tokens * tokens), t = i / tokens % tokens, j = i % tokens;
+    whole.Data<float>()[i] = distances.Data<float>()[h * row + j - t + tokens - 1];
+  }
+  Tensor view = distances.View();
+  view.data = const_cast<float*>(distances.Data<float>()) + tokens - 1;
+  view.shape = {heads, tokens, tokens};
+  view.stride = {row, -1, 1};
+  HostTensor want(q.shape(), DType::kF32), got(q.shape(), DType::kF32);
+  BiasedAttentionCpu(q.View(), k.View(), v.View(), 1, whole.View(), want.View());
+  BiasedAttentionCpu(q.View(), k.View(), v.View(), 1, view, got.View());
+  CHECK(std::equal(want.Data<float>(), want.Data<float>() + want.NumElements(), got.Data<float>()));
+}
+
 TEST_CASE("the depthwise convolution adds to the tokens of the grid only") {
   const int64_t h = 3, w = 5, tokens = 2 + h * w, heads = 2, dim = 4;
   const HostTensor v = RandomNormal({2, tokens, heads, dim}, 4);
