@@ -97,7 +97,7 @@ TensorEntry ParseEntry(const std::string& name, const json& info, uint64_t data_
   entry.name = name;
   const FileDType& type = ParseFileDType(Field(info, "dtype", where), where);
   entry.file_dtype = type.name;
-  const std::vector<int64_t> dims = ParseDims(Field(info, "shape", where), where);
+  std::vector<int64_t> dims = ParseDims(Field(info, "shape", where), where);
   const uint64_t bytes = CheckedBytes(dims, type.bits, where);
 
   const json& offsets = Field(info, "data_offsets", where);
@@ -117,6 +117,8 @@ TensorEntry ParseEntry(const std::string& name, const json& info, uint64_t data_
                    " bytes, but shape and dtype need " + std::to_string(bytes));
   }
 
+  // More axes than we have mean the same without some of length 1: CLEAR's pooling weights.
+  while (dims.size() > static_cast<size_t>(kMaxRank) && dims.front() == 1) dims.erase(dims.begin());
   if (!type.dtype) {
     entry.refusal = "has dtype " + entry.file_dtype + ", which cannot be read";
   } else if (dims.size() > static_cast<size_t>(kMaxRank)) {
