@@ -86,6 +86,15 @@ void EncodePrompt(Context& ctx, AttentionRuntime& attention, const ClipTextModel
   ctx.backend.Synchronize();  // the host tensor ends here
 }
 
+void CopyFromHost(Context& ctx, const HostTensor& host, const Tensor& out) {
+  ops::Copy(ctx, host.View(), out);
+  ctx.backend.Synchronize();
+}
+
+void SetZero(Context& ctx, const Tensor& out) {
+  if (!ctx.backend.IsPlanning()) CopyFromHost(ctx, HostTensor(out.shape, out.dtype), out);
+}
+
 HostTensor GuidanceEmbedding(double scale, int64_t n, int64_t c) {
   HostTensor embedding({n, c}, DType::kF32);
   const int64_t half = c / 2;

@@ -26,6 +26,10 @@ void EncodePrompt(Context& ctx, AttentionRuntime& attention, const ClipTextModel
                   const PromptWindows& windows, const TextLayer& layer, const Tensor& out,
                   const Tensor& pooled = {});
 
+// Into device memory; `host` may end when this returns.
+void CopyFromHost(Context& ctx, const HostTensor& host, const Tensor& out);
+void SetZero(Context& ctx, const Tensor& out);  // f32; nothing in a dry run
+
 // The embedding of a guidance scale that latent consistency models take, (n,c) f32: sines, then
 // cosines, of 1000 (scale - 1) at c / 2 frequencies from 1 down to 1 / 10000.
 HostTensor GuidanceEmbedding(double scale, int64_t n, int64_t c);

@@ -26,10 +26,13 @@ struct StepView {
 // What the model is asked with at every step. With guidance the batch is 2n: the negative prompt's
 // half stands first.
 struct Conditioning {
-  Tensor context;                    // (n or 2n, t, c) f32
+  Tensor context;                    // (n or 2n, t, c) f32, or empty
   Tensor timestep_cond = {};         // (n or 2n, c) f32, or empty
   Tensor text_embeds = {};           // (n or 2n, c) f32, where the model has them
   std::vector<float> time_ids = {};  // as many for each sample
+  // Of transformers: one a sample, and one for all.
+  std::vector<int64_t> class_labels = {};
+  std::vector<float> guidance = {};
 };
 
 // One call of a run again: from these latents, as they stood before it.
@@ -47,6 +50,7 @@ struct DenoiseLoop {
   DrawNoise draw;
   std::function<void(const StepView&)> on_step;  // may be empty
   Hires hires = {};
+  float timestep_divisor = 1;  // of the scheduler's, for the model
   int first_call = 0;  // of the scheduler's: those before it are left out, and steps count from it
   // As StartLatents': channels behind the latents' in every input, (n,k,h,w), and what is done to
   // the latents after each call.

@@ -9,9 +9,10 @@
 
 #include "attention/attention_runtime.h"
 #include "models/config.h"
+#include "models/denoiser.h"
 #include "models/model_folder.h"
-#include "models/unet/unet.h"
 #include "models/vae/autoencoder_kl.h"
+#include "pipelines/class_labels.h"
 #include "pipelines/guidance.h"
 #include "pipelines/hires.h"
 #include "pipelines/prompt_encoder.h"
@@ -27,6 +28,10 @@ struct PipelineClass {
   bool time_ids = false;         // SDXL: text_embeds and time_ids
   bool fixes_scheduler = false;  // see StableDiffusionScheduler
   double cfg = 7.5;              // the class's default
+  std::string_view denoiser = "UNet2DConditionModel";
+  bool flow = false;            // its schedulers are those of flow matching
+  bool shifts_latents = false;  // by the VAE's shift_factor
+  int text_length = 0;          // default of max-sequence-length; 0: the class has no such thing
 };
 // Throws kUnsupported listing the classes that we have.
 const PipelineClass& FindPipelineClass(const ModelFolder& model);
@@ -38,12 +43,19 @@ class DiffusionModel {
 
   const PipelineClass& Class() const { return class_; }
   const SettingLimits& Limits() const { return limits_; }
-  const UNet2DConditionModel& UNet() const { return *unet_; }
+  const Denoiser& Network() const { return *network_; }
   const AutoencoderKL& Vae() const { return *vae_; }
   const PromptEncoder& Text() const { return *text_; }
   const std::vector<std::shared_ptr<const WeightStore>>& Weights() const { return weights_; }
-  // Channels of the U-Net's input behind the latents': 5 for inpainting models, else 0.
+  // Channels of the network's input behind the latents': 5 for inpainting models, else 0.
   int ExtraChannels() const;
+  int VaeFactor() const { return vae_->Traits().factor; }  // picture pixels a latent pixel
+  // Latents as the network knows them are (x - shift) * scale of the VAE's. diffusers' pipelines of
+  // U-Nets and of DiT take no notice of a VAE's shift_factor.
+  double LatentScale() const { return vae_->Traits().scaling_factor; }
+  double LatentShift() const { return class_.shifts_latents ? vae_->Traits().shift_factor : 0; }
+  // What the scheduler's timesteps are divided by for the network.
+  float TimestepDivisor() const { return network_->Traits().packed ? 1000 : 1; }
 
   // All of these take resolved settings.
   Shape LatentShape(const GenerateSettings& settings) const;  // (n,c,h,w)
@@ -51,24 +63,32 @@ class DiffusionModel {
       const GenerateSettings& settings,
       const std::function<void(const std::string&)>& warn = {}) const;
   Guidance GuidanceOf(const GenerateSettings& settings) const;
-  // `calls` of the U-Net: the run's, which may be fewer than the scheduler's.
+  // `calls` of the network: the run's, which may be fewer than the scheduler's.
   Hires HiresOf(const GenerateSettings& settings, int calls) const;
-  // Of the U-Net, whose sites alone an attention plan is about.
+  // Of the network, whose sites alone an attention plan is about.
   AttentionRuntime AttentionOf(const GenerateSettings& settings, int calls) const;
   // SDXL's picture sizes, crops and, for refiners, scores, one row a sample: the negative half's
   // first when guided. Empty for other classes.
   std::vector<float> TimeIds(const GenerateSettings& settings, bool guided) const;
+  // The class that the prompt names, once a sample, and "none" for the negative half. Empty for
+  // other models. Throws kUsage for a prompt that names no class.
+  std::vector<int64_t> LabelsOf(const GenerateSettings& settings, bool guided) const;
+  // Throws kUsage and kUnsupported for settings that are not this model's.
+  void CheckSettings(const GenerateSettings& settings) const;
 
  private:
   void CheckParts() const;
+  void CheckUNet() const;
+  void CheckTransformer() const;
   int TimeIdsOfSample() const;
 
   std::string where_;
   const PipelineClass& class_;
   bool aesthetic_score_;
   Config scheduler_config_;
+  std::unique_ptr<ClassLabels> labels_;  // of models of classes
+  std::unique_ptr<Denoiser> network_;
   std::unique_ptr<PromptEncoder> text_;
-  std::unique_ptr<UNet2DConditionModel> unet_;
   std::unique_ptr<AutoencoderKL> vae_;
   std::vector<std::shared_ptr<const WeightStore>> weights_;
   SettingLimits limits_;

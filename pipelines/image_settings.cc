@@ -16,8 +16,8 @@ constexpr double kImageStrength = 0.8, kMaskStrength = 1;
   throw Error(ErrorCode::kUsage, what);
 }
 
-void CheckStepsLeft(const char* name, int steps, double strength) {
-  if (StepsOfStrength(steps, strength) >= 1) return;
+void CheckStepsLeft(const char* name, int steps, double strength, bool flow) {
+  if (StepsOfStrength(steps, strength, flow) >= 1) return;
   char text[32];
   std::snprintf(text, sizeof text, "%g", strength);
   Bad(std::string(name) + ": " + text + " of " + std::to_string(steps) +
@@ -38,7 +38,8 @@ void ResolveImageSettings(const SettingLimits& limits, GenerateSettings* setting
   GenerateSettings& s = *settings;
   ResolveTwoPass(limits, settings);
   if (const auto runs = SplitTwoPass(s, limits.factor)) {
-    CheckStepsLeft("hires: the second pass at strength", s.steps, runs->second.strength);
+    CheckStepsLeft("hires: the second pass at strength", s.steps, runs->second.strength,
+                   limits.flow);
   }
   if (s.mask_paste != "on" && s.mask_paste != "off") {
     Bad("mask-paste: \"" + s.mask_paste.substr(0, 80) + "\" is not among on, off");
@@ -50,7 +51,7 @@ void ResolveImageSettings(const SettingLimits& limits, GenerateSettings* setting
   }
   if (s.strength < 0) s.strength = s.mask.empty() ? kImageStrength : kMaskStrength;
   if (!(s.strength > 0 && s.strength <= 1)) Bad("strength: must lie above 0 and be at most 1");
-  CheckStepsLeft("strength", s.steps, s.strength);
+  CheckStepsLeft("strength", s.steps, s.strength, limits.flow);
   const PictureSize size = SizeOfDigest(s.image, "image");
   if (!s.mask.empty()) SizeOfDigest(s.mask, "mask");
   if (s.width == 0) s.width = SideOf(size.width, s, limits.factor);

@@ -26,18 +26,19 @@ Image Fitted(const Image& image, const GenerateSettings& settings) {
 class LateStart : public Start {
  public:
   LateStart(const GenerateSettings& settings, const HostTensor* noise)
-      : noise_(noise),
-        skipped_steps_(settings.steps - StepsOfStrength(settings.steps, settings.strength)) {}
+      : noise_(noise), steps_(settings.steps), strength_(settings.strength) {}
 
   int FirstCall(const Scheduler& scheduler) const override {
-    return skipped_steps_ * scheduler.CallsPerStep();
+    const int left = StepsOfStrength(steps_, strength_, scheduler.IsFlow());
+    return (steps_ - left) * scheduler.CallsPerStep();
   }
 
  protected:
   const HostTensor* noise_;  // given, or null
 
  private:
-  int skipped_steps_;
+  int steps_;
+  double strength_;
 };
 
 class FromPictures final : public LateStart {
@@ -148,7 +149,7 @@ class Inpainting final : public LateStart {
     } else {
       scheduler.AddNoise(FirstCall(scheduler), Values(noise), Values(start.latents));
     }
-    const HostTensor mask = ToLatentMask(Mask(settings), model.Limits().factor);
+    const HostTensor mask = ToLatentMask(Mask(settings), model.VaeFactor());
     if (!plain) {
       start.extra =
           ExtraChannels(mask, DrawLatents(model, settings, std::span(&masked, 1), request.noise));
@@ -169,8 +170,9 @@ class Inpainting final : public LateStart {
 
 }  // namespace
 
-int StepsOfStrength(int steps, double strength) {
-  return std::min(static_cast<int>(steps * strength), steps);
+int StepsOfStrength(int steps, double strength, bool flow) {
+  const double left = std::min(steps * strength, static_cast<double>(steps));
+  return flow ? steps - static_cast<int>(steps - left) : static_cast<int>(left);
 }
 
 std::unique_ptr<Start> StartFromPictures(const GenerateSettings& settings,

@@ -11,8 +11,9 @@
 
 namespace fovea {
 
-// How many of the steps a strength leaves: the last ones, fewer the weaker it is; 0: none.
-int StepsOfStrength(int steps, double strength);
+// How many of the steps a strength leaves: the last ones, fewer the weaker it is; 0: none. Of a
+// step in part diffusers' pipelines of flow matching keep the whole, the others nothing.
+int StepsOfStrength(int steps, double strength, bool flow);
 
 // A picture's latents with noise of the first remaining step. `images` are one for all samples or
 // one for each, of any size, and outlive the start; in a dry run only their number counts. `noise`:

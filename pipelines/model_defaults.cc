@@ -9,9 +9,9 @@
 namespace fovea {
 namespace {
 
-std::optional<int> ReadInt(const Config& config, std::string_view field, int high) {
+std::optional<int> ReadInt(const Config& config, std::string_view field, int high, int low = 1) {
   if (!config.Has(field)) return std::nullopt;
-  return static_cast<int>(config.Int(field, 1, high));
+  return static_cast<int>(config.Int(field, low, high));
 }
 
 std::optional<double> ReadNumber(const Config& config, std::string_view field, double high) {
@@ -35,6 +35,7 @@ ModelDefaults ReadModelDefaults(const std::filesystem::path& folder) {
   defaults.width = ReadInt(config, "width", 1 << 20);
   defaults.height = ReadInt(config, "height", 1 << 20);
   defaults.steps = ReadInt(config, "steps", 100000);
+  defaults.max_sequence_length = ReadInt(config, "max_sequence_length", 512, 0);
   defaults.cfg = ReadNumber(config, "cfg", 1e6);
   defaults.cfg_rescale = ReadNumber(config, "cfg_rescale", 1);
   defaults.sampler = config.String("sampler", "");

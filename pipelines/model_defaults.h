@@ -13,7 +13,7 @@ namespace fovea {
 
 // The optional fovea.json; what it leaves out is empty.
 struct ModelDefaults {
-  std::optional<int> width, height, steps;
+  std::optional<int> width, height, steps, max_sequence_length;
   std::optional<double> cfg, cfg_rescale;
   std::string sampler, prompt;
 };

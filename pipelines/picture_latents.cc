@@ -46,14 +46,17 @@ HostTensor DrawLatents(const DiffusionModel& model, const GenerateSettings& sett
   HostTensor latents(shape, DType::kF32);
   const auto count = static_cast<size_t>(shape.NumElements());
   noise.Normal({latents.Data<float>(), count});
-  const auto scale = static_cast<float>(model.Vae().Traits().scaling_factor);
+  const auto scale = static_cast<float>(model.LatentScale());
+  const auto shift = static_cast<float>(model.LatentShift());
   const size_t one = count / static_cast<size_t>(shape[0]);
   float* value = latents.Data<float>();
   for (size_t i = 0; i < static_cast<size_t>(shape[0]); ++i) {
     const Posterior& posterior = posteriors[posteriors.size() == 1 ? 0 : i];
     const float *mean = posterior.mean.Data<float>(),
                 *deviation = posterior.deviation.Data<float>();
-    for (size_t k = 0; k < one; ++k, ++value) *value = scale * (mean[k] + deviation[k] * *value);
+    for (size_t k = 0; k < one; ++k, ++value) {
+      *value = scale * (mean[k] + deviation[k] * *value - shift);
+    }
   }
   return latents;
 }

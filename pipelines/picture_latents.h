@@ -22,7 +22,7 @@ struct Posterior {
 Posterior EncodePicture(Context& ctx, const DiffusionModel& model, const GenerateSettings& settings,
                         const std::function<HostTensor()>& picture);
 
-// (n,c,h,w) f32, times the VAE's scaling factor: one draw of `noise` for the whole batch, each
+// (n,c,h,w) f32, as the network knows them: one draw of `noise` for the whole batch, each
 // picture's part from its own source, as diffusers draws with a list of generators. One posterior
 // serves all samples, or there is one for each.
 HostTensor DrawLatents(const DiffusionModel& model, const GenerateSettings& settings,

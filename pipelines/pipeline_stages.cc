@@ -16,11 +16,6 @@ void Repeat(Context& ctx, const Tensor& x) {
   for (int64_t i = 1; i < x.shape[0]; ++i) ops::Copy(ctx, x.Slice(0, 0, 1), x.Slice(0, i, 1));
 }
 
-void CopyFromHost(Context& ctx, const HostTensor& host, const Tensor& out) {
-  ops::Copy(ctx, host.View(), out);
-  ctx.backend.Synchronize();  // the host tensor may end now
-}
-
 // Encodes half by half of a guided batch.
 class TextStage {
  public:
@@ -29,11 +24,11 @@ class TextStage {
       : ctx_(ctx), text_(model.Text()), n_(settings.batch), out_(out), dumps_(dumps) {}
 
   // To the batch's rows from `first` on; `name` goes before those of the dump.
-  void Encode(std::span<const PromptWindows> windows, int skip, int64_t first,
+  void Encode(const PromptTokens& tokens, PromptHalf half, int skip, int64_t first,
               const std::string& name) {
     if (ctx_.Cancelled()) return;
     const Rows rows = RowsFrom(first);
-    text_.Encode(ctx_, windows, skip, rows.states.Slice(0, 0, 1),
+    text_.Encode(ctx_, tokens, half, skip, rows.states.Slice(0, 0, 1),
                  rows.pooled.Empty() ? Tensor{} : rows.pooled.Slice(0, 0, 1));
     Finish(rows, name);
   }
@@ -42,8 +37,7 @@ class TextStage {
     const Rows rows = RowsFrom(first);
     for (const Tensor& each : {rows.states, rows.pooled}) {
       if (each.Empty()) continue;
-      const Tensor own = each.Slice(0, 0, 1);
-      if (!ctx_.backend.IsPlanning()) CopyFromHost(ctx_, HostTensor(own.shape, own.dtype), own);
+      SetZero(ctx_, each.Slice(0, 0, 1));
     }
     Finish(rows, name);
   }
@@ -94,7 +88,11 @@ Conditioning Condition(Context& ctx, const DiffusionModel& model, const Generate
   const bool guided = model.GuidanceOf(settings).Active();
   const int64_t n = settings.batch, rows = guided ? 2 * n : n;
   Conditioning out;
-  out.context = ctx.arena.New({rows, tokens.Length(), text.ContextDim()}, DType::kF32);
+  const DenoiserTraits& network = model.Network().Traits();
+  out.class_labels = model.LabelsOf(settings, guided);
+  if (network.has_guidance) out.guidance = {static_cast<float>(settings.cfg)};
+  if (tokens.length == 0) return out;
+  out.context = ctx.arena.New({rows, tokens.length, text.ContextDim()}, DType::kF32);
   if (text.PooledDim() > 0) {
     out.text_embeds = ctx.arena.New({rows, text.PooledDim()}, DType::kF32);
   }
@@ -102,11 +100,12 @@ Conditioning Condition(Context& ctx, const DiffusionModel& model, const Generate
   if (guided && tokens.zero_negative) {
     stage.Zero(0, "negative_");
   } else if (guided) {
-    stage.Encode(tokens.negative, 0, 0, "negative_");  // diffusers skips layers for the prompt only
+    stage.Encode(tokens, PromptHalf::kNegative, 0, 0,
+                 "negative_");  // diffusers skips layers for the prompt only
   }
-  stage.Encode(tokens.positive, settings.clip_skip, rows - n, "");
+  stage.Encode(tokens, PromptHalf::kPositive, settings.clip_skip, rows - n, "");
   out.time_ids = model.TimeIds(settings, guided);
-  if (const int c = model.UNet().Traits().timestep_cond_dim; c > 0) {
+  if (const int c = network.timestep_cond_dim; c > 0) {
     out.timestep_cond = ctx.arena.New({rows, c}, DType::kF32);
     CopyFromHost(ctx, GuidanceEmbedding(settings.cfg, rows, c), out.timestep_cond);
   }
@@ -120,13 +119,14 @@ DenoisePass::DenoisePass(const DiffusionModel& model, const GenerateSettings& se
     : scheduler(model.MakeSampler(settings, warn)),
       calls(static_cast<int>(scheduler->Timesteps().size()) - start.FirstCall(*scheduler)),
       attention(model.AttentionOf(settings, calls)),
-      loop{.denoiser = model.UNet(),
+      loop{.denoiser = model.Network(),
            .scheduler = *scheduler,
            .guidance = model.GuidanceOf(settings),
            .shape = model.LatentShape(settings),
            .draw = {},
            .on_step = {},
            .hires = model.HiresOf(settings, calls),
+           .timestep_divisor = model.TimestepDivisor(),
            .first_call = start.FirstCall(*scheduler)} {}
 
 bool TilesVae(const GenerateSettings& settings) {
@@ -142,11 +142,10 @@ Tensor DecodeLatents(Context& ctx, const DiffusionModel& model, const GenerateSe
   const int64_t h = latents.shape[2], w = latents.shape[3];
   const Tensor z = ctx.arena.New({1, h, w, latents.shape[1]}, DType::kF32);
   if (!ctx.backend.IsPlanning()) {
-    // diffusers' pipelines of these classes take no notice of a VAE's shift_factor.
     HostTensor scaled(latents.shape, DType::kF32);
     for (int64_t k = 0; k < scaled.NumElements(); ++k) {
-      scaled.Data<float>()[k] =
-          latents.Data<float>()[k] / static_cast<float>(vae.Traits().scaling_factor);
+      scaled.Data<float>()[k] = latents.Data<float>()[k] / static_cast<float>(model.LatentScale()) +
+                                static_cast<float>(model.LatentShift());
     }
     CopyFromHost(ctx, scaled, z.Permute({0, 3, 1, 2}));
   }

@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kMaxSide = 1 << 20;  // memory is the real limit
 constexpr int kMaxBatch = 4096;
+constexpr int kMaxTextLength = 512;  // as in diffusers
 constexpr size_t kMaxPromptBytes = 65536;
 
 [[noreturn]] void Bad(const std::string& what) {
@@ -51,6 +52,20 @@ void CheckOneOf(const char* name, const std::string& value,
   Bad(std::string(name) + ": \"" + value.substr(0, 80) + "\" is not among " + list);
 }
 
+void ResolveTextLength(const SettingLimits& limits, GenerateSettings* settings) {
+  int& length = settings->max_sequence_length;
+  if (limits.text_length == 0) {
+    if (length < 0) return;
+    throw Error(ErrorCode::kUnsupported,
+                "max-sequence-length: this model has no text encoder of free length; leave it out");
+  }
+  if (length < 0) length = limits.defaults.max_sequence_length.value_or(limits.text_length);
+  if (length > kMaxTextLength) {
+    Bad("max-sequence-length: " + std::to_string(length) + " is not between 0 and " +
+        std::to_string(kMaxTextLength));
+  }
+}
+
 // The text of errors names the flag.
 void CheckInterval(const std::string& text) {
   try {
@@ -83,11 +98,14 @@ GenerateSettings ResolveSettings(const GenerateSettings& asked, const SettingLim
     Bad("clip-skip: " + std::to_string(asked.clip_skip) + " is not between 0 and " +
         std::to_string(limits.max_clip_skip) + ", the text encoder's layers");
   }
+  ResolveTextLength(limits, &settings);
+  if (!(asked.true_cfg >= 0 && asked.true_cfg <= 1e6)) Bad("true-cfg: must lie between 0 and 1e6");
   if (!asked.cfg_interval.empty()) CheckInterval(asked.cfg_interval);
   settings.attention = AttentionPlan::Parse(asked.attention).Text();
   ParsePromptWeights(asked.prompt_weights);
   const std::string negative = asked.negative.value_or("");
-  for (const std::string* text : {&asked.prompt, &negative, &asked.prompt_2, &asked.negative_2}) {
+  for (const std::string* text : {&asked.prompt, &negative, &asked.prompt_2, &asked.negative_2,
+                                  &asked.prompt_3, &asked.negative_3}) {
     if (text->size() > kMaxPromptBytes) {
       Bad("prompt: longer than " + std::to_string(kMaxPromptBytes) + " bytes");
     }

@@ -28,6 +28,8 @@ class Scheduler {
   virtual std::span<const double> Timesteps() const = 0;  // one a call of the model, in order
   // Calls that a step of diffusers' counting takes: where image to image begins in the list.
   virtual int CallsPerStep() const { return 1; }
+  // Of flow matching: image to image then keeps a step that its strength leaves in part.
+  virtual bool IsFlow() const { return false; }
   // What unit noise is multiplied by to become the first latents.
   virtual double InitNoiseSigma() const = 0;
   // Scales the latents for the model's input at call i (in place on a copy).

@@ -10,7 +10,8 @@ namespace fovea {
 struct GenerateSettings {
   std::string prompt;
   std::optional<std::string> negative;  // none: as "", except for models that take zeros for none
-  std::string prompt_2, negative_2;     // for a second text encoder; empty: the same as the first's
+  // For a second and a third text encoder; empty: the same as the first's.
+  std::string prompt_2, negative_2, prompt_3, negative_3;
   std::string prompt_weights = "a1111";  // or "comfy", "off"
   std::string model;                     // as given: a path or a name; empty: built in
   std::string lora;                      // LoRA files and their scales, as LoraText
@@ -20,6 +21,7 @@ struct GenerateSettings {
   std::optional<uint64_t> seed;          // none: random, and printed
   int batch = 1;
   double cfg = -1;                 // < 0: the model's default; off at 1
+  double true_cfg = 1;             // beside a cfg that is an input of the model; off at 1
   double cfg_rescale = -1;         // < 0: the model's default
   std::string cfg_interval;        // steps that are guided, as ParseStepRange; empty: all
   std::string sampler;             // empty: the model's scheduler_config.json
@@ -31,6 +33,7 @@ struct GenerateSettings {
   double strength = -1;           // of image to image; < 0: 0.8, with a mask 1
   std::string mask_paste = "on";  // or "off"
   int clip_skip = 0;              // as diffusers': 0 is the last layer
+  int max_sequence_length = -1;   // tokens that T5 reads; < 0: the model's default
   std::string rng = "philox";     // or "torch"
   std::string vae_tiling = "auto";
   std::string dtype = "auto";
@@ -40,8 +43,10 @@ struct GenerateSettings {
   void ForEachField(Visitor&& v) {
     v("prompt", prompt, "what to draw");
     v("negative", negative, "what to avoid");
-    v("prompt-2", prompt_2, "SDXL: what the second text encoder reads instead");
-    v("negative-2", negative_2, "SDXL: what the second text encoder reads as negative prompt");
+    v("prompt-2", prompt_2, "what a second text encoder reads instead (SDXL, SD3, FLUX)");
+    v("negative-2", negative_2, "what a second text encoder reads as negative prompt");
+    v("prompt-3", prompt_3, "what a third text encoder reads instead (SD3)");
+    v("negative-3", negative_3, "what a third text encoder reads as negative prompt");
     v("prompt-weights", prompt_weights,
       "how (x:1.2) is read; off: literally, one window of tokens, cut");
     v("model", model, "pipeline folder or name; empty: the built-in still-life-unet");
@@ -53,6 +58,7 @@ struct GenerateSettings {
     v("seed", seed, "seed of the first picture; picture i uses seed + i");
     v("batch", batch, "number of pictures");
     v("cfg", cfg, "classifier-free guidance scale, off at 1");
+    v("true-cfg", true_cfg, "guidance by the negative prompt where cfg is an input (FLUX)");
     v("cfg-rescale", cfg_rescale, "rescale of guidance (Lin et al. 2023), 0 to 1");
     v("cfg-interval", cfg_interval, "guided steps: 0-based and inclusive, or percents (20%-80%)");
     v("sampler", sampler, "sampler; a named one takes the model's scheduler_config.json over");
@@ -66,6 +72,7 @@ struct GenerateSettings {
     v("strength", strength, "how much of the given picture is made anew, up to 1");
     v("mask-paste", mask_paste, "put what the mask keeps back after decoding, pixel by pixel");
     v("clip-skip", clip_skip, "text encoder layers to skip, as in diffusers");
+    v("max-sequence-length", max_sequence_length, "tokens that T5 reads and pads to (SD3, FLUX)");
     v("rng", rng, "noise: PyTorch's CPU or its CUDA generator");
     v("vae-tiling", vae_tiling, "decode in tiles, in bounded memory");
     v("dtype", dtype, "auto, f32 or bf16");

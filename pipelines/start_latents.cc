@@ -48,8 +48,8 @@ std::unique_ptr<Start> ChooseStart(const DiffusionModel& model, const GenerateSe
         "; give that picture and no other");
   }
   if (model.ExtraChannels() != 0 && inputs.mask == nullptr) {
-    bad("this model repaints parts of pictures (its unet has " +
-        std::to_string(model.UNet().Traits().in_channels) +
+    bad("this model repaints parts of pictures (its network has " +
+        std::to_string(model.Network().Traits().in_channels) +
         " input channels): give --image and --mask");
   }
   if (inputs.init_latents != nullptr) {

@@ -25,13 +25,21 @@ double Since(std::chrono::steady_clock::time_point begin) {
   return seconds.count();
 }
 
+bool IsTable(std::string_view name) {
+  for (const std::string_view ending :
+       {"embedding.weight", "embedding_table.weight", "embed_tokens.weight", "shared.weight"}) {
+    if (name.ends_with(ending)) return true;
+  }
+  return false;
+}
+
 // Of the mapped file, whose pages then stay: norms and biases in f32, and matrices where the
 // backend multiplies by them as they lie, f32 by f32. Of tables of embeddings only a few rows are
 // read.
 size_t BytesReadInPlace(const WeightStore& weights, bool computes_f32) {
   size_t bytes = 0;
   for (const TensorEntry& entry : weights.Entries()) {
-    const bool matrix = entry.shape.rank == 2 && !entry.name.ends_with("embedding.weight");
+    const bool matrix = entry.shape.rank == 2 && !IsTable(entry.name);
     if (entry.dtype == DType::kF32 && (entry.shape.rank == 1 || (matrix && computes_f32))) {
       bytes += static_cast<size_t>(entry.end - entry.begin);
     }
@@ -129,10 +137,10 @@ class DiffusionPipeline final : public TextToImage {
 
 PipelineFacts DiffusionPipeline::Facts() const {
   const SettingLimits& limits = model_.Limits();
-  const auto sites = model_.UNet().AttentionSites();
+  const auto sites = model_.Network().AttentionSites();
   return {limits.width,
           limits.height,
-          limits.factor,
+          model_.VaeFactor(),
           model_.Vae().Traits().latent_channels,
           model_.ExtraChannels() > 0,
           {sites.begin(), sites.end()}};
@@ -140,9 +148,12 @@ PipelineFacts DiffusionPipeline::Facts() const {
 
 GenerateSettings DiffusionPipeline::Resolve(const GenerateSettings& settings) const {
   GenerateSettings resolved = ResolveSettings(settings, model_.Limits());
+  model_.CheckSettings(resolved);
   const PromptTokens tokens = model_.Text().Tokenize(resolved, false, {});
   // Where no prompt and an empty one are the same, only the latter is remembered.
-  if (!tokens.zero_negative && !resolved.negative) resolved.negative = "";
+  if (!tokens.zero_negative && !model_.Text().KnowsNoNegative() && !resolved.negative) {
+    resolved.negative = "";
+  }
   if (const auto runs = SplitTwoPass(resolved, model_.Limits().factor)) {
     model_.AttentionOf(runs->first, CallsOf(runs->first));
     model_.AttentionOf(runs->second, CallsOf(runs->second));
@@ -156,7 +167,7 @@ int DiffusionPipeline::CallsOf(const GenerateSettings& settings) const {
   const auto scheduler = model_.MakeSampler(settings);
   int calls = static_cast<int>(scheduler->Timesteps().size());
   if (settings.strength > 0) {
-    const int left = StepsOfStrength(settings.steps, settings.strength);
+    const int left = StepsOfStrength(settings.steps, settings.strength, scheduler->IsFlow());
     calls -= (settings.steps - left) * scheduler->CallsPerStep();
   }
   if (calls < 1) throw Error(ErrorCode::kUsage, "strength: leaves no step of the sampler's");

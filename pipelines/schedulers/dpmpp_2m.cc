@@ -105,6 +105,7 @@ class DpmSolverMultistep final : public Scheduler {
   }
   std::string_view ScheduleType() const override { return ScheduleName(ramp_); }
   std::span<const double> Timesteps() const override { return timesteps_; }
+  bool IsFlow() const override { return flow_; }
   double InitNoiseSigma() const override { return 1; }
   void ScaleModelInput(int /*i*/, std::span<float> /*latents*/) const override {}
 

@@ -16,6 +16,7 @@ class FlowEuler final : public Scheduler {
   std::string_view Name() const override { return "flow_euler"; }
   std::string_view ScheduleType() const override { return ScheduleName(levels_.ramp); }
   std::span<const double> Timesteps() const override { return levels_.timesteps; }
+  bool IsFlow() const override { return true; }
   double InitNoiseSigma() const override { return 1; }
   void ScaleModelInput(int /*i*/, std::span<float> /*latents*/) const override {}
 

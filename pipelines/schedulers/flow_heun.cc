@@ -24,6 +24,7 @@ class FlowHeun final : public Scheduler {
   std::string_view ScheduleType() const override { return ScheduleName(levels_.ramp); }
   std::span<const double> Timesteps() const override { return timesteps_; }
   int CallsPerStep() const override { return 2; }
+  bool IsFlow() const override { return true; }
   double InitNoiseSigma() const override { return 1; }
   void ScaleModelInput(int /*i*/, std::span<float> /*latents*/) const override {}
 

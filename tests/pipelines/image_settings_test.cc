@@ -75,10 +75,15 @@ TEST_CASE("a picture gives the size that nobody asked for, and the strength") {
 }
 
 TEST_CASE("strength leaves the last steps, as diffusers counts them") {
-  CHECK(StepsOfStrength(10, 0.6) == 6);
-  CHECK(StepsOfStrength(10, 0.09) == 0);
-  CHECK(StepsOfStrength(50, 0.58) == 28);  // 28.999999999999996
-  CHECK(StepsOfStrength(10, 1) == 10);
+  CHECK(StepsOfStrength(10, 0.6, false) == 6);
+  CHECK(StepsOfStrength(10, 0.09, false) == 0);
+  CHECK(StepsOfStrength(50, 0.58, false) == 28);  // 28.999999999999996
+  CHECK(StepsOfStrength(10, 1, false) == 10);
+  // Flow matching rounds up.
+  CHECK(StepsOfStrength(10, 0.6, true) == 6);
+  CHECK(StepsOfStrength(10, 0.61, true) == 7);
+  CHECK(StepsOfStrength(10, 0.09, true) == 1);
+  CHECK(StepsOfStrength(10, 1, true) == 10);
 }
 
 TEST_CASE("pictures, masks and strengths that fit nothing are refused") {

@@ -264,7 +264,7 @@ TEST_CASE("folders whose text encoders do not fit their U-Net are refused") {
         ErrorCode::kUnsupported);
   CHECK(load_with([](J& index) { index["_class_name"] = "StableDiffusionPipeline"; }) !=
         ErrorCode::kInternal);
-  CHECK(load_with([](J& index) { index["_class_name"] = "FluxPipeline"; }) ==
+  CHECK(load_with([](J& index) { index["_class_name"] = "PixArtSigmaPipeline"; }) ==
         ErrorCode::kUnsupported);
 }
 
