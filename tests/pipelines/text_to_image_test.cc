@@ -308,6 +308,8 @@ TEST_CASE("models that are no Stable Diffusion pipeline are refused") {
     std::ofstream(folder / "model_index.json") << index.dump();
   };
   index_with([](nlohmann::json& index) { index["_class_name"] = "StableDiffusion3Pipeline"; });
+  CHECK(load(folder.Path()) == ErrorCode::kBadFile);  // it has no transformer
+  index_with([](nlohmann::json& index) { index["_class_name"] = "PixArtSigmaPipeline"; });
   CHECK(load(folder.Path()) == ErrorCode::kUnsupported);
   index_with([](nlohmann::json& index) { index["_class_name"] = "StableDiffusionXLPipeline"; });
   CHECK(load(folder.Path()) == ErrorCode::kBadFile);  // it has no text_encoder_2

@@ -24,7 +24,11 @@ void WritePipeline(const std::filesystem::path& to, const std::string& scheduler
     const std::string name = part.path().filename().string();
     std::filesystem::create_directories(to / name);
     if (name.starts_with("tokenizer")) {
-      // All have one vocabulary.
+      if (std::filesystem::exists(part.path() / "tokenizer.json")) {  // T5's
+        std::filesystem::copy(part.path(), to / name);
+        continue;
+      }
+      // All others have one vocabulary.
       for (const auto& folder : {GoldenFolder() / "pipeline/model/tokenizer", part.path()}) {
         std::filesystem::copy(folder, to / name,
                               std::filesystem::copy_options::recursive |
@@ -53,6 +57,11 @@ GenerateSettings RunSettings(const nlohmann::json& json) {
   if (!json["negative"].is_null()) settings.negative = json["negative"].get<std::string>();
   settings.prompt_2 = json.value("prompt_2", "");
   settings.negative_2 = json.value("negative_2", "");
+  settings.prompt_3 = json.value("prompt_3", "");
+  settings.negative_3 = json.value("negative_3", "");
+  settings.prompt_weights = json.value("prompt_weights", settings.prompt_weights);
+  settings.true_cfg = json.value("true_cfg", 1.0);
+  settings.max_sequence_length = json.value("max_sequence_length", -1);
   settings.width = json["width"];
   settings.height = json["height"];
   settings.steps = json["steps"];

@@ -1,0 +1,67 @@
+// Whole runs of SD3, FLUX and DiT pipelines against diffusers' (tests/golden/transformer_pipelines,
+// made by tools/golden/transformer_pipelines.py), from noise and from a picture.
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "models/safetensors.h"
+#include "pipelines/picture_file.h"
+#include "pipelines/text_to_image.h"
+#include "tests/support/golden_case.h"
+#include "tests/support/pipeline_case.h"
+#include "tests/support/temp_dir.h"
+
+namespace fovea {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr double kLimit = 1e-4;      // relative, of final latents
+constexpr double kTextLimit = 1e-5;  // of text states
+
+}  // namespace
+
+TEST_CASE("runs of SD3, FLUX and DiT end where diffusers' end") {
+  const std::filesystem::path golden = GoldenFolder() / "transformer_pipelines";
+  const Json list = Config::ReadFile(golden / "runs.json").Json();
+  const NamedTensors tensors = ReadSafetensors(golden / "runs.safetensors");
+  const Image picture = ReadPicture(GoldenFolder() / "image_pipeline/given.png");
+  const auto backend = MakeCpuBackend();
+  REQUIRE(list["runs"].size() >= 22);
+  int texts = 0;
+  for (const Json& run : list["runs"]) {
+    const std::string name = run["name"];
+    CAPTURE(name);
+    const TempDir folder;
+    WritePipeline(folder.Path(), run["scheduler"].dump(),
+                  "transformer_pipelines/" + run["model"].get<std::string>());
+    const auto pipeline = TextToImage::Load(OpenModelFolder(folder.Path()), *backend);
+    GenerateHooks hooks;
+    hooks.on_text = [&](const NamedTensors& text) {
+      for (const auto& [part, states] : text) {
+        const auto want = tensors.find(name + "." + part);
+        if (want == tensors.end()) continue;
+        CAPTURE(part);
+        ++texts;
+        CHECK(RelativeL2(states, want->second) < kTextLimit);
+      }
+    };
+    GenerateSettings settings = RunSettings(run["settings"]);
+    GenerateInputs inputs;
+    if (run["settings"]["strength"] != 0) {
+      settings.strength = run["settings"]["strength"];
+      settings.image = PictureDigest(picture);
+      inputs.image = &picture;
+    }
+    const auto init = tensors.find(name + ".init");
+    if (init != tensors.end()) inputs.init_latents = &init->second;
+    const Prediction prediction = pipeline->DryRun(settings, inputs);
+    const Generated generated = pipeline->Run(settings, inputs, hooks);
+    CHECK(RelativeL2(generated.latents, tensors.at(name + ".latents")) < kLimit);
+    CHECK(generated.images.size() == static_cast<size_t>(settings.batch));
+    CHECK(prediction.arena_bytes == generated.arena_bytes);
+    CHECK(prediction.packed_bytes == generated.packed_bytes);
+  }
+  CHECK(texts == 4 + 4 + 4 + 2 + 2);
+}
+
+}  // namespace fovea
