@@ -100,7 +100,7 @@ TEST_CASE("the parameters text is A1111's") {
   settings.model = "model: odd, name";
   provenance.sampler = "dpmpp_2m";
   provenance.schedule = "Karras";
-  provenance.hashes = {"0123456789abcdef", {{"x", "abcdefabcdef1"}, {"y", "0000000000001"}}};
+  provenance.hashes = {"0123456789abcdef", {{"x", "abcdefabcdef1"}, {"y", "0000000000001"}}, ""};
   const std::string text = PictureText(settings, provenance, 0).at("parameters");
   CHECK(text.find("\nNegative prompt: \nSteps: ") != std::string::npos);
   const std::string line = LastLine(text);

@@ -21,7 +21,6 @@ from PIL import Image
 from safetensors.torch import save_file
 from transformers import CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
 
-import formula
 import pipeline
 import pipeline_classes
 import reference
@@ -40,17 +39,6 @@ def write_t5_tokenizer(folder):
     tokenizer = T5Tokenizer(vocab=vocabulary, extra_ids=0, model_max_length=512)
     tokenizer.save_pretrained(folder)
     return tokenizer
-
-
-def fill(model):
-    """Every tensor of the checkpoint, stored tables of positions included."""
-    shapes = {}
-    with torch.no_grad():
-        for name, tensor in model.state_dict().items():
-            shapes[name] = list(tensor.shape)
-            tensor.copy_(torch.from_numpy(formula.weight(name, tensor.shape, "F32")))
-    model.eval()
-    return shapes
 
 
 def make_text(folder, suffix, config, words, vocabulary, projects):
@@ -89,7 +77,8 @@ def make_model(folder, model, vocabulary):
     index = {"_class_name": model["class"], "scheduler": ["diffusers", "none"],
              "transformer": ["diffusers", kind], "vae": ["diffusers", "AutoencoderKL"]}
     for name, part in parts.items():
-        pipeline.write_component(folder, name, json.loads(part.to_json_string()), fill(part))
+        pipeline.write_component(folder, name, json.loads(part.to_json_string()),
+                                 reference.fill(part))
     with tempfile.TemporaryDirectory() as scratch:
         words = pipeline.write_tokenizer(scratch)
     for suffix, config in model["texts"].items():
