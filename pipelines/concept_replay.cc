@@ -56,8 +56,10 @@ Tensor ConceptStates(Context& ctx, const DiffusionModel& model, const GenerateSe
 size_t ConceptBytes(const DiffusionModel& model, const GenerateSettings& settings,
                     size_t concepts) {
   const auto width = static_cast<size_t>(model.Text().ContextDim()) * sizeof(float);
-  // Of the concepts, and of another prompt beside the run's, guided.
-  return (concepts + 4) * width + 4 * TokensOf(model, settings).positive.size() * width * 1024;
+  const auto pooled = static_cast<size_t>(model.Text().PooledDim()) * sizeof(float);
+  // The concepts' states, and those of one more prompt beside the run's, guided.
+  const auto length = static_cast<size_t>(TokensOf(model, settings).length);
+  return concepts * width + 2 * (length * width + pooled) + 4096;
 }
 
 bool ReplayConcepts(Context& ctx, const DiffusionModel& model, const GenerateSettings& settings,

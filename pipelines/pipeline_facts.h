@@ -26,6 +26,8 @@ struct PromptReading {
         {};  // in the text that the denoiser is given; several encoders': all
   };
   int windows = 1, window_length = 77;
+  bool starts = true;  // windows begin with a token of their own
+  int further = 0;     // positions behind the windows: T5's beside CLIP's
   std::vector<Token> tokens;
 };
 

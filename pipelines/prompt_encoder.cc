@@ -5,6 +5,7 @@
 
 #include "models/component_weights.h"
 #include "models/json_text.h"
+#include "pipelines/prompt_reading.h"
 #include "tensor/ops/elementwise.h"
 
 namespace fovea {
@@ -263,14 +264,37 @@ PromptTokens PromptEncoder::Tokenize(const GenerateSettings& settings, bool guid
 PromptReading PromptEncoder::Read(const GenerateSettings& settings,
                                   const std::string& prompt) const {
   PromptReading reading;
-  if (parts_.empty()) return reading;
+  const PromptWeights mode = ParsePromptWeights(settings.prompt_weights);
+  const bool flux = states_ == TextStates::kLongAndPooled;
+  if (!flux && !parts_.empty()) ReadWindows(prompt, mode, &reading);
+  if (long_.model == nullptr) return reading;
+  const int length =
+      settings.max_sequence_length < 0 ? long_.tokenizer->Length() : settings.max_sequence_length;
+  const int first = flux ? 0 : reading.windows * reading.window_length;
+  bool weighted = false;
+  auto tokens = ReadLong(*long_.tokenizer, WithoutWeights(prompt, mode, &weighted), length, first);
+  if (flux) {
+    reading.window_length = length;
+    reading.starts = false;
+  } else {
+    reading.further = length;
+  }
+  if (reading.tokens.empty()) {
+    reading.tokens = std::move(tokens);
+  } else {
+    AddPositions(tokens, &reading.tokens);
+  }
+  return reading;
+}
+
+void PromptEncoder::ReadWindows(const std::string& prompt, PromptWeights mode,
+                                PromptReading* reading) const {
   const ClipTokenizer& tokenizer = *parts_[0].tokenizer;
   const int length = parts_[0].WindowLength();
-  const PromptWindows windows = MakeWindows(
-      tokenizer, length, prompt, ParsePromptWeights(settings.prompt_weights), "prompt", {});
-  reading.windows = static_cast<int>(windows.Count());
-  reading.window_length = length;
-  for (int w = 0; w < reading.windows; ++w) {
+  const PromptWindows windows = MakeWindows(tokenizer, length, prompt, mode, "prompt", {});
+  reading->windows = static_cast<int>(windows.Count());
+  reading->window_length = length;
+  for (int w = 0; w < reading->windows; ++w) {
     for (int i = 1; i < length; ++i) {  // after the start
       const auto at = static_cast<size_t>(w * length + i);
       const int32_t id = windows.ids[at];
@@ -278,10 +302,9 @@ PromptReading PromptEncoder::Read(const GenerateSettings& settings,
       std::string text = tokenizer.Token(id);
       const bool end = text.ends_with("</w>");
       if (end) text.resize(text.size() - 4);
-      reading.tokens.push_back({text, windows.weights[at], end, {static_cast<int>(at)}});
+      reading->tokens.push_back({text, windows.weights[at], end, {static_cast<int>(at)}});
     }
   }
-  return reading;
 }
 
 TextLayer PromptEncoder::LayerOf(int skip) const {

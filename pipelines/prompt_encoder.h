@@ -61,7 +61,8 @@ class PromptEncoder {
   // encoder that reads it. `warn` may be empty.
   PromptTokens Tokenize(const GenerateSettings& settings, bool guided,
                         const std::function<void(const std::string&)>& warn) const;
-  // For people: `prompt` alone, with the settings' weights.
+  // For people: `prompt` alone, with the settings' weights. What several encoders read has the
+  // positions of all of them.
   PromptReading Read(const GenerateSettings& settings, const std::string& prompt) const;
   // One prompt, `skip` layers fewer than usual: to `states` (1,tokens.length,ContextDim()) f32 and
   // `pooled` (1,PooledDim()) f32, of the first window and without weights; empty where there is
@@ -71,6 +72,7 @@ class PromptEncoder {
               const Tensor& states, const Tensor& pooled) const;
 
  private:
+  void ReadWindows(const std::string& prompt, PromptWeights mode, PromptReading* reading) const;
   struct Part {           // a CLIP
     std::string name;     // of the component
     bool second = false;  // reads prompt_2

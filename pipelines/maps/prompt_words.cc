@@ -37,7 +37,7 @@ std::vector<PromptWord> WordsOf(const PromptReading& reading) {
 
 PromptWord SpecialWord(const PromptReading& reading, const std::string& asked) {
   const std::string name = asked.substr(1, asked.size() - 2);
-  const int all = reading.windows * reading.window_length;
+  const int all = reading.windows * reading.window_length + reading.further;
   PromptWord word{asked, {}};
   int number = 0;
   const auto [next, error] = std::from_chars(name.data(), name.data() + name.size(), number);
@@ -47,12 +47,12 @@ PromptWord SpecialWord(const PromptReading& reading, const std::string& asked) {
   } else if (name == "start" || name == "end" || name == "padding") {
     for (int w = 0; w < reading.windows; ++w) {
       const int begin = w * reading.window_length;
-      int end = begin + 1;
+      int end = begin + (reading.starts ? 1 : 0);
       for (const PromptReading::Token& token : reading.tokens) {
         const int position = token.positions.at(0);
         if (position >= begin && position < begin + reading.window_length) end = position + 1;
       }
-      if (name == "start") word.positions.push_back(begin);
+      if (name == "start" && reading.starts) word.positions.push_back(begin);
       if (name == "end" && end < begin + reading.window_length) word.positions.push_back(end);
       for (int i = end + 1; name == "padding" && i < begin + reading.window_length; ++i) {
         word.positions.push_back(i);
