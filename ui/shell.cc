@@ -1,5 +1,6 @@
 #include "ui/shell.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "ui/panels/panels.h"
@@ -284,7 +285,12 @@ void DrawStudio(Frame& frame) {
 }
 
 double NextDraw(const Frame& frame) {
-  if (frame.animates) return kMovingFrame;
+  const auto& jobs = frame.snapshot.jobs;
+  const bool works = jobs != nullptr &&
+                     std::any_of(jobs->begin(), jobs->end(),
+                                 [](const JobView& j) { return j.state == JobState::kRunning; });
+  // Frames in which nothing changed cost next to nothing.
+  if (frame.animates || works) return kMovingFrame;
   const UiState& state = frame.state;
   if (state.started && !SameSettings(state.asked, state.draft)) return kAskAfter;
   return std::numeric_limits<double>::infinity();
