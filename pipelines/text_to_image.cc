@@ -25,22 +25,12 @@ double Since(std::chrono::steady_clock::time_point begin) {
   return seconds.count();
 }
 
-bool IsTable(std::string_view name) {
-  for (const std::string_view ending :
-       {"embedding.weight", "embedding_table.weight", "embed_tokens.weight", "shared.weight"}) {
-    if (name.ends_with(ending)) return true;
-  }
-  return false;
-}
-
-// Of the mapped file, whose pages then stay: norms and biases in f32, and matrices where the
-// backend multiplies by them as they lie, f32 by f32. Of tables of embeddings only a few rows are
-// read.
-size_t BytesReadInPlace(const WeightStore& weights, bool computes_f32) {
+// Of the mapped file, whose pages then stay: norms and biases in f32. Matrices are in the cost of a
+// dry run; of tables of embeddings only a few rows are read.
+size_t VectorsReadInPlace(const WeightStore& weights) {
   size_t bytes = 0;
   for (const TensorEntry& entry : weights.Entries()) {
-    const bool matrix = entry.shape.rank == 2 && !IsTable(entry.name);
-    if (entry.dtype == DType::kF32 && (entry.shape.rank == 1 || (matrix && computes_f32))) {
+    if (entry.dtype == DType::kF32 && entry.shape.rank == 1) {
       bytes += static_cast<size_t>(entry.end - entry.begin);
     }
   }
@@ -202,19 +192,19 @@ Prediction DiffusionPipeline::Plan(const GenerateSettings& settings, const Gener
   }
   prediction.arena_bytes = planner.arena.PeakBytes();
   prediction.packed_bytes = backend_.PackedBytes() + planner.backend->TotalCost().packed_bytes;
-  size_t fixed = kBaselineBytes + prediction.arena_bytes;
+  size_t vectors = 0;
   for (const auto& weights : model_.Weights()) {
-    prediction.weight_bytes +=
-        weights->ConvertedBytes() + BytesReadInPlace(*weights, planner.ctx.dtype == DType::kF32);
-    fixed += weights->ConvertedBytes() + BytesReadInPlace(*weights, false);
+    vectors += weights->ConvertedBytes() + VectorsReadInPlace(*weights);
   }
+  Cost cost = planner.backend->TotalCost();
+  cost.packed_bytes = prediction.packed_bytes;
+  prediction.weight_bytes = vectors + cost.in_place_bytes;
   if (max_memory_ > 0) {
-    Cost cost = planner.backend->TotalCost();
-    cost.packed_bytes = prediction.packed_bytes;
+    const size_t fixed = kBaselineBytes + prediction.arena_bytes + vectors;
     prediction.kept_weights = WeightLimit(max_memory_, fixed, cost);
     if (prediction.kept_weights) {
       prediction.packed_bytes = *prediction.kept_weights + cost.largest_weight;
-      prediction.weight_bytes = fixed - kBaselineBytes - prediction.arena_bytes;
+      prediction.weight_bytes = vectors;
     }
   }
   return prediction;

@@ -95,7 +95,7 @@ TEST_CASE("ViT configs are refused by field") {
   const auto vit = [](const char* field, const json& value) {
     return Named("ViTModel", {{field, value}});
   };
-  CheckRefused(vit("hidden_act", "relu"), ErrorCode::kUnsupported, "hidden_act");
+  CheckRefused(vit("hidden_act", "mish"), ErrorCode::kUnsupported, "hidden_act");
   CheckRefused(vit("hidden_size", 0), ErrorCode::kBadFile, "hidden_size");
   CheckRefused(vit("hidden_size", 770), ErrorCode::kBadFile, "num_attention_heads");
   CheckRefused(vit("patch_size", json::array({16, 8})), ErrorCode::kUnsupported, "patch_size");
