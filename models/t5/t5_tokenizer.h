@@ -1,7 +1,8 @@
 // T5's tokenizer: a unigram model, from tokenizer.json or from sentencepiece's spiece.model.
 //
-// Same ids as transformers' T5TokenizerFast for a tokenizer.json and as sentencepiece for a
-// spiece.model, for any text, unusual Unicode included.
+// Same ids as transformers' T5Tokenizer for a spiece.model and as the tokenizers library for a
+// tokenizer.json, for any text, unusual Unicode included. sentencepiece itself takes the longest
+// rule of its charsmap where those take a cluster's shortest: a space with a mark upon it, for one.
 #pragma once
 
 #include <cstdint>
