@@ -32,6 +32,11 @@ void ScoreKeys(const float* q, const KeyRows& k, int64_t d, const int32_t* keys,
                float scale, float* scores) {
   const F32 f;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(f));
+  // What whole vectors leave of a row is read as the row's last vector, whose first part counts 0.
+  const int64_t rest = d % lanes;
+  HWY_ALIGN float last[HWY_MAX_BYTES / sizeof(float)] = {};
+  for (int64_t c = 0; c < rest && d >= lanes; ++c) last[lanes - rest + c] = q[d - rest + c];
+  const VF32 q_last = hn::Load(f, last);
   constexpr int64_t kAhead = 8;  // rows that are on their way from memory
   for (int64_t i = 0; i < count; ++i) {
     const T* row = RowOf<T>(k, keys[i]);
@@ -50,9 +55,11 @@ void ScoreKeys(const float* q, const KeyRows& k, int64_t d, const int32_t* keys,
     for (; c + lanes <= d; c += lanes) {
       sum0 = hn::MulAdd(hn::LoadU(f, q + c), LoadF32(f, row + c), sum0);
     }
-    if (c < d) {
-      const size_t rest = static_cast<size_t>(d - c);
-      sum1 = hn::MulAdd(LoadPart(f, q + c, rest), LoadPart(f, row + c, rest), sum1);
+    if (rest > 0 && d >= lanes) {
+      sum1 = hn::MulAdd(q_last, LoadF32(f, row + d - lanes), sum1);
+    } else if (rest > 0) {
+      const size_t part = static_cast<size_t>(rest);
+      sum1 = hn::MulAdd(LoadPart(f, q, part), LoadPart(f, row, part), sum1);
     }
     scores[i] = scale * hn::GetLane(hn::SumOfLanes(f, hn::Add(sum0, sum1)));
   }

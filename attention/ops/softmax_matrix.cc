@@ -13,7 +13,7 @@ namespace fovea {
 namespace {
 
 constexpr float kHidden = -std::numeric_limits<float>::infinity();
-constexpr size_t kFewQueries = 6;  // up to here they are scored one by one
+constexpr size_t kFewQueries = 16;  // up to here they are scored one by one
 
 const std::byte* At(const Tensor& x, int64_t b, int64_t token, int64_t head) {
   const int64_t offset = b * x.stride[0] + token * x.stride[1] + head * x.stride[2];

@@ -119,10 +119,13 @@ CallScalars MeasureScalars(Context& ctx, const AttentionCall& call, int rows_eve
       SpreadQueries(out.queries, std::max(rows_at_least, out.queries / rows_every));
   const Segment* grid = GridIn(call.spec.kv);
   const std::vector<float> distances = grid == nullptr ? std::vector<float>{} : Distances(*grid);
+  // Waking threads costs more than the few rows of a small layer.
+  const int64_t work = static_cast<int64_t>(queries.size()) * out.keys * call.spec.head_dim;
+  const int64_t grain = std::max<int64_t>(1, (int64_t{1} << 21) / std::max<int64_t>(1, work));
   for (const AttentionPart& part : call.parts) {
     const auto matrix = part.io.lse.Empty() ? nullptr : part.prepared->Matrix(ctx, part.io);
     const int64_t heads = part.spec.heads;
-    ParallelFor(part.spec.batch * heads, 1, [&](int64_t begin, int64_t end) {
+    ParallelFor(part.spec.batch * heads, grain, [&](int64_t begin, int64_t end) {
       std::vector<float> rows(queries.size() * static_cast<size_t>(out.keys));
       for (int64_t i = begin; i < end; ++i) {
         HeadScalars& value = out.values[static_cast<size_t>(
