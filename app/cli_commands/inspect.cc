@@ -76,9 +76,10 @@ void InspectFlags::Add(Flags& flags) {
       "0.9 on 4096 tokens, less on fewer");
   flags.Text("--attention-b", "PLAN", attention_b,
              "run again with this plan: maps and pictures of both, and their difference");
-  flags.Text("--analytics", "heads,importance,faithfulness", analytics,
-             "of pictures: tables of every head's pattern, of what is lost without it, and of what "
-             "maps are worth; captions NAME.txt and masks/NAME.png beside them are used");
+  flags.Text("--analytics", "heads,importance,faithfulness,tokens,same-object", analytics,
+             "of pictures: tables of every head's pattern, of what is lost without it, of what "
+             "maps are worth, of tokens that stand out, and of whether features tell objects "
+             "apart; captions NAME.txt and masks/NAME.png beside them are used");
   flags.Switch("--gif", gif, "steps as animations; tells maps apart by step");
 }
 

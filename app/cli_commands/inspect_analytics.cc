@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <functional>
+#include <map>
 #include <numeric>
 #include <optional>
 #include <set>
@@ -13,6 +14,8 @@
 #include "pipelines/analytics/faithfulness.h"
 #include "pipelines/analytics/head_importance.h"
 #include "pipelines/analytics/head_statistics.h"
+#include "pipelines/analytics/same_object.h"
+#include "pipelines/analytics/token_statistics.h"
 #include "pipelines/maps/map_picture.h"
 #include "pipelines/picture_file.h"
 #include "tensor/error.h"
@@ -366,10 +369,103 @@ void AddFaithfulness(const AnalyticsRequest& request, Study& study, InspectOutpu
   outputs->AddTable("faithfulness.csv", csv);
 }
 
+std::string Text(const TokenCounts& counts) {
+  return std::to_string(counts.cls) + "," + std::to_string(counts.registers) + "," +
+         std::to_string(counts.grid) + "," + std::to_string(counts.text);
+}
+
+std::string Text(const std::set<int64_t>& dims) {
+  std::string text;
+  for (const int64_t each : dims) text += (text.empty() ? "" : " ") + std::to_string(each);
+  return text;
+}
+
+void AddTokens(Study& study, InspectOutputs* outputs) {
+  TokenStatistics statistics;
+  for (const Image& each : study.Pictures()) study.Read(each, {&statistics});
+  const std::vector<TokenPattern> layers = statistics.Finish();
+  if (layers.empty()) {
+    throw Error(ErrorCode::kUnsupported, "--analytics tokens: the model shows no hidden states");
+  }
+  std::string csv =
+      "layer,pictures,grid_tokens,width,median_norm,max_norm,class_and_register_norm,otsu_cut,"
+      "otsu_separation,above_otsu,above_150_dinov2,above_30_openclip,median_value,max_value,"
+      "massive_class,massive_register,massive_grid,massive_text,massive_dims,sinks_class,"
+      "sinks_register,sinks_grid,sinks_text,sink_dims,max_phi\n";
+  for (const TokenPattern& t : layers) {
+    csv += t.layer + "," + std::to_string(t.passes) + "," + std::to_string(t.grid_tokens) + "," +
+           std::to_string(t.width);
+    for (const double each :
+         {t.median_norm, t.max_norm, t.single_norm, t.otsu_cut, t.otsu_separation, t.above_otsu,
+          t.above_150, t.above_30, t.median_value, t.max_value}) {
+      csv += "," + Number(each);
+    }
+    csv += "," + Text(t.massive) + "," + Text(t.massive_dims) + "," + Text(t.sinks) + "," +
+           Text(t.sink_dims) + "," + Number(t.max_phi) + "\n";
+  }
+  outputs->AddTable("tokens.csv", csv);
+}
+
+void AddSameObject(const AnalyticsRequest& request, Study& study, InspectOutputs* outputs) {
+  struct Layer {
+    std::string path;
+    std::vector<PatchSet> train, test;
+  };
+  std::map<int, Layer> layers;
+  for (size_t i = 0; i < study.Pictures().size(); ++i) {
+    const fs::path file = request.files[i];
+    const fs::path mask_file = file.parent_path() / "masks" / file.filename();
+    if (!fs::is_regular_file(mask_file)) continue;
+    PatchRecorder recorder;
+    study.Read(study.Pictures()[i], {&recorder});
+    const Image mask = ReadPicture(mask_file);
+    std::vector<int> labels;
+    for (const auto& [site, seen] : recorder.Layers()) {
+      if (labels.size() != static_cast<size_t>(seen.rows * seen.columns)) {
+        labels = ObjectLabels(
+            mask, [&](const Image& m) { return request.model.Seen(m); }, seen.rows, seen.columns);
+      }
+      PatchSet set;
+      const size_t width = seen.features.size() / labels.size();
+      for (const int cell : ChoosePatches(seen.rows * seen.columns, i)) {
+        const auto at = static_cast<size_t>(cell);
+        set.labels.push_back(labels[at]);
+        set.cells.push_back({cell / seen.columns, cell % seen.columns});
+        const auto first = seen.features.begin() + static_cast<std::ptrdiff_t>(at * width);
+        set.features.insert(set.features.end(), first, first + static_cast<std::ptrdiff_t>(width));
+      }
+      Layer& layer = layers[site];
+      layer.path = seen.path;
+      (i % 2 == 0 ? layer.train : layer.test).push_back(std::move(set));
+    }
+  }
+  if (layers.empty()) {
+    throw Error(
+        ErrorCode::kUsage,
+        "--analytics same-object: needs masks/NAME.png beside the pictures, every grey value "
+        "an object, and a model that shows hidden states of patches");
+  }
+  std::string csv =
+      "layer,train_pictures,test_pictures,test_pairs,same,probe_accuracy,cosine_accuracy,"
+      "nearness_accuracy,probe_balanced,cosine_balanced,nearness_balanced\n";
+  for (const auto& [site, layer] : layers) {
+    if (request.options.stop.stop_requested()) throw Cancelled{};
+    const SameObjectScores s = TestSameObject(layer.train, layer.test, 1);
+    csv += layer.path + "," + std::to_string(layer.train.size()) + "," +
+           std::to_string(layer.test.size()) + "," + std::to_string(s.pairs) + "," + Number(s.same);
+    for (const double each : {s.probe.accuracy, s.cosine.accuracy, s.nearness.accuracy,
+                              s.probe.balanced, s.cosine.balanced, s.nearness.balanced}) {
+      csv += "," + Number(each);
+    }
+    csv += "\n";
+  }
+  outputs->AddTable("same_object.csv", csv);
+}
+
 }  // namespace
 
 std::vector<std::string> AnalyticsKinds() {
-  return {"heads", "importance", "faithfulness"};
+  return {"heads", "importance", "faithfulness", "tokens", "same-object"};
 }
 
 void AddAnalytics(const AnalyticsRequest& request, InspectOutputs* outputs) {
@@ -378,6 +474,8 @@ void AddAnalytics(const AnalyticsRequest& request, InspectOutputs* outputs) {
     if (kind == "heads") AddHeads(study, outputs);
     if (kind == "importance") AddImportance(study, outputs);
     if (kind == "faithfulness") AddFaithfulness(request, study, outputs);
+    if (kind == "tokens") AddTokens(study, outputs);
+    if (kind == "same-object") AddSameObject(request, study, outputs);
   }
 }
 

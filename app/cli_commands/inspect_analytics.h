@@ -1,10 +1,11 @@
-// `fovea inspect -i PICTURES --analytics`: numbers about the heads of a Vision Transformer over
-// many pictures, and whether its maps show what the pictures are about.
+// `fovea inspect -i PICTURES --analytics`: numbers about the heads and tokens of a Vision
+// Transformer over many pictures, and whether its maps show what the pictures are about.
 //
 // Beside a picture NAME.png may stand NAME.txt, its caption, and masks/NAME.png, white where its
-// subject is. The answers that a model is asked for: its classes, the right one being what it says
-// of the untouched picture; of CLIP, which of all captions belongs to the picture, or, without
-// captions, which of all pictures it is.
+// subject is; for the same-object probe every grey value but 0 is an object. The answers that a
+// model is asked for: its classes, the right one being what it says of the untouched picture; of
+// CLIP, which of all captions belongs to the picture, or, without captions, which of all pictures
+// it is.
 #pragma once
 
 #include <filesystem>
