@@ -15,7 +15,8 @@ struct KeyRows {
   int64_t stride = 0;
 };
 
-// One query: scores[i] = scale * q . k[keys[i]]. q is f32 (d). Memory-bound on the keys.
+// One query: scores[i] = scale * q . k[keys[i]], of the first `count` keys where `keys` is null. q
+// is f32 (d). Memory-bound on the keys.
 void ScoreKeysCpu(const float* q, const KeyRows& k, bool bf16, int64_t d, const int32_t* keys,
                   int64_t count, float scale, float* scores);
 
@@ -31,11 +32,12 @@ float SoftmaxRowCpu(float* scores, int64_t count);
 // The same for each of the 64 columns of scores (count, 64).
 void SoftmaxBlockCpu(float* scores, int64_t count);
 
-// The sum of positive weights, and that of each times its logarithm; NaN where a weight is.
+// The sum of positive weights, of each times its logarithm, and of each times its value (0 without
+// `values`); NaN where a weight is.
 struct WeightSums {
-  double weights = 0, with_log = 0;
+  double weights = 0, with_log = 0, with_value = 0;
 };
-WeightSums SumWeightsCpu(const float* weights, int64_t count);
+WeightSums SumWeightsCpu(const float* weights, int64_t count, const float* values = nullptr);
 
 // x[i] = exp(x[i] - lse)
 void ExpMinusCpu(float* x, int64_t count, float lse);

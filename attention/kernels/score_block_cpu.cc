@@ -23,7 +23,7 @@ namespace {
 constexpr float kLog2E = 1.44269504f;
 
 template <class T>
-const T* RowOf(const KeyRows& k, int32_t key) {
+const T* RowOf(const KeyRows& k, int64_t key) {
   return reinterpret_cast<const T*>(k.base) + key * k.stride;
 }
 
@@ -38,10 +38,11 @@ void ScoreKeys(const float* q, const KeyRows& k, int64_t d, const int32_t* keys,
   for (int64_t c = 0; c < rest && d >= lanes; ++c) last[lanes - rest + c] = q[d - rest + c];
   const VF32 q_last = hn::Load(f, last);
   constexpr int64_t kAhead = 8;  // rows that are on their way from memory
+  const auto key = [keys](int64_t i) { return keys == nullptr ? i : int64_t{keys[i]}; };
   for (int64_t i = 0; i < count; ++i) {
-    const T* row = RowOf<T>(k, keys[i]);
+    const T* row = RowOf<T>(k, key(i));
     if (i + kAhead < count) {
-      const T* next = RowOf<T>(k, keys[i + kAhead]);
+      const T* next = RowOf<T>(k, key(i + kAhead));
       for (int64_t c = 0; c < d; c += 64 / static_cast<int64_t>(sizeof(T))) {
         __builtin_prefetch(next + c);
       }
@@ -213,24 +214,30 @@ void SoftmaxBlock(float* scores, int64_t count) {
   }
 }
 
-WeightSums SumWeights(const float* weights, int64_t count) {
+WeightSums SumWeights(const float* weights, int64_t count, const float* values) {
   const F32 f;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(f));
   const VF32 zero = hn::Zero(f), least = hn::Set(f, 1e-37f);
-  VF32 sum = zero, with_log = zero, strange = zero;
-  const auto add = [&](VF32 x) {
+  VF32 sum = zero, with_log = zero, with_value = zero, strange = zero;
+  const auto add = [&](VF32 x, VF32 value) {
     const VF32 seen = hn::IfThenElse(hn::Gt(x, zero), x, zero);
     sum = hn::Add(sum, seen);
     with_log = hn::MulAdd(seen, hn::Log(f, hn::Max(seen, least)), with_log);
+    with_value = hn::MulAdd(seen, value, with_value);
     strange = hn::MulAdd(x, zero, strange);  // NaN stays
   };
   int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) add(hn::LoadU(f, weights + i));
-  if (i < count) add(LoadPart(f, weights + i, static_cast<size_t>(count - i)));
+  for (; i + lanes <= count; i += lanes) {
+    add(hn::LoadU(f, weights + i), values == nullptr ? zero : hn::LoadU(f, values + i));
+  }
+  if (i < count) {
+    const auto rest = static_cast<size_t>(count - i);
+    add(LoadPart(f, weights + i, rest), values == nullptr ? zero : LoadPart(f, values + i, rest));
+  }
   const auto total = [&](VF32 x) {
     return static_cast<double>(hn::GetLane(hn::SumOfLanes(f, hn::Add(x, strange))));
   };
-  return {total(sum), total(with_log)};
+  return {total(sum), total(with_log), total(with_value)};
 }
 
 void ExpMinus(float* x, int64_t count, float lse) {
@@ -280,8 +287,8 @@ void SoftmaxBlockCpu(float* scores, int64_t count) {
   HWY_DYNAMIC_DISPATCH(SoftmaxBlock)(scores, count);
 }
 
-WeightSums SumWeightsCpu(const float* weights, int64_t count) {
-  return HWY_DYNAMIC_DISPATCH(SumWeights)(weights, count);
+WeightSums SumWeightsCpu(const float* weights, int64_t count, const float* values) {
+  return HWY_DYNAMIC_DISPATCH(SumWeights)(weights, count, values);
 }
 
 void ExpMinusCpu(float* x, int64_t count, float lse) {

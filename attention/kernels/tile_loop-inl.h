@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include <hwy/contrib/math/math-inl.h>
+
 #include "attention/kernels/online_softmax-inl.h"
 #include "attention/kernels/row_prefetcher.h"
 #include "attention/kernels/tile_product-inl.h"
@@ -106,16 +108,31 @@ FOVEA_TILE_TARGET void StoreRows(const HeadView& head, const int32_t* tokens, in
   }
 }
 
+// max ln 2 + log(sum); -infinity where no key was seen.
+FOVEA_TILE_TARGET inline void StoreLse(const HeadView& head, const int32_t* tokens, int64_t queries,
+                                       const float* max, const float* sum) {
+  const F32 d;
+  const VF32 unseen = hn::Set(d, -std::numeric_limits<float>::infinity());
+  HWY_ALIGN float lse[kLanes];
+  for (int64_t first = 0; first < queries; first += kLanes) {
+    const VF32 base = hn::Load(d, max + first), total = hn::Load(d, sum + first);
+    const VF32 strange = hn::Mul(total, hn::Zero(d));  // NaN, which Log may lose, stays
+    const VF32 y = hn::MulAdd(base, hn::Set(d, 0.693147181f), hn::Add(hn::Log(d, total), strange));
+    hn::Store(hn::IfThenElse(hn::Eq(base, unseen), hn::Add(unseen, strange), y), d, lse);
+    const int64_t count = std::min<int64_t>(kLanes, queries - first);
+    for (int64_t i = 0; i < count; ++i) head.lse[tokens[first + i]] = lse[i];
+  }
+}
+
 FOVEA_TILE_TARGET inline void StoreTile(const HeadView& head, const TileMap& map,
                                         const TokenTile& tile, const float* o, const float* max,
                                         float* sum) {
   const int32_t* tokens = map.q.tokens.data() + tile.begin;
   for (int64_t i = 0; i < tile.count; ++i) {
-    if (max[i] == -std::numeric_limits<float>::infinity()) sum[i] = 0;  // saw no key
-    if (head.lse == nullptr) continue;
-    constexpr double kLn2 = 0.693147180559945309417;
-    head.lse[tokens[i]] = static_cast<float>(max[i] * kLn2 + std::log(double{sum[i]}));
+    const bool unseen = max[i] == -std::numeric_limits<float>::infinity();
+    if (unseen && !std::isnan(sum[i])) sum[i] = 0;
   }
+  if (head.lse != nullptr) StoreLse(head, tokens, tile.count, max, sum);
   if (head.bf16) {
     StoreRows<BFloat16>(head, tokens, tile.count, o, sum);
   } else {

@@ -31,9 +31,11 @@ class Softmax final : public AttentionMatrix {
   explicit Softmax(SoftmaxSource source)
       : AttentionMatrix(source.q.shape[0], source.q.shape[2], source.q.shape[1], source.k.shape[1]),
         source_(std::move(source)),
-        place_(static_cast<size_t>(Queries())) {
+        whole_(source_.extra_k.Empty() && !source_.causal &&
+               source_.map->pairs == source_.map->AllPairs()) {
     const TokenTiles& q = source_.map->q;
     ENSURE(static_cast<int64_t>(q.tokens.size()) == Queries());
+    place_.resize(static_cast<size_t>(Queries()));
     for (size_t tile = 0; tile < q.tiles.size(); ++tile) {
       for (int32_t i = 0; i < q.tiles[tile].count; ++i) {
         place_[static_cast<size_t>(q.tokens[static_cast<size_t>(q.tiles[tile].begin + i)])] = {
@@ -45,6 +47,7 @@ class Softmax final : public AttentionMatrix {
   void Rows(int64_t sample, int64_t head, std::span<const int32_t> queries,
             float* rows) const override {
     const auto keys = static_cast<size_t>(Keys());
+    if (whole_ && queries.size() <= kFewQueries) return WholeRows(sample, head, queries, rows);
     std::fill_n(rows, queries.size() * keys, 0.0f);
     // By tiles, whose queries visit the same keys.
     std::vector<size_t> order(queries.size());
@@ -95,6 +98,11 @@ class Softmax final : public AttentionMatrix {
     return {At(k, sample, 0, head), k.stride[1]};
   }
 
+  const float* BiasOf(int64_t head, int32_t query) const {
+    const Tensor& bias = source_.bias;
+    return bias.Data<float>() + head * bias.stride[0] + query * bias.stride[1];
+  }
+
   // Whether two query tiles visit the same keys and see all of them.
   bool SameRow(int32_t a, int32_t b) const {
     if (a == b) return true;
@@ -111,7 +119,7 @@ class Softmax final : public AttentionMatrix {
   bool SeenByAll(std::span<const int32_t> keys) const {
     if (source_.lse.Empty() || !source_.bias.Empty() || source_.causal) return false;
     const TileMap& map = *source_.map;
-    if (source_.extra_k.Empty() && map.pairs == map.AllPairs()) return true;
+    if (whole_) return true;
     // Tokens outside of the grid are.
     size_t found = 0;
     for (const TokenTile& tile : map.kv.tiles) {
@@ -155,6 +163,23 @@ class Softmax final : public AttentionMatrix {
     }
   }
 
+  // Rows that see every key, in order.
+  void WholeRows(int64_t sample, int64_t head, std::span<const int32_t> queries,
+                 float* rows) const {
+    std::vector<float> q(static_cast<size_t>(Size()));
+    for (const int32_t query : queries) {
+      LoadQuery(sample, head, query, q.data(), 1, 1);
+      ScoreKeysCpu(q.data(), KeysOf(source_.k, sample, head), Bf16(), Size(), nullptr, Keys(),
+                   source_.scale, rows);
+      if (!source_.bias.Empty()) {
+        const float* bias = BiasOf(head, query);
+        for (int64_t i = 0; i < Keys(); ++i) rows[i] += bias[i];
+      }
+      SoftmaxRowCpu(rows, Keys());
+      rows += Keys();
+    }
+  }
+
   void One(int64_t sample, int64_t head, int32_t query, Scratch& scratch, float* row) const {
     const Place place = place_[static_cast<size_t>(query)];
     VisitedKeys(place.tile, place.position, scratch);
@@ -170,8 +195,7 @@ class Softmax final : public AttentionMatrix {
                    scratch.extra.data(), extra, source_.scale, scratch.scores.data() + own);
     }
     if (!source_.bias.Empty()) {
-      const float* bias = source_.bias.Data<float>() + head * source_.bias.stride[0] +
-                          query * source_.bias.stride[1];
+      const float* bias = BiasOf(head, query);
       for (int64_t i = 0; i < own; ++i) {
         scratch.scores[static_cast<size_t>(i)] += bias[scratch.own[static_cast<size_t>(i)]];
       }
@@ -248,6 +272,7 @@ class Softmax final : public AttentionMatrix {
   }
 
   SoftmaxSource source_;
+  bool whole_;                // every query sees every key, and there are no further ones
   std::vector<Place> place_;  // of each query in the map
 };
 

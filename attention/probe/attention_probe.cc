@@ -1,11 +1,13 @@
 #include "attention/probe/attention_probe.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
+#include <numeric>
 
 #include "attention/glob.h"
+#include "attention/kernels/score_block.h"
 #include "attention/probe/matrix_passes.h"
 #include "tensor/threads.h"
 
@@ -21,11 +23,16 @@ bool Matches(const std::string& layers, const std::string& path) {
 }
 
 float MeanLse(const AttentionIo& io, int64_t sample, int64_t head) {
-  if (io.lse.Empty()) return kNone;
   const float* lse = io.lse.Data<float>() + sample * io.lse.stride[0] + head * io.lse.stride[1];
-  double sum = 0;
-  for (int64_t i = 0; i < io.lse.shape[2]; ++i) sum += static_cast<double>(lse[i]);
-  return static_cast<float>(sum / static_cast<double>(io.lse.shape[2]));
+  const int64_t count = io.lse.shape[2];
+  std::array<double, 8> sums{};  // one would wait for each addition
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    for (int64_t k = 0; k < 8; ++k) sums[static_cast<size_t>(k)] += static_cast<double>(lse[i + k]);
+  }
+  for (; i < count; ++i) sums[0] += static_cast<double>(lse[i]);
+  return static_cast<float>(std::accumulate(sums.begin(), sums.end(), 0.0) /
+                            static_cast<double>(count));
 }
 
 const Segment* GridIn(const TokenLayout& layout) {
@@ -35,67 +42,62 @@ const Segment* GridIn(const TokenLayout& layout) {
   return nullptr;
 }
 
-// Distances of rows and columns that are as far apart as a grid allows: (h,w).
-std::vector<float> Distances(const Segment& grid) {
-  std::vector<float> distances;
-  for (int y = 0; y < grid.grid[1]; ++y) {
-    for (int x = 0; x < grid.grid[2]; ++x) distances.push_back(std::hypot(y, x));
+// How far each key on the grid is from each sampled query on the same grid: (queries, grid tokens),
+// from 0 for queries that are not on it. Empty if the grids are not the same.
+std::vector<float> DistancesOf(const std::vector<int32_t>& queries, const TokenLayout& from,
+                               const TokenLayout& to) {
+  const Segment *own = GridIn(from), *other = GridIn(to);
+  if (own == nullptr || other == nullptr || own->grid != other->grid) return {};
+  const int h = own->grid[1], w = own->grid[2];
+  std::vector<float> distances(queries.size() * static_cast<size_t>(other->length));
+  for (size_t i = 0; i < queries.size(); ++i) {
+    const int place = queries[i] - own->begin;
+    if (place < 0 || place >= own->length) continue;
+    float* row = distances.data() + i * static_cast<size_t>(other->length);
+    for (int line = 0; line < other->length / w; ++line) {
+      const int y = line % h - place / w % h;
+      for (int x = -(place % w); x < w - place % w; ++x) {
+        *row++ = std::sqrt(static_cast<float>(y * y + x * x));
+      }
+    }
   }
   return distances;
 }
 
-// The weight on a grid's tokens, and its mean distance from the token `at` of `from`.
-struct Reach {
-  double weight = 0, moved = 0;
-};
-
-Reach ReachOf(std::span<const float> row, const Segment& grid, const Segment* from, int at,
-              const std::vector<float>& distances) {
-  const int h = grid.grid[1], w = grid.grid[2];
-  const bool has_place = from != nullptr && at >= from->begin && at < from->begin + from->length;
-  const int place = has_place ? at - from->begin : 0, y = place / w % h, x = place % w;
-  Reach reach;
-  for (int line = 0; line < grid.length / w; ++line) {
-    const float* weights = row.data() + grid.begin + static_cast<std::ptrdiff_t>(line) * w;
-    const float* apart = distances.data() + static_cast<std::ptrdiff_t>(std::abs(line % h - y)) * w;
-    float sum = 0, moved = 0;
-    for (int i = 0; i < w; ++i) {
-      sum += weights[i];
-      moved += weights[i] * apart[std::abs(i - x)];
-    }
-    reach.weight += static_cast<double>(sum);
-    reach.moved += static_cast<double>(moved);
-  }
-  return reach;
-}
-
+// From sampled rows (queries, keys) of one head.
 HeadScalars Measure(const std::vector<int32_t>& queries, const std::vector<float>& rows,
                     const TokenLayout& from, const TokenLayout& to,
                     const std::vector<float>& distances) {
-  const auto keys = static_cast<size_t>(TokenCount(to));
-  const Segment *own = GridIn(from), *other = GridIn(to);
-  const bool one_grid = own != nullptr && other != nullptr && own->grid == other->grid;
-  HeadScalars out;
+  const Segment* own = distances.empty() ? nullptr : GridIn(from);
+  const float *row = rows.data(), *apart = distances.data();
+  const int keys = TokenCount(to);
   double entropy = 0, distance = 0, text = 0, single = 0;
   int on_grid = 0;
-  for (size_t i = 0; i < queries.size(); ++i) {
-    const std::span<const float> row = std::span(rows).subspan(i * keys, keys);
-    entropy += EntropyOf(row);
+  for (const int32_t query : queries) {
+    WeightSums all;
+    bool has_grid = false;
     for (const Segment& segment : to) {
-      if (segment.kind == SegmentKind::kGrid) continue;
-      double sum = 0;
-      for (int j = 0; j < segment.length; ++j) {
-        sum += static_cast<double>(row[static_cast<size_t>(segment.begin + j)]);
+      const bool measured = own != nullptr && segment.kind == SegmentKind::kGrid && !has_grid;
+      const WeightSums sums =
+          SumWeightsCpu(row + segment.begin, segment.length, measured ? apart : nullptr);
+      all.weights += sums.weights;
+      all.with_log += sums.with_log;
+      if (segment.kind == SegmentKind::kText) text += sums.weights;
+      if (segment.kind == SegmentKind::kClass || segment.kind == SegmentKind::kRegister) {
+        single += sums.weights;
       }
-      (segment.kind == SegmentKind::kText ? text : single) += sum;
+      if (!measured) continue;
+      has_grid = true;
+      apart += segment.length;
+      if (query < own->begin || query >= own->begin + own->length || sums.weights <= 0) continue;
+      distance += sums.with_value / sums.weights;
+      ++on_grid;
     }
-    if (!one_grid || queries[i] < own->begin || queries[i] >= own->begin + own->length) continue;
-    const Reach reach = ReachOf(row, *other, own, queries[i], distances);
-    if (!(reach.weight > 0)) continue;
-    distance += reach.moved / reach.weight;
-    ++on_grid;
+    entropy += EntropyOf(all);
+    row += keys;
   }
   const auto count = static_cast<double>(queries.size());
+  HeadScalars out;
   out.entropy = static_cast<float>(entropy / count);
   out.distance = on_grid > 0 ? static_cast<float>(distance / on_grid) : kNone;
   out.text = static_cast<float>(text / count);
@@ -117,8 +119,7 @@ CallScalars MeasureScalars(Context& ctx, const AttentionCall& call, int rows_eve
   out.values.resize(static_cast<size_t>(out.samples * out.heads));
   const std::vector<int32_t> queries =
       SpreadQueries(out.queries, std::max(rows_at_least, out.queries / rows_every));
-  const Segment* grid = GridIn(call.spec.kv);
-  const std::vector<float> distances = grid == nullptr ? std::vector<float>{} : Distances(*grid);
+  const std::vector<float> distances = DistancesOf(queries, call.spec.q, call.spec.kv);
   // Waking threads costs more than the few rows of a small layer.
   const int64_t work = static_cast<int64_t>(queries.size()) * out.keys * call.spec.head_dim;
   const int64_t grain = std::max<int64_t>(1, (int64_t{1} << 21) / std::max<int64_t>(1, work));

@@ -45,8 +45,8 @@ struct ProbePin {
 };
 
 struct ProbeSettings {
-  // Rows that scalars are measured on: one of so many queries, at least `rows_at_least` of each head.
-  // 0: no scalars.
+  // Rows that scalars are measured on: one of so many queries, at least `rows_at_least` of each
+  // head. 0: no scalars.
   int rows_every = 256, rows_at_least = 1;
   std::vector<ProbePin> pins = {};
   size_t byte_budget = size_t{512} << 20;  // of what pins keep; the oldest are dropped above it

@@ -69,7 +69,10 @@ void RowOfHeads(const AttentionMatrix& matrix, int64_t sample, int32_t query, fl
 }
 
 double EntropyOf(std::span<const float> row) {
-  const WeightSums sums = SumWeightsCpu(row.data(), static_cast<int64_t>(row.size()));
+  return EntropyOf(SumWeightsCpu(row.data(), static_cast<int64_t>(row.size())));
+}
+
+double EntropyOf(const WeightSums& sums) {
   if (std::isnan(sums.weights)) return sums.weights;
   return sums.weights > 0 ? std::log(sums.weights) - sums.with_log / sums.weights : 0;
 }

@@ -12,6 +12,8 @@
 
 namespace fovea {
 
+struct WeightSums;
+
 // Calls body(chunk, query, row) for `queries` of one head, rows of Keys() f32, in any order from
 // all threads; `chunk` < kPassChunks tells accumulators apart, and within one chunk queries ascend.
 inline constexpr int kPassChunks = 16;
@@ -28,6 +30,7 @@ void RowOfHeads(const AttentionMatrix& matrix, int64_t sample, int32_t query, fl
 
 // -sum of a ln a over a row's positive weights, after these are made to sum to 1; nats.
 double EntropyOf(std::span<const float> row);
+double EntropyOf(const WeightSums& sums);
 // Of every query of one head.
 std::vector<float> Entropies(const AttentionMatrix& matrix, int64_t sample, int64_t head);
 

@@ -223,11 +223,12 @@ TEST_CASE("NaN in a query or a key is not hidden by the softmax") {
       (in_key ? in.k : in.q).Data<float>()[66 * c.d] = NAN;  // of token 66
       if (dtype == DType::kBF16) in.Round();
       ForEachTarget([&] {
-        HostTensor out(in.q.shape(), dtype);
+        HostTensor out(in.q.shape(), dtype), lse({1, 1, c.t}, DType::kF32);
         Attend(DenseTileMap(c.t, c.kv, false), 0.25f,
-               {in.q.View(), in.k.View(), in.v.View(), out.View()});
+               {in.q.View(), in.k.View(), in.v.View(), out.View(), lse.View()});
         for (int64_t i = 0; i < c.t; ++i) {
           CHECK(std::isnan(reference::At(out.View(), {0, i, 0, 3})) == (in_key || i == 66));
+          CHECK(std::isnan(lse.Data<float>()[i]) == (in_key || i == 66));
         }
       });
     }

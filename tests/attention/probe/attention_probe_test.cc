@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "attention/attention_runtime.h"
+#include "attention/kernels/score_block.h"
 #include "attention/probe/matrix_passes.h"
 #include "tests/support/operator_case.h"
 
@@ -135,6 +136,15 @@ TEST_CASE("sums over rows, rings and means of heads whose attention is known") {
   CHECK(mean[3 * 25 + 4] == Approx(0.5 / 25));
   CHECK(EntropyOf(std::vector<float>{2, 0, 2, -1}) == Approx(std::log(2.0)));
   CHECK(std::isnan(EntropyOf(std::vector<float>{1, NAN})));
+}
+
+TEST_CASE("sums of positive weights times values") {
+  std::vector<float> weights(19, 1), values(19);  // a whole vector or several, and a part of one
+  weights[2] = -3;
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+  CHECK(SumWeightsCpu(weights.data(), 19, values.data()).with_value == Approx(169));
+  CHECK(SumWeightsCpu(weights.data(), 19).with_value == 0);
+  CHECK(SumWeightsCpu(weights.data(), 19).weights == Approx(18));
 }
 
 }  // namespace
