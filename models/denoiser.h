@@ -33,6 +33,7 @@ struct DenoiserTraits {
   // 4 i + 2 y + x. in_channels and out_channels count the packed ones, sample_height and
   // sample_width the unpacked pixels; `patch` is then 2.
   bool packed = false;
+  bool rotary = false;  // positions turn queries and keys, so DenoiserInput::ntk means something
 };
 
 struct DenoiserInput {
@@ -54,6 +55,7 @@ struct DenoiserInput {
   // FLUX's positions: rows of 3, as many as there are image and text tokens. Empty: the pipeline's
   // (0, row, column), and zeros for text.
   std::span<const float> img_ids = {}, txt_ids = {};
+  double ntk = 1;  // of rotary positions: factor of their base, for pictures larger than trained
 };
 
 class Denoiser {

@@ -39,6 +39,10 @@ Tensor WeightScope::F32(std::string_view name, const Shape& expected) const {
   return store_->GetF32(prefix_ + std::string(name), expected);
 }
 
+std::optional<Tensor> WeightScope::FindF32(std::string_view name) const {
+  return store_->FindF32(prefix_ + std::string(name));
+}
+
 Weight WeightScope::Linear(std::string_view name, int64_t in, int64_t out, bool bias) const {
   const std::string path = prefix_ + std::string(name);
   Weight weight;

@@ -36,6 +36,12 @@ HostTensor Transposed(const HostTensor& matrix) {  // f32
   return out;
 }
 
+void CheckFloats(const SafetensorsFile& file, const TensorEntry& entry) {
+  if (IsFloat(entry.dtype)) return;
+  Bad(file.Path().string(), "tensor " + entry.name + " has dtype " + entry.file_dtype +
+                                ", but weights are F32, F16, BF16 or F64");
+}
+
 std::string ListNames(std::vector<std::string> names) {
   std::sort(names.begin(), names.end());
   constexpr size_t kShown = 5;
@@ -164,12 +170,7 @@ WeightStore::Found WeightStore::Find(std::string_view name, const Shape* expecte
 
 WeightStore::Found WeightStore::Read(std::string_view name, const Shape& expected) const {
   const Found found = Find(name, &expected);
-  const TensorEntry& entry = *found.slot->entry;
-  if (!IsFloat(entry.dtype)) {
-    Bad(found.slot->file->Path().string(), "tensor " + entry.name + " has dtype " +
-                                               entry.file_dtype +
-                                               ", but weights are F32, F16, BF16 or F64");
-  }
+  CheckFloats(*found.slot->file, *found.slot->entry);
   found.slot->read = true;
   if (found.replaced != nullptr) found.replaced->read = true;
   return found;
@@ -219,6 +220,20 @@ Tensor WeightStore::GetF32(std::string_view name, const Shape& expected) const {
   return Keep(key, found.stored.transposed ? Transposed(values) : values);
 }
 
+std::optional<Tensor> WeightStore::FindF32(std::string_view name) const {
+  if (Has(name)) return GetF32(name, ShapeOf(name));
+  const auto over = overlay_.find(name);
+  if (over == overlay_.end()) return std::nullopt;
+  Slot& slot = over->second;
+  const TensorEntry& entry = *slot.entry;
+  if (!entry.refusal.empty()) {
+    Bad(slot.file->Path().string(), "tensor " + entry.name + " " + entry.refusal);
+  }
+  CheckFloats(*slot.file, entry);
+  slot.read = true;
+  return Keep("f32 " + std::string(name), CopyOf(slot.file->View(entry)).ToF32());
+}
+
 std::shared_ptr<const WeightDelta> WeightStore::Delta(std::string_view path,
                                                       const Shape& shape) const {
   const auto delta = deltas_ ? deltas_->Find(path, shape) : nullptr;
@@ -251,9 +266,9 @@ void WeightStore::CheckAllRead() const {
     if (!slot.read) surplus.push_back(name);
   }
   if (!surplus.empty()) {
-    Bad(files_.back()->Path().string(), "an overlay's tensors that the model does not have: " +
-                                            ListNames(surplus) +
-                                            "; they must have the model's own names");
+    Bad(files_.back()->Path().string(),
+        "an overlay's tensors that the model does not have: " + ListNames(surplus) +
+            "; they must have the model's own names");
   }
   if (deltas_) deltas_->CheckAllUsed();
 }

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -30,8 +31,8 @@ class WeightStore {
   void SetDeltas(std::shared_ptr<const WeightDeltas> deltas) { deltas_ = std::move(deltas); }
 
   // From now on the tensors of a .safetensors file stand for those of the same names: the model's
-  // names, and shapes, which the files must have as well. Throws kBadFile. Once, before anything is
-  // read.
+  // names, and shapes, which the files must have as well, save for what FindF32 asks for. Throws
+  // kBadFile. Once, before anything is read.
   void SetOverlay(const std::filesystem::path& path);
 
   bool Has(std::string_view name) const;
@@ -45,6 +46,9 @@ class WeightStore {
   Tensor Get(std::string_view name, const Shape& expected) const;
   // The same as f32: converted where the file holds another type. For norms, biases.
   Tensor GetF32(std::string_view name, const Shape& expected) const;
+  // The same for a tensor of any shape that a model may have or not, of the files or of the overlay
+  // alone. Nothing: there is none.
+  std::optional<Tensor> FindF32(std::string_view name) const;
   bool IsMapped(const Tensor& tensor) const;  // whether its bytes are the file's
   // What is added to the weight of the layer at `path`, or null.
   std::shared_ptr<const WeightDelta> Delta(std::string_view path, const Shape& shape) const;
@@ -106,6 +110,7 @@ class WeightScope {
 
   Tensor Get(std::string_view name, const Shape& expected) const;
   Tensor F32(std::string_view name, const Shape& expected) const;
+  std::optional<Tensor> FindF32(std::string_view name) const;
   // name.weight (out, in) and, if asked, name.bias (out). A 1x1 filter bank (out, in, 1, 1) serves
   // as a matrix and a matrix as a 1x1 filter bank: checkpoints hold the same weights either way.
   Weight Linear(std::string_view name, int64_t in, int64_t out, bool bias = true) const;

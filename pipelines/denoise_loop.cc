@@ -45,7 +45,8 @@ struct ModelCall {
                                       static_cast<size_t>(first)),
          .raunet = loop.hires.StageAt(step),
          .class_labels = labels.empty() ? labels : labels.subspan(static_cast<size_t>(first)),
-         .guidance = conditioning.guidance},
+         .guidance = conditioning.guidance,
+         .ntk = loop.ntk},
         from_first(output));
   }
 

@@ -51,6 +51,7 @@ struct DenoiseLoop {
   std::function<void(const StepView&)> on_step;  // may be empty
   Hires hires = {};
   float timestep_divisor = 1;  // of the scheduler's, for the model
+  double ntk = 1;              // DenoiserInput::ntk
   int first_call = 0;  // of the scheduler's: those before it are left out, and steps count from it
   // As StartLatents': channels behind the latents' in every input, (n,k,h,w), and what is done to
   // the latents after each call.

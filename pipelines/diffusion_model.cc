@@ -105,6 +105,7 @@ DiffusionModel::DiffusionModel(const ModelFolder& model)
   text_ = std::make_unique<PromptEncoder>(model, class_.text, network_->Traits());
   weights_ = text_->Weights();
   weights_.push_back(std::move(network_weights));
+  if (!network.overlay.empty()) overlaid_ = network;
   weights_.push_back(OpenWeights(vae));
   vae_ = AutoencoderKL::Load(ReadComponentConfig(vae), weights_.back());
   const DenoiserTraits& traits = network_->Traits();
@@ -121,6 +122,18 @@ DiffusionModel::DiffusionModel(const ModelFolder& model)
   limits_.text_length = class_.text_length;
   limits_.flow = IsFlowMatching(scheduler_config_);
   CheckParts();
+}
+
+const Denoiser& DiffusionModel::NetworkOf(const GenerateSettings& settings) const {
+  if (!overlaid_ || !settings.overlay.empty()) return *network_;
+  if (plain_network_ == nullptr) {
+    ComponentFolder plain = *overlaid_;
+    plain.overlay.clear();
+    weights_.push_back(OpenWeights(plain));
+    plain_network_ =
+        LoadDenoiser(std::string(class_.denoiser), ReadComponentConfig(plain), weights_.back());
+  }
+  return *plain_network_;
 }
 
 int DiffusionModel::ExtraChannels() const {
@@ -227,6 +240,7 @@ std::unique_ptr<Scheduler> DiffusionModel::MakeSampler(
                                 settings.eta,
                                 settings.schedule,
                                 (latent[2] / traits.patch) * (latent[3] / traits.patch),
+                                settings.shift,
                                 class_.text == TextStates::kLongAndPooled};
   if (!class_.fixes_scheduler) return MakeScheduler(scheduler_config_, choice);
   return MakeScheduler(StableDiffusionScheduler(scheduler_config_, !settings.sampler.empty(),
@@ -260,6 +274,19 @@ void DiffusionModel::CheckSettings(const GenerateSettings& settings) const {
   const auto refuse = [](const std::string& what) { throw Error(ErrorCode::kUnsupported, what); };
   if (class_.text != TextStates::kLongAndPooled && settings.true_cfg != 1) {
     refuse("true-cfg: is for models that take --cfg as an input, as FLUX; give --cfg alone");
+  }
+  if (!limits_.flow && (settings.shift != 0 || settings.hires_shift != 0)) {
+    refuse(std::string(settings.shift != 0 ? "shift" : "hires-shift") +
+           ": is of flow matching, which this model's " + scheduler_config_.ClassName() +
+           " is not; leave it out");
+  }
+  if (!network_->Traits().rotary && (settings.ntk != 1 || settings.hires_ntk != 0)) {
+    refuse(std::string(settings.ntk != 1 ? "ntk" : "hires-ntk") +
+           ": is of rotary positions, which " + network_->Traits().class_name +
+           " has none of; leave it out");
+  }
+  if (settings.overlay_pass == "second" && !overlaid_) {
+    throw Error(ErrorCode::kUsage, "overlay-pass: there is no overlay; give one with --overlay");
   }
   if (class_.text == TextStates::kLongAndPooled && settings.true_cfg > 1 && !settings.negative) {
     throw Error(ErrorCode::kUsage,

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,8 @@ class DiffusionModel {
   const PipelineClass& Class() const { return class_; }
   const SettingLimits& Limits() const { return limits_; }
   const Denoiser& Network() const { return *network_; }
+  // The one for a pass: without the overlay where the settings have none, as the first of two may.
+  const Denoiser& NetworkOf(const GenerateSettings& settings) const;
   const AutoencoderKL& Vae() const { return *vae_; }
   const PromptEncoder& Text() const { return *text_; }
   const std::vector<std::shared_ptr<const WeightStore>>& Weights() const { return weights_; }
@@ -88,9 +91,11 @@ class DiffusionModel {
   Config scheduler_config_;
   std::unique_ptr<ClassLabels> labels_;  // of models of classes
   std::unique_ptr<Denoiser> network_;
+  std::optional<ComponentFolder> overlaid_;          // where the network has an overlay
+  mutable std::unique_ptr<Denoiser> plain_network_;  // without it, opened when asked for
   std::unique_ptr<PromptEncoder> text_;
   std::unique_ptr<AutoencoderKL> vae_;
-  std::vector<std::shared_ptr<const WeightStore>> weights_;
+  mutable std::vector<std::shared_ptr<const WeightStore>> weights_;
   SettingLimits limits_;
 };
 

@@ -38,7 +38,7 @@ void ResolveImageSettings(const SettingLimits& limits, GenerateSettings* setting
   GenerateSettings& s = *settings;
   ResolveTwoPass(limits, settings);
   if (const auto runs = SplitTwoPass(s, limits.factor)) {
-    CheckStepsLeft("hires: the second pass at strength", s.steps, runs->second.strength,
+    CheckStepsLeft("hires: the second pass at strength", runs->second.steps, runs->second.strength,
                    limits.flow);
   }
   if (s.mask_paste != "on" && s.mask_paste != "off") {

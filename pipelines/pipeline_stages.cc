@@ -119,7 +119,7 @@ DenoisePass::DenoisePass(const DiffusionModel& model, const GenerateSettings& se
     : scheduler(model.MakeSampler(settings, warn)),
       calls(static_cast<int>(scheduler->Timesteps().size()) - start.FirstCall(*scheduler)),
       attention(model.AttentionOf(settings, calls)),
-      loop{.denoiser = model.Network(),
+      loop{.denoiser = model.NetworkOf(settings),
            .scheduler = *scheduler,
            .guidance = model.GuidanceOf(settings),
            .shape = model.LatentShape(settings),
@@ -127,6 +127,7 @@ DenoisePass::DenoisePass(const DiffusionModel& model, const GenerateSettings& se
            .on_step = {},
            .hires = model.HiresOf(settings, calls),
            .timestep_divisor = model.TimestepDivisor(),
+           .ntk = settings.ntk,
            .first_call = start.FirstCall(*scheduler)} {}
 
 bool TilesVae(const GenerateSettings& settings) {

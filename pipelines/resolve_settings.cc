@@ -16,6 +16,7 @@ constexpr int kMaxSide = 1 << 20;  // memory is the real limit
 constexpr int kMaxBatch = 4096;
 constexpr int kMaxTextLength = 512;  // as in diffusers
 constexpr size_t kMaxPromptBytes = 65536;
+constexpr double kLeastFactor = 0.01, kMostFactor = 1000;
 
 [[noreturn]] void Bad(const std::string& what) {
   throw Error(ErrorCode::kUsage, what);
@@ -66,6 +67,12 @@ void ResolveTextLength(const SettingLimits& limits, GenerateSettings* settings) 
   }
 }
 
+// 0 stands for a default.
+void CheckFactor(const char* name, double value) {
+  if (value == 0 || (value >= kLeastFactor && value <= kMostFactor)) return;
+  Bad(std::string(name) + ": must lie between 0.01 and 1000");
+}
+
 // The text of errors names the flag.
 void CheckInterval(const std::string& text) {
   try {
@@ -102,6 +109,15 @@ GenerateSettings ResolveSettings(const GenerateSettings& asked, const SettingLim
   if (!(asked.true_cfg >= 0 && asked.true_cfg <= 1e6)) Bad("true-cfg: must lie between 0 and 1e6");
   if (!asked.cfg_interval.empty()) CheckInterval(asked.cfg_interval);
   settings.attention = AttentionPlan::Parse(asked.attention).Text();
+  settings.hires_attention = AttentionPlan::Parse(asked.hires_attention).Text();
+  if (asked.hires_steps < 0) Bad("hires-steps: must be at least 1");
+  if (!(asked.hires_cfg <= 1e6)) Bad("hires-cfg: must lie between 0 and 1e6");
+  CheckFactor("shift", asked.shift);
+  CheckFactor("hires-shift", asked.hires_shift);
+  CheckFactor("hires-ntk", asked.hires_ntk);
+  CheckFactor("ntk", asked.ntk);
+  if (asked.ntk == 0) settings.ntk = 1;
+  CheckOneOf("overlay-pass", asked.overlay_pass, {"both", "second"});
   ParsePromptWeights(asked.prompt_weights);
   const std::string negative = asked.negative.value_or("");
   for (const std::string* text : {&asked.prompt, &negative, &asked.prompt_2, &asked.negative_2,

@@ -51,6 +51,7 @@ struct SamplerChoice {
   // Noise levels of a kind of ScheduleNames(), whatever the config says; "" or "model": as it says.
   std::string schedule = {};
   int64_t image_tokens = 0;    // of a picture: what a flow's dynamic shift depends on
+  double shift = 0;            // of flow matching, instead of what the config says; 0: as it says
   bool flow_from_one = false;  // sigmas from 1 to 1 / steps before the shift, as FLUX's pipelines
 };
 

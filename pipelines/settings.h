@@ -16,6 +16,7 @@ struct GenerateSettings {
   std::string model;                     // as given: a path or a name; empty: built in
   std::string lora;                      // LoRA files and their scales, as LoraText
   std::string overlay;                   // a file of tensors, or its name
+  std::string overlay_pass = "both";     // of two passes, or "second"
   int width = 0, height = 0;             // 0: the model's
   int steps = 0;                         // 0: the model's default, else 25
   std::optional<uint64_t> seed;          // none: random, and printed
@@ -27,8 +28,14 @@ struct GenerateSettings {
   std::string sampler;             // empty: the model's scheduler_config.json
   std::string schedule = "model";  // of noise levels; a name of ScheduleNames()
   double eta = 0;
-  std::string attention;          // text of an AttentionPlan; empty: dense
-  std::string hires = "off";      // as ParseHires
+  double shift = 0;           // of flow matching; 0: the model's
+  double ntk = 1;             // of rotary positions: factor of their base
+  std::string attention;      // text of an AttentionPlan; empty: dense
+  std::string hires = "off";  // as ParseHires
+  // Of the second of two passes; 0, < 0 and empty: as in the first.
+  int hires_steps = 0;
+  double hires_cfg = -1, hires_shift = 0, hires_ntk = 0;
+  std::string hires_attention;
   std::string image, mask;        // PictureDigest of what was given to start from; empty: nothing
   double strength = -1;           // of image to image; < 0: 0.8, with a mask 1
   std::string mask_paste = "on";  // or "off"
@@ -52,6 +59,7 @@ struct GenerateSettings {
     v("model", model, "pipeline folder or name; empty: the built-in still-life-unet");
     v("lora", lora, "LoRA files: NAME:SCALE;NAME:SCALE");
     v("overlay", overlay, "a file whose tensors replace the denoiser's own");
+    v("overlay-pass", overlay_pass, "which of two passes have the overlay");
     v("width", width, "picture width in pixels, a multiple of the VAE factor (8)");
     v("height", height, "picture height in pixels, a multiple of the VAE factor (8)");
     v("steps", steps, "sampling steps, 1 to the model's training steps");
@@ -64,9 +72,16 @@ struct GenerateSettings {
     v("sampler", sampler, "sampler; a named one takes the model's scheduler_config.json over");
     v("schedule", schedule, "noise levels: the model's, or of a kind");
     v("eta", eta, "DDIM's eta");
+    v("shift", shift, "shift of flow matching's noise levels, whatever the picture's size");
+    v("ntk", ntk, "factor of the base of rotary positions, for large pictures (FLUX)");
     v("attention", attention, "attention plan: [LAYERS:]OPERATOR;..., @FILE or preset:NAME");
     v("hires", hires,
       "HiDiffusion for large pictures, or a small picture first, then the large one");
+    v("hires-steps", hires_steps, "sampling steps of the second of two passes");
+    v("hires-cfg", hires_cfg, "cfg of the second of two passes");
+    v("hires-shift", hires_shift, "shift of the second of two passes");
+    v("hires-ntk", hires_ntk, "ntk of the second of two passes");
+    v("hires-attention", hires_attention, "attention plan of the second of two passes");
     v("image", image, "the picture to start from, told by its pixels");
     v("mask", mask, "the picture whose white part is made anew, told by its pixels");
     v("strength", strength, "how much of the given picture is made anew, up to 1");

@@ -56,7 +56,16 @@ std::optional<TwoPassRequest> ParseTwoPass(std::string_view text) {
 void ResolveTwoPass(const SettingLimits& limits, GenerateSettings* settings) {
   const std::string text = settings->hires;
   const auto request = ParseTwoPass(text);
-  if (!request) return;
+  if (!request) {
+    const GenerateSettings none;
+    settings->hires_steps = none.hires_steps;
+    settings->hires_cfg = none.hires_cfg;
+    settings->hires_shift = none.hires_shift;
+    settings->hires_ntk = none.hires_ntk;
+    settings->hires_attention = none.hires_attention;
+    settings->overlay_pass = none.overlay_pass;
+    return;
+  }
   if (!settings->image.empty()) {
     throw Error(ErrorCode::kUnsupported,
                 "hires: two-pass draws its first picture itself, so it takes no --image; to make a "
@@ -92,7 +101,14 @@ std::optional<TwoPassRuns> SplitTwoPass(const GenerateSettings& settings, int fa
   runs.first.hires = runs.second.hires = "off";
   runs.first.width = Rounded(settings.width / *request->scale, factor);
   runs.first.height = Rounded(settings.height / *request->scale, factor);
-  runs.second.strength = request->strength;
+  GenerateSettings& second = runs.second;
+  second.strength = request->strength;
+  if (settings.hires_steps != 0) second.steps = settings.hires_steps;
+  if (settings.hires_cfg >= 0) second.cfg = settings.hires_cfg;
+  if (settings.hires_shift != 0) second.shift = settings.hires_shift;
+  if (settings.hires_ntk != 0) second.ntk = settings.hires_ntk;
+  if (!settings.hires_attention.empty()) second.attention = settings.hires_attention;
+  if (settings.overlay_pass == "second") runs.first.overlay.clear();
   return runs;
 }
 

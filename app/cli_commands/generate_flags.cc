@@ -51,8 +51,16 @@ constexpr std::array kFieldFlags = {
     FieldFlag{"sampler", "--sampler", "as the model's scheduler_config.json"},
     FieldFlag{"schedule", "--schedule", "model"},
     FieldFlag{"eta", "--eta", "0", 0, 1},
+    FieldFlag{"shift", "--shift", "the model's", 0.01, 1000},
+    FieldFlag{"ntk", "--ntk", "1", 0.01, 1000},
     FieldFlag{"attention", "--attention", "dense"},
     FieldFlag{"hires", "--hires", "off"},
+    FieldFlag{"hires-steps", "--hires-steps", "as --steps", 1, 1 << 20},
+    FieldFlag{"hires-cfg", "--hires-cfg", "as --cfg", 0, 1e6},
+    FieldFlag{"hires-shift", "--hires-shift", "as --shift", 0.01, 1000},
+    FieldFlag{"hires-ntk", "--hires-ntk", "as --ntk", 0.01, 1000},
+    FieldFlag{"hires-attention", "--hires-attention", "as --attention"},
+    FieldFlag{"overlay-pass", "--overlay-pass", "both"},
     FieldFlag{"strength", "--strength", "0.8, with --mask 1", 0, 1},
     FieldFlag{"mask-paste", "--mask-paste", "on"},
     FieldFlag{"clip-skip", "--clip-skip", "0", 0, 1000},
@@ -65,6 +73,7 @@ std::vector<std::string> ChoicesOf(std::string_view field) {
   if (field == "rng") return {"torch", "philox"};
   if (field == "vae-tiling") return {"auto", "on", "off"};
   if (field == "mask-paste") return {"on", "off"};
+  if (field == "overlay-pass") return {"both", "second"};
   if (field == "prompt-weights") return {"a1111", "comfy", "off"};
   if (field == "schedule") return {ScheduleNames().begin(), ScheduleNames().end()};
   if (field == "sampler") return {SamplerNames().begin(), SamplerNames().end()};
@@ -100,7 +109,8 @@ void AddField(Flags& flags, GenerateFlags& out, const FieldFlag& flag, const cha
     };
   } else if constexpr (std::is_same_v<T, std::string>) {
     placeholder = choices.empty() ? "TEXT" : ListOf(choices);
-    if (flag.field == "attention") placeholder = "PLAN";
+    const bool plan = flag.field == "attention" || flag.field == "hires-attention";
+    if (plan) placeholder = "PLAN";
     if (flag.field == "cfg-interval") placeholder = "A-B";
     if (flag.field == "hires")
       placeholder = "off|auto|hidiffusion|raunet[=SCHEDULE]|two-pass[=SCALE[,STRENGTH]]";
@@ -108,7 +118,7 @@ void AddField(Flags& flags, GenerateFlags& out, const FieldFlag& flag, const cha
       CheckUtf8(name, text);
       CheckChoice(name, text, choices);
       if (flag.field == "hires") ParseHires(text);
-      store(flag.field == "attention" ? ReadPlan(text, BuiltInPlansFolder()).Text() : text);
+      store(plan ? ReadPlan(text, BuiltInPlansFolder()).Text() : text);
     };
   } else if constexpr (std::is_same_v<T, int>) {
     parse = [=](const std::string& text) {
@@ -165,6 +175,13 @@ PictureSettings GenerateFlags::Settings() const {
         given.contains(problem.setting) || (problem.setting == "model" && models.model) ||
         (problem.setting == "image" && image) || (problem.setting == "mask" && mask);
     if (!replaced) throw Error(problem.code, problem.message);
+  }
+  if (ParseHires(settings.hires).mode != HiresMode::kTwoPass) {
+    for (const std::string& name : given) {
+      if (!name.starts_with("hires-") && name != "overlay-pass") continue;
+      throw Error(ErrorCode::kUsage,
+                  "--" + name + " is about a second pass; give --hires two-pass, too");
+    }
   }
   std::vector<NamedLora> loras = models.Loras();
   if (loras.empty()) loras = ParseLoraText(settings.lora);

@@ -50,6 +50,7 @@ class PreparedClear final : public PreparedAttention {
   const TileMap* Map() const override { return &map_; }
 
   void Run(Context& ctx, const AttentionIo& io) override {
+    CheckWeights(io);
     if (cells_ == 0) return TileAttentionCpu(ctx, map_, scale_, io);
     ArenaScope scope(ctx.arena);
     const Shape pooled{io.k.shape[0], cells_, io.k.shape[2], io.k.shape[3]};
@@ -93,18 +94,27 @@ class PreparedClear final : public PreparedAttention {
     return folded;
   }
 
+  static const Tensor* FindWeight(const AttentionIo& io) {
+    if (io.weights == nullptr) return nullptr;
+    const auto found = io.weights->find(std::string(kWeight));
+    return found == io.weights->end() ? nullptr : &found->second;
+  }
+
+  // A layer that was trained with pooled keys is not to lose them, or get others, unnoticed.
+  void CheckWeights(const AttentionIo& io) const {
+    const Tensor* weight = FindWeight(io);
+    const int64_t count = int64_t{down_} * down_;
+    if (weight == nullptr || (weight->NumElements() == count && weight->IsContiguous())) return;
+    throw Error(ErrorCode::kUnsupported,
+                "clear: spatial_weight has shape " + weight->shape.ToString() +
+                    "; down=" + std::to_string(down_) + " needs " + std::to_string(count) +
+                    " values; give the side of its cells as down");
+  }
+
   std::vector<float> Weights(const AttentionIo& io) const {
     const size_t count = static_cast<size_t>(down_) * static_cast<size_t>(down_);
-    if (io.weights != nullptr) {
-      if (const auto found = io.weights->find(std::string(kWeight)); found != io.weights->end()) {
-        const Tensor& weight = found->second;
-        if (weight.NumElements() != static_cast<int64_t>(count) || !weight.IsContiguous()) {
-          throw Error(ErrorCode::kBadFile,
-                      "clear: spatial_weight has shape " + weight.shape.ToString() + "; down=" +
-                          std::to_string(down_) + " needs " + std::to_string(count) + " values");
-        }
-        return {weight.Data<float>(), weight.Data<float>() + count};
-      }
+    if (const Tensor* weight = FindWeight(io)) {
+      return {weight->Data<float>(), weight->Data<float>() + count};
     }
     return std::vector<float>(count, 1.0f / static_cast<float>(count));
   }

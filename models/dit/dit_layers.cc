@@ -45,8 +45,24 @@ AttentionStream LoadStream(const WeightScope& scope, const StreamNames& names,
   return stream;
 }
 
+OperatorWeights LoadOperatorWeights(const WeightScope& attention) {
+  OperatorWeights own;
+  const std::string name = "processor.spatial_weight";
+  const auto pooling = attention.FindF32(name);
+  if (!pooling) return own;
+  // Of seven axes the first two, of length 1, are not there.
+  const Shape& shape = pooling->shape;
+  if (shape.rank != 5 || !(shape == Shape{1, shape[1], 1, shape[1], 1})) {
+    throw Error(ErrorCode::kBadFile, "tensor " + attention.Prefix() + name + " has shape " +
+                                         shape.ToString() + ", but must have [1,1,1,d,1,d,1]");
+  }
+  own["spatial_weight"] = *pooling;
+  return own;
+}
+
 void AttendStreams(DitPass& pass, const AttentionSite& site, const TokenLayout& tokens,
-                   std::span<const StreamCall> streams, const Tensor& hidden) {
+                   std::span<const StreamCall> streams, const Tensor& hidden,
+                   const OperatorWeights* own) {
   Context& ctx = pass.ctx;
   ArenaScope scope(ctx.arena);
   const int64_t n = streams[0].x.shape[0], t = TokenCount(tokens);
@@ -77,6 +93,7 @@ void AttendStreams(DitPass& pass, const AttentionSite& site, const TokenLayout& 
     io.v = project(&AttentionStream::v, nullptr);
     io.out = out;
     io.hidden = hidden;
+    io.weights = own;
     if (!pass.rotation.Empty()) {
       ops::Rotate(ctx, io.q, pass.rotation, io.q);
       ops::Rotate(ctx, io.k, pass.rotation, io.k);

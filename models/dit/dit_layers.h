@@ -4,8 +4,10 @@
 // Names are those of diffusers; the numerics, too.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "attention/attention_runtime.h"
 #include "models/layers.h"
@@ -52,15 +54,22 @@ struct StreamOptions {
 AttentionStream LoadStream(const WeightScope& scope, const StreamNames& names,
                            const StreamOptions& options);
 
+// What operators were trained with at a site, by the names that they know (AttentionIo::weights):
+// CLEAR's pooling, `processor.spatial_weight` [1,1,1,d,1,d,1]; or nothing. Throws kBadFile for
+// another shape.
+using OperatorWeights = std::map<std::string, Tensor>;
+OperatorWeights LoadOperatorWeights(const WeightScope& attention);
+
 // One stream of a call: x (n,t,c) in, out (n,t,c); out may be x. Empty: the result is not needed.
 struct StreamCall {
   const AttentionStream* weights;
   Tensor x, out;
 };
 // Attention over all streams' tokens, one after the other in this order; pass.rotation turns
-// queries and keys. `hidden` as AttentionIo has it, or empty.
+// queries and keys. `hidden` and `own` as AttentionIo has them, or empty.
 void AttendStreams(DitPass& pass, const AttentionSite& site, const TokenLayout& tokens,
-                   std::span<const StreamCall> streams, const Tensor& hidden = {});
+                   std::span<const StreamCall> streams, const Tensor& hidden = {},
+                   const OperatorWeights* own = nullptr);
 
 // net.2(act(net.0(x))), or with a gate as GEGLU has it.
 struct DitFeedForward {

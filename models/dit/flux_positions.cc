@@ -46,14 +46,15 @@ std::optional<std::pair<int64_t, int64_t>> FluxGridOf(std::span<const float> ids
   return std::pair{tokens / w, w};
 }
 
-HostTensor FluxRotation(std::span<const float> ids, const std::array<int64_t, 3>& axes) {
+HostTensor FluxRotation(std::span<const float> ids, const std::array<int64_t, 3>& axes,
+                        double ntk) {
   const auto tokens = static_cast<int64_t>(ids.size() / 3);
   const int64_t d = axes[0] + axes[1] + axes[2];
   std::vector<double> frequencies;
   for (const int64_t axis : axes) {
     for (int64_t k = 0; k < axis; k += 2) {
-      frequencies.push_back(1.0 /
-                            std::pow(kBase, static_cast<double>(k) / static_cast<double>(axis)));
+      frequencies.push_back(
+          1.0 / std::pow(kBase * ntk, static_cast<double>(k) / static_cast<double>(axis)));
     }
   }
   HostTensor tables({tokens, 2, d}, DType::kF32);

@@ -19,7 +19,7 @@ std::vector<float> FluxGridIds(int64_t h, int64_t w);
 bool IsFluxGrid(std::span<const float> ids, int64_t h, int64_t w);
 // The grid whose ids these are; none: they are of no grid.
 std::optional<std::pair<int64_t, int64_t>> FluxGridOf(std::span<const float> ids);
-// Tables (t,2,d) as ops::Rotate takes them, d = sum of `axes`; angles in double, base 10000.
-HostTensor FluxRotation(std::span<const float> ids, const std::array<int64_t, 3>& axes);
+// Tables (t,2,d) as ops::Rotate takes them, d = sum of `axes`; angles in double, base 10000 * ntk.
+HostTensor FluxRotation(std::span<const float> ids, const std::array<int64_t, 3>& axes, double ntk);
 
 }  // namespace fovea

@@ -36,6 +36,7 @@ AttentionSite MakeSite(const WeightScope& attention, const FluxConfig& config,
 struct DoubleBlock {
   Weight norm1_linear, norm1_context_linear;
   AttentionSite site;
+  OperatorWeights own;
   AttentionStream image, text;
   DitFeedForward ff, ff_context;
 
@@ -56,6 +57,7 @@ DoubleBlock DoubleBlock::Load(const WeightScope& scope, const FluxConfig& config
   block.image = LoadStream(attn, kImageStream, options);
   block.text = LoadStream(attn, kTextStream, options);
   block.site = MakeSite(attn, config, sites);
+  block.own = LoadOperatorWeights(attn);
   block.ff = DitFeedForward::Load(scope.Sub("ff"), c);
   block.ff_context = DitFeedForward::Load(scope.Sub("ff_context"), c);
   return block;
@@ -79,7 +81,7 @@ void DoubleBlock::Forward(DitPass& pass, const Tensor& text_states,
                                   side(norm1_linear, ff, image_states)};
   const std::array<StreamCall, 2> streams{
       {{&text, sides[0].x, sides[0].x}, {&image, sides[1].x, sides[1].x}}};
-  AttendStreams(pass, site, pass.tokens, streams);
+  AttendStreams(pass, site, pass.tokens, streams, {}, &own);
   for (const Side& s : sides) {
     if (ctx.Cancelled()) return;
     ops::GatedAdd(ctx, s.x, Modulation(s.rows, kGate, c), s.states);
@@ -94,6 +96,7 @@ void DoubleBlock::Forward(DitPass& pass, const Tensor& text_states,
 struct SingleBlock {
   Weight norm_linear, proj_mlp, proj_out;
   AttentionSite site;
+  OperatorWeights own;
   AttentionStream stream;
 
   static SingleBlock Load(const WeightScope& scope, const FluxConfig& config,
@@ -111,6 +114,7 @@ SingleBlock SingleBlock::Load(const WeightScope& scope, const FluxConfig& config
   block.stream =
       LoadStream(attn, kImageStream, {c, config.heads, config.head_dim, true, true, false});
   block.site = MakeSite(attn, config, sites);
+  block.own = LoadOperatorWeights(attn);
   block.proj_mlp = scope.Linear("proj_mlp", c, 4 * c);
   block.proj_out = scope.Linear("proj_out", 5 * c, c);
   return block;
@@ -125,11 +129,26 @@ void SingleBlock::Forward(DitPass& pass, const Tensor& states) const {
   const Tensor both = ctx.New({n, t, proj_out.In()});  // (n,t,c+4c): attention, then MLP
   AdaLayerNorm(ctx, states, Modulation(rows, kShift, c), Modulation(rows, kScale, c), x);
   const std::array<StreamCall, 1> streams{{{&stream, x, both.Slice(2, 0, c)}}};
-  AttendStreams(pass, site, pass.tokens, streams);
+  AttendStreams(pass, site, pass.tokens, streams, {}, &own);
   if (ctx.Cancelled()) return;
   ops::Linear(ctx, x, proj_mlp, both.Slice(2, c, proj_mlp.Out()), {.act = Act::kGeluTanh});
   ops::Linear(ctx, both, proj_out, x);
   ops::GatedAdd(ctx, x, Modulation(rows, kGate, c), states);
+}
+
+// Models were trained with operators' weights at every site, or at none.
+void CheckOperatorWeights(const std::vector<DoubleBlock>& doubles,
+                          const std::vector<SingleBlock>& singles) {
+  std::string with, without;
+  const auto look = [&](const AttentionSite& site, const OperatorWeights& own) {
+    (own.empty() ? without : with) = site.path;
+  };
+  for (const DoubleBlock& block : doubles) look(block.site, block.own);
+  for (const SingleBlock& block : singles) look(block.site, block.own);
+  if (with.empty() || without.empty()) return;
+  throw Error(ErrorCode::kBadFile, "tensor " + without +
+                                       ".processor.spatial_weight is missing, which " + with +
+                                       " has; CLEAR's pooling has one for every layer");
 }
 
 // The positions of all tokens, text first, and what operators may know of the image's.
@@ -183,6 +202,7 @@ std::unique_ptr<FluxTransformer2DModel> FluxTransformer2DModel::Load(
   traits.pooled_dim = static_cast<int>(flux.pooled_dim);
   traits.has_guidance = flux.guidance;
   traits.packed = true;
+  traits.rotary = true;
 
   const WeightScope root(*weights);
   const int64_t c = flux.Channels();
@@ -198,6 +218,7 @@ std::unique_ptr<FluxTransformer2DModel> FluxTransformer2DModel::Load(
     modules.single_transformer_blocks.push_back(
         SingleBlock::Load(root.Sub("single_transformer_blocks", i), flux, model->sites_));
   }
+  CheckOperatorWeights(modules.transformer_blocks, modules.single_transformer_blocks);
   modules.norm_out_linear = root.Sub("norm_out").Linear("linear", c, 2 * c);
   modules.proj_out = root.Linear("proj_out", c, out);
   weights->CheckAllRead();
@@ -222,7 +243,8 @@ void FluxTransformer2DModel::Forward(Context& ctx, AttentionRuntime& attention,
 
   ArenaScope scope(ctx.arena);
   DitPass pass{ctx, attention, ctx.New({n, c}), JointTokens(text, h, w)};
-  const HostTensor rotation = FluxRotation(JointIds(input, text, h, w, pass.tokens), config.axes);
+  const HostTensor rotation =
+      FluxRotation(JointIds(input, text, h, w, pass.tokens), config.axes, input.ntk);
   pass.rotation = ctx.arena.New(rotation.shape(), DType::kF32);  // (s+t,2,d)
   ops::Copy(ctx, rotation.View(), pass.rotation);
   // Both are multiplied in f32, as the reference does.

@@ -1,4 +1,6 @@
 // `fovea forward` for the transformer denoisers: DiT, SD3, FLUX.
+#include <cmath>
+
 #include "models/dit/flux_positions.h"
 #include "models/load_denoiser.h"
 #include "pipelines/forward/component_pass.h"
@@ -12,6 +14,7 @@ struct HostInputs {
   HostTensor latent;  // (n,c,h,w), or FLUX's (n,t,c)
   std::vector<float> timesteps, guidance, img_ids, txt_ids;
   std::vector<int64_t> labels;
+  double ntk = 1;
   HostTensor context, pooled;
   int64_t height = 0, width = 0;  // of the latent as the model sees it
 };
@@ -52,6 +55,7 @@ HostInputs TransformerComponent::Read(const NamedTensors& inputs) const {
   if (traits.num_classes > 0) names.emplace_back("class_labels");
   if (traits.packed) names.insert(names.end(), {"img_ids", "txt_ids"});
   if (traits.has_guidance) names.emplace_back("guidance");
+  if (traits.rotary) names.emplace_back("ntk_factor");
   given.AllowOnly(names);
 
   HostInputs host;
@@ -60,6 +64,12 @@ HostInputs TransformerComponent::Read(const NamedTensors& inputs) const {
                     : given.Floats("hidden_states", {-1, traits.in_channels, -1, -1}, "n, c, h, w");
   const Shape& shape = host.latent.shape();
   const int64_t n = shape[0];
+  if (given.Has("ntk_factor")) {
+    host.ntk = given.Timesteps("ntk_factor", 1)[0];
+    if (!(host.ntk > 0 && std::isfinite(host.ntk))) {
+      throw Error(ErrorCode::kUsage, ClassName() + ": input \"ntk_factor\" must be above 0");
+    }
+  }
   host.timesteps = given.Timesteps("timestep", n);
   if (traits.has_guidance) host.guidance = given.Timesteps("guidance", n);
   if (text) {
@@ -109,6 +119,7 @@ ForwardResult TransformerComponent::Forward(const NamedTensors& inputs,
     input.guidance = host.guidance;
     input.img_ids = host.img_ids;
     input.txt_ids = host.txt_ids;
+    input.ntk = host.ntk;
     const Tensor out = pass.ctx.arena.New({n, height, width, traits.out_channels}, DType::kF32);
     pass.Run([&] { model_->Forward(pass.ctx, pass.attention, input, out); });
     if (traits.packed) {

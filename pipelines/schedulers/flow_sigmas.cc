@@ -22,6 +22,10 @@ double DynamicMu(const Config& config, const SamplerChoice& choice) {
   return static_cast<double>(choice.image_tokens) * slope + (low - slope * first);
 }
 
+bool IsDynamic(const Config& config, const SamplerChoice& choice) {
+  return ReadFlag(config, "use_dynamic_shifting", false) && choice.shift == 0;
+}
+
 // Of a config, as read.
 struct Shift {
   double factor = 1;
@@ -49,12 +53,12 @@ std::vector<double> Shifted(const Shift& shift, std::span<const double> sigmas) 
 }  // namespace
 
 double FlowShift(const Config& config, const SamplerChoice& choice) {
-  double shift = 1;
-  if (ReadFlag(config, "use_dynamic_shifting", false)) {
+  double shift = choice.shift;
+  if (IsDynamic(config, choice)) {
     const double mu = DynamicMu(config, choice);
     const bool linear = ReadChoice(config, "time_shift_type", {"exponential", "linear"}, 0) == 1;
     shift = linear ? mu : std::exp(mu);
-  } else {
+  } else if (shift == 0) {
     // One number under two names: FlowMatch classes say shift, the others flow_shift.
     const bool other = !config.Has("shift") && config.Has("flow_shift");
     shift = config.Number(other ? "flow_shift" : "shift", 1);
@@ -69,7 +73,7 @@ double FlowShift(const Config& config, const SamplerChoice& choice) {
 FlowLevels ReadFlowLevels(const Config& config, const SamplerChoice& choice, bool shifts_only) {
   FlowLevels levels;
   const auto train_steps = static_cast<double>(config.Int("num_train_timesteps", 1, 100000, 1000));
-  Shift shift = {FlowShift(config, choice), ReadFlag(config, "use_dynamic_shifting", false)};
+  Shift shift = {FlowShift(config, choice), IsDynamic(config, choice)};
   if (!shifts_only && config.Has("shift_terminal")) {
     shift.terminal = config.Number("shift_terminal", 0);
     if (!(shift.terminal >= 0 && shift.terminal < 1)) {

@@ -24,8 +24,9 @@ struct FlowLevels {
 // lacks (ramps, shift_terminal, invert_sigmas) count only as far as choice.schedule asks for them.
 FlowLevels ReadFlowLevels(const Config& config, const SamplerChoice& choice, bool shifts_only);
 
-// The config's shift of sigma / (1 - sigma), as a factor: of the picture's size where
-// use_dynamic_shifting says so. `field`: shift, or flow_shift as other classes call it.
+// The shift of sigma / (1 - sigma), as a factor: the chosen one, which is never dynamic; else the
+// config's, of the picture's size where use_dynamic_shifting says so. It is called shift, or
+// flow_shift in other classes.
 double FlowShift(const Config& config, const SamplerChoice& choice);
 
 // Clean latents with noise.

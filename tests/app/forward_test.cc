@@ -113,6 +113,45 @@ TEST_CASE("forward replaces tensors by an overlay's, and leaves the model as it 
   CHECK(ReadBytes(unet.out) == plain);
 }
 
+TEST_CASE("an overlay gives clear its pooling weights, and takes them away again") {
+  const Case flux("flux_clear");
+  const std::vector<std::string> pooled = {"--attention", "*: clear(r=3,down=2)"};
+  const auto with_overlay = [&](std::vector<std::string> more) {
+    more.insert(more.end(), {"--overlay", (flux.temp / "over.safetensors").string()});
+    return flux.Forward(more);
+  };
+  CheckDone(flux.Forward(pooled));  // the golden case's model has them itself
+  const std::string merged = ReadBytes(flux.out);
+  NamedTensors plain = ReadSafetensors(flux.WeightFile()), over;
+  for (auto it = plain.begin(); it != plain.end();) {
+    const bool own = it->first.ends_with("processor.spatial_weight");
+    if (own) over.emplace(it->first, std::move(it->second));
+    it = own ? plain.erase(it) : std::next(it);
+  }
+  REQUIRE(over.size() == 4);
+  WriteSafetensors(flux.WeightFile(), plain);
+  WriteSafetensors(flux.temp / "over.safetensors", over);
+  CheckDone(flux.Forward(pooled));
+  const std::string means = ReadBytes(flux.out);
+  CHECK(means != merged);
+  CheckDone(with_overlay(pooled));
+  CHECK(ReadBytes(flux.out) == merged);
+  CheckDone(flux.Forward(pooled));
+  CHECK(ReadBytes(flux.out) == means);
+
+  CheckFails(with_overlay({"--attention", "*: clear(r=3)"}), 4, "down=1 needs 1 values");
+  CheckFails(with_overlay({"--attention", "clear(r=3,down=1)"}), 4, "down=1 needs 1 values");
+  CheckDone(with_overlay({}));  // dense, as without an overlay
+  over.erase("single_transformer_blocks.0.attn.processor.spatial_weight");
+  WriteSafetensors(flux.temp / "over.safetensors", over);
+  CheckFails(with_overlay(pooled), 3,
+             "single_transformer_blocks.0.attn.processor.spatial_weight is missing");
+  over["single_transformer_blocks.0.attn.processor.spatial_weight"] =
+      HostTensor({1, 2, 1, 3, 1}, DType::kF32);
+  WriteSafetensors(flux.temp / "over.safetensors", over);
+  CheckFails(with_overlay(pooled), 3, "but must have [1,1,1,d,1,d,1]");
+}
+
 TEST_CASE("forward within a limit of memory gives the same bytes, or says what would do") {
   const Case unet("unet_sd15");
   CheckDone(unet.Forward());

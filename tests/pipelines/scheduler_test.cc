@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -191,6 +192,20 @@ TEST_CASE("samplers of flows and of noise predictions do not mix") {
   const auto own = Make(flow, {.steps = 3});
   for (size_t i = 0; i < 3; ++i) CHECK(euler->Timesteps()[i] == own->Timesteps()[i]);
   CHECK(CodeOf(solver, {.sampler = "dpmpp_2m"}) == ErrorCode::kUnsupported);
+  // A chosen shift is that shift, whatever the config says of it.
+  const std::string sized =
+      R"({"_class_name":"FlowMatchEulerDiscreteScheduler","use_dynamic_shifting":true})";
+  for (const char* sampler : {"flow_euler", "flow_heun", "flow_dpmpp_2m"}) {
+    for (const bool from_one : {false, true}) {
+      SamplerChoice choice = {.sampler = sampler, .steps = 3, .image_tokens = 900};
+      choice.flow_from_one = from_one;
+      const auto want = Make(flow, choice), dynamic = Make(sized, choice);
+      choice.shift = 3;
+      const auto got = Make(sized, choice);
+      CHECK(std::ranges::equal(got->Timesteps(), want->Timesteps()));
+      CHECK_FALSE(std::ranges::equal(got->Timesteps(), dynamic->Timesteps()));
+    }
+  }
   CHECK(CodeOf(flow, {.sampler = "flow_dpmpp_2m", .schedule = "karras"}) ==
         ErrorCode::kUnsupported);
 }

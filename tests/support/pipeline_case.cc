@@ -65,6 +65,8 @@ GenerateSettings RunSettings(const nlohmann::json& json) {
   settings.width = json["width"];
   settings.height = json["height"];
   settings.steps = json["steps"];
+  settings.ntk = json.value("ntk", 1.0);
+  settings.shift = json.value("shift", 0.0);
   settings.cfg = json["cfg"];
   settings.cfg_rescale = json["cfg_rescale"];
   settings.eta = json["eta"];

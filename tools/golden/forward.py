@@ -11,7 +11,9 @@ A case is a folder:
 
 import argparse
 import contextlib
+import itertools
 import json
+import math
 import os
 import re
 
@@ -48,17 +50,37 @@ def unet_forward(model, inputs):
     return {"sample": model(**plain, added_cond_kwargs=added or None).sample}
 
 
+def pooled(tokens, grid, weight):
+    """Image tokens (n, heads, h * w, c) to cells, by one weight (d, d) for all: CLEAR's further keys."""
+    d, (h, w) = len(weight), grid
+    cells = tokens.unflatten(2, (h // d, d, w // d, d))
+    return torch.einsum("nhyixjc,ij->nhyxc", cells, weight.to(tokens)).flatten(2, 3)
+
+
 @contextlib.contextmanager
-def masked_attention(attention):
-    """PyTorch's attention with the mask of a local operator, whatever the text beside the image."""
+def masked_attention(attention, pooling=(None,)):
+    """PyTorch's attention with the mask of a local operator, whatever the text beside the image.
+    `pooling`: the weights of each layer in turn, where the operator pools."""
     plain = torch.nn.functional.scaled_dot_product_attention
+    calls = itertools.cycle(pooling)
 
     def masked(query, key, value, **_):
         tokens, image = query.shape[2], len(attention["near"])
         begin = tokens - image if attention["text_first"] else 0
         mask = torch.ones(tokens, tokens, dtype=torch.bool)
         mask[begin:begin + image, begin:begin + image] = torch.from_numpy(attention["near"])
-        return plain(query, key, value, attn_mask=mask)
+        weight, n = next(calls), tokens
+        if attention["down"] > 1:
+            here = slice(begin, begin + image)
+            key, value = (torch.cat([x, pooled(x[:, :, here], attention["grid"], weight)], 2)
+                          for x in (key, value))
+            mask = torch.nn.functional.pad(mask, (0, key.shape[2] - tokens))
+            mask[here, tokens:] = True
+            n = 10 * tokens
+        scale = None
+        if attention["proportional"]:
+            scale = math.sqrt(math.log(n, 4608) / query.shape[3])
+        return plain(query, key, value, attn_mask=mask, scale=scale)
 
     torch.nn.functional.scaled_dot_product_attention = masked if attention else plain
     try:
@@ -70,7 +92,8 @@ def masked_attention(attention):
 def transformer_forward(model, inputs):
     batch = inputs["hidden_states"].shape[0]
     inputs = {k: v.expand(batch) if k in ("timestep", "guidance") else v for k, v in inputs.items()}
-    return {"sample": model(**inputs).sample}
+    with reference.rotary_factor(inputs.pop("ntk_factor", 1)):
+        return {"sample": model(**inputs).sample}
 
 
 def vae_forward(model, inputs):
@@ -102,14 +125,14 @@ def transformers_config(model, config):
 
 
 def write_case(root, name, dtype, model, config, shapes, specs, forward, keep=lambda k: True,
-               least=5e-4):
+               least=5e-4, pooling=(None,)):
     folder = reference.fresh_folder(os.path.join(root, name))
     tensors, runs, effects = {}, [], {}
     for r, spec in enumerate(specs):
         attention = spec.get("attention")
         inputs = make_inputs({k: v for k, v in spec.items() if k != "attention"}, seed=1000 + r)
         torch_inputs = {k: torch.from_numpy(v) for k, v in inputs.items()}
-        with masked_attention(attention):
+        with masked_attention(attention, pooling):
             outputs, errors = reference.run(model, forward, torch_inputs, effects)
         tensors.update({f"{r}.in.{k}": v for k, v in inputs.items()})
         tensors.update({f"{r}.out.{k}": v.float().numpy().copy() for k, v in outputs.items()})
@@ -162,12 +185,21 @@ def make_transformers(root):
         cls = next(c for c in classes if c.__name__.endswith(class_name))  # old files: the end alone
         model = cls(**{k: v for k, v in config.items() if k not in forward_cases.OLD_FIELDS})
         shapes = reference.fill(model, dtype)
+        pooling = [None]
+        if name in forward_cases.POOLED:
+            shape = forward_cases.POOLED[name]
+            sites = [f"{list_}.{i}.attn.processor.spatial_weight"
+                     for list_ in ("transformer_blocks", "single_transformer_blocks")
+                     for i in range(len(getattr(model, list_)))]
+            shapes.update({site: shape for site in sites})
+            pooling = [torch.from_numpy(formula.weight(site, shape, dtype)).squeeze()
+                       for site in sites]
         written = dict(diffusers_config(model, sparse, config), _class_name=class_name)
         # The text ends with the last joint block: its queries there are read by nothing.
         last = len(model.transformer_blocks) - 1
         unread = re.compile(rf"^transformer_blocks\.{last}\.attn\.(add_q_proj|norm_added_q)|_ids$")
         write_case(root, name, dtype, model, written, shapes, runs, transformer_forward,
-                   keep=lambda k, unread=unread: not unread.search(k))
+                   keep=lambda k, unread=unread: not unread.search(k), pooling=pooling)
 
 
 def make_formula_samples(path):

@@ -245,18 +245,22 @@ def flux_run(n, grid, channels, tokens, context, pooled, timestep, **more):
     return {**run, **more}
 
 
-def local(run, plan, grid, text_first):
+def local(run, plan, grid, text_first, down=1):
     """The run under an operator: image tokens see the image tokens within 3 and all text."""
-    assert plan == "clear(r=3)"
+    assert plan.startswith("clear(r=3") and (f"down={down}" in plan) == (down > 1)
     rows, columns = np.divmod(np.arange(grid[0] * grid[1]), grid[1])
     near = (rows[:, None] - rows) ** 2 + (columns[:, None] - columns) ** 2 < 9
-    return {**run, "attention": dict(plan=plan, near=near, text_first=text_first)}
+    return {**run, "attention": dict(plan=plan, near=near, text_first=text_first, grid=grid,
+                                     down=down, proportional="proportional=on" in plan)}
 
 
 def class_run(latent, timestep, *labels):
     return dict(hidden_states=("normal", (len(labels), *latent)), timestep=timestep,
                 class_labels=ints(*labels))
 
+
+# Cases whose layers have CLEAR's pooling, and its shape.
+POOLED = {"flux_clear": [1, 2, 1, 2, 1]}
 
 # Fields of published DiT files that diffusers' class of today does not know.
 OLD_FIELDS = ("cross_attention_dim", "double_self_attention", "num_vector_embeds",
@@ -296,7 +300,17 @@ TRANSFORMERS = [
      [flux_run(2, (3, 5), 8, 7, 14, 10, floats(0.75, 0.031), guidance=floats(3.5, 1)),
       flux_run(1, (6, 1), 8, 1, 14, 10, floats(1), guidance=floats(7.25)),
       local(flux_run(2, (5, 7), 8, 6, 14, 10, floats(0.6), guidance=floats(2)), "clear(r=3)",
-            (5, 7), True)]),
+            (5, 7), True),
+      flux_run(2, (5, 6), 8, 3, 14, 10, floats(0.3), guidance=floats(5), ntk_factor=floats(10))]),
+    # As CLEAR's high resolution runs it.
+    ("flux_clear", "F32", "FluxTransformer2DModel", True, dict(
+        attention_head_dim=16, axes_dims_rope=[4, 6, 6], in_channels=8, joint_attention_dim=12,
+        num_attention_heads=2, num_layers=2, num_single_layers=2, pooled_projection_dim=8),
+     [local(flux_run(2, (6, 8), 8, 5, 12, 8, floats(0.7)), "clear(r=3,down=2)", (6, 8), True, 2),
+      local(flux_run(1, (4, 10), 8, 3, 12, 8, floats(0.4), ntk_factor=floats(10)),
+            "clear(r=3,down=2,proportional=on)", (4, 10), True, 2),
+      local(flux_run(1, (8, 4), 8, 3, 12, 8, floats(0.4), ntk_factor=floats(2.5)),
+            "clear(r=3,down=2)", (8, 4), True, 2)]),
     ("flux_schnell", "F16", "FluxTransformer2DModel", True, dict(
         attention_head_dim=24, axes_dims_rope=[8, 8, 8], guidance_embeds=False, in_channels=6,
         joint_attention_dim=9, num_attention_heads=2, num_layers=1, num_single_layers=1,

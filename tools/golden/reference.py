@@ -1,5 +1,6 @@
 """Reference models in diffusers and transformers with formula weights, run in f64 and f32."""
 
+import contextlib
 import json
 import os
 import re
@@ -51,6 +52,18 @@ def fill(model, dtype="F32", file_name=lambda name: name):
     return shapes
 
 
+@contextlib.contextmanager
+def rotary_factor(factor):
+    """FLUX's positions with diffusers' ntk_factor, which its class leaves at 1."""
+    module = diffusers.models.transformers.transformer_flux
+    plain = module.get_1d_rotary_pos_embed
+    module.get_1d_rotary_pos_embed = lambda *a, **b: plain(*a, **b, ntk_factor=float(factor))
+    try:
+        yield
+    finally:
+        module.get_1d_rotary_pos_embed = plain
+
+
 def as_f64(inputs):
     return {k: v.double() if v.is_floating_point() else v for k, v in inputs.items()}
 
@@ -75,7 +88,7 @@ def check_stays_f64(model, forward, inputs):
 
 def measure_effects(model, forward, inputs, effects):
     """Raises effects[name] to how far each parameter and float input moves the outputs."""
-    inputs = {k: v.requires_grad_() if v.is_floating_point() and k != "timestep" else v
+    inputs = {k: v.requires_grad_() if v.is_floating_point() and k not in ("timestep", "ntk_factor") else v
               for k, v in as_f64(inputs).items()}
     outputs = forward(model, inputs)
     total = sum((o * torch.from_numpy(formula.uniform("probe." + k, o.numel())).view_as(o)).sum()

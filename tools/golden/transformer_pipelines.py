@@ -20,6 +20,7 @@ from diffusers.utils import load_image
 from PIL import Image
 from safetensors.torch import save_file
 from transformers import CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 import pipeline
 import pipeline_classes
@@ -125,8 +126,37 @@ def run_dit(pipe, s, generators):
     return seen[-1].prev_sample[:s["batch"]]
 
 
+class NoClip(torch.nn.Module):
+    """Zeros where a CLIP would give its states: diffusers' pipeline itself needs both."""
+
+    def __init__(self, clip):
+        super().__init__()
+        self.hidden, self.projection = clip.config.hidden_size, clip.config.projection_dim
+        self.dtype, self.device = torch.float32, torch.device("cpu")
+
+    def forward(self, ids, output_hidden_states):
+        states = torch.zeros(*ids.shape, self.hidden)
+        output = BaseModelOutputWithPooling(torch.zeros(len(ids), self.projection))
+        output.hidden_states = (states,) * 4
+        return output
+
+
+def without(parts, suffixes):
+    """A model that lacks these text encoders."""
+    parts = dict(parts)
+    for suffix in suffixes:
+        if suffix == "_3":
+            parts.update(text_encoder_3=None, tokenizer_3=None)
+        else:
+            parts["text_encoder" + suffix] = NoClip(parts["text_encoder" + suffix])
+    return parts
+
+
 def run(model, parts, scheduler_config, s, init, kept, picture):
     """Final latents; `kept` gains the text states."""
+    parts = without(parts, s["without"])
+    if s["shift"]:
+        scheduler_config = dict(scheduler_config, shift=s["shift"], use_dynamic_shifting=False)
     cls = model["class"]
     flux = cls == "FluxPipeline"
     if s["strength"]:
@@ -162,10 +192,11 @@ def run(model, parts, scheduler_config, s, init, kept, picture):
         size = (s["width"], s["height"])
         args.update(image=[picture.resize(size, Image.LANCZOS)] * s["batch"],
                     strength=s["strength"])
-    result = pipe(s["prompt"], num_inference_steps=s["steps"], guidance_scale=s["cfg"],
-                  width=s["width"], height=s["height"], num_images_per_prompt=s["batch"],
-                  generator=generators, latents=given, output_type="latent", **args,
-                  **against).images
+    with reference.rotary_factor(s["ntk"]):
+        result = pipe(s["prompt"], num_inference_steps=s["steps"], guidance_scale=s["cfg"],
+                      width=s["width"], height=s["height"], num_images_per_prompt=s["batch"],
+                      generator=generators, latents=given, output_type="latent", **args,
+                      **against).images
     if flux:
         result = pipe._unpack_latents(result, s["height"], s["width"], pipe.vae_scale_factor)
     return result

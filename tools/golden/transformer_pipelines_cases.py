@@ -62,12 +62,13 @@ DPM = dict(_class_name="DPMSolverMultistepScheduler", beta_end=0.02, beta_schedu
            beta_start=0.0001, num_train_timesteps=1000, prediction_type="epsilon", solver_order=2)
 
 # Every run starts from these. `latents`: given to the pipeline; else drawn from the seed. `text`:
-# the text states are kept. `strength`: image to image, of image_pipeline/given.png.
+# the text states are kept. `strength`: image to image, of image_pipeline/given.png. `without`:
+# suffixes of the text encoders that are left out. `shift`: instead of the scheduler's own.
 DEFAULTS = dict(prompt=pipeline_cases.PROMPT, negative=pipeline_cases.NEGATIVE, prompt_2="",
                 prompt_3="", negative_2="", negative_3="", width=80, height=48, steps=10, cfg=5.0,
                 true_cfg=1.0, cfg_rescale=0.0, eta=0.0, seed=7, batch=1, clip_skip=0, sampler="",
                 latents=True, text=False, max_sequence_length=20, strength=0.0,
-                prompt_weights="a1111")
+                prompt_weights="a1111", without=[], ntk=1.0, shift=0.0)
 
 RUNS = {
     "sd3": ("sd3", FLOW, dict(batch=2, text=True)),
@@ -82,6 +83,13 @@ RUNS = {
     "sd3_dpmpp": ("sd3", FLOW, dict(sampler="flow_dpmpp_2m")),
     "sd3_image": ("sd3", FLOW, dict(strength=0.67, batch=2, latents=False)),
     "sd3_image_whole": ("sd3", FLOW, dict(strength=1.0, latents=False, width=48, height=80)),
+    "sd3_no_clips": ("sd3", FLOW, dict(without=["", "_2"], text=True, batch=2)),
+    "sd3_no_first_clip": ("sd3", FLOW, dict(without=[""], text=True, clip_skip=1)),
+    "sd3_no_second_clip": ("sd3", FLOW, dict(without=["_2"], text=True, latents=False)),
+    "sd3_one_clip_alone": ("sd3", FLOW, dict(without=["", "_3"], text=True, width=48)),
+    "sd3_other_clip_alone": ("sd3", FLOW, dict(without=["_2", "_3"], text=True, steps=5)),
+    "sd3_no_text": ("sd3", FLOW, dict(without=["", "_2", "_3"], text=True, steps=5)),
+    "sd3_shift": ("sd3", DYNAMIC, dict(shift=6.5, steps=6, sampler="flow_dpmpp_2m")),
     "sd35": ("sd35", DYNAMIC, dict(batch=2, text=True, width=40, height=56)),
     "sd35_no_t5_length": ("sd35", FLOW, dict(max_sequence_length=0, width=40, height=24,
                                              latents=False)),
@@ -93,6 +101,10 @@ RUNS = {
                                                     latents=False, width=48, height=80)),
     "flux_dev_image": ("flux_dev", DYNAMIC, dict(strength=0.73, batch=2, negative=None, cfg=3.5,
                                                  latents=False)),
+    # The second pass of CLEAR's high resolution.
+    "flux_dev_large": ("flux_dev", DYNAMIC, dict(strength=0.7, cfg=7.5, ntk=10.0, shift=3.0,
+                                                 negative=None, latents=False, width=96)),
+    "flux_dev_ntk": ("flux_dev", SCHNELL, dict(cfg=2.0, ntk=2.5, shift=4.5, batch=2, steps=5)),
     "flux_schnell": ("flux_schnell", SCHNELL, dict(steps=4, cfg=1.0, negative=None, batch=2,
                                                    width=40, height=72)),
     "flux_schnell_drawn": ("flux_schnell", SCHNELL, dict(steps=4, cfg=0.0, negative=None,

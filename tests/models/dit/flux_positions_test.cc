@@ -34,17 +34,19 @@ TEST_CASE("ids that are of no grid are not taken for one") {
 
 TEST_CASE("angles are the position times a power of the base for each axis") {
   const std::vector<float> ids{0, 0, 0, 2, 3, 5};
-  const HostTensor tables = FluxRotation(ids, {2, 4, 4});
-  CHECK(tables.shape() == Shape{2, 2, 10});
-  const double angles[] = {2, 3, 3 / 100.0, 5, 5 / 100.0};
-  for (int pair = 0; pair < 5; ++pair) {
-    const float *first = tables.Data<float>() + 2 * pair, *second = first + 20;
-    CHECK(first[0] == 1.0f);
-    CHECK(first[10] == 0.0f);
-    CHECK(second[0] == static_cast<float>(std::cos(angles[pair])));
-    CHECK(second[1] == second[0]);
-    CHECK(second[11] == Approx(std::sin(angles[pair])));
-    CHECK(second[10] == -second[11]);
+  for (const double ntk : {1.0, 10.0}) {
+    const HostTensor tables = FluxRotation(ids, {2, 4, 4}, ntk);
+    CHECK(tables.shape() == Shape{2, 2, 10});
+    const double slow = std::sqrt(10000 * ntk), angles[] = {2, 3, 3 / slow, 5, 5 / slow};
+    for (int pair = 0; pair < 5; ++pair) {
+      const float *first = tables.Data<float>() + 2 * pair, *second = first + 20;
+      CHECK(first[0] == 1.0f);
+      CHECK(first[10] == 0.0f);
+      CHECK(second[0] == Approx(std::cos(angles[pair])));
+      CHECK(second[1] == second[0]);
+      CHECK(second[11] == Approx(std::sin(angles[pair])));
+      CHECK(second[10] == -second[11]);
+    }
   }
 }
 
