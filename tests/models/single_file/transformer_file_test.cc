@@ -70,7 +70,9 @@ TEST_CASE("single file: transformers are read back from the original layout bit 
     INFO(name);
     const TempDir temp;
     GoldenCase::Read(folder).WriteModel(temp / "own");
-    const NamedTensors own = ReadModel(temp / "own");
+    NamedTensors own = ReadModel(temp / "own");
+    // CLEAR's pooling has no place in the original layout; it comes as an overlay.
+    std::erase_if(own, [](const auto& each) { return each.first.ends_with("spatial_weight"); });
     const LdmLayout layout = ReadLdmLayout(temp / "own/config.json");
     const LdmModule module = sd3 ? LdmModule::kSd3 : LdmModule::kFlux;
     const std::string prefix = ++checked % 2 == 0 ? "" : "model.diffusion_model.";
