@@ -7,12 +7,12 @@
 namespace fovea {
 
 void MapSums::Add(size_t item, const AttentionCall& call, int head, int height, int width,
-                  std::span<const float> values) {
+                  std::span<const float> values, int part) {
   const auto size = static_cast<size_t>(height) * static_cast<size_t>(width);
   ENSURE(values.size() == size);
   const auto add = [&](int step) {
     Cell& cell = cells_
-                     .try_emplace({item, call.site.index, head, step},
+                     .try_emplace({{item, call.site.index, head, step}, part},
                                   Cell{height, width, 0, std::vector<double>(size)})
                      .first->second;
     ENSURE(cell.height == height && cell.width == width, call.site.path);
@@ -54,7 +54,7 @@ AttentionMap MapSums::Mean(const std::vector<const Cell*>& cells, bool cut, bool
 std::vector<AttentionMap> MapSums::Finish(bool cut, bool shares) const {
   std::map<Key, std::vector<const Cell*>> groups;  // -1: all
   for (const auto& [key, cell] : cells_) {
-    const auto& [item, site, head, step] = key;
+    const auto& [item, site, head, step] = key.first;
     if (step < 0) groups[{item, -1, -1, -1}].push_back(&cell);
     const Key own{item, selection_.per_layer ? site : -1, selection_.per_head ? head : -1, step};
     if (own != Key{item, -1, -1, -1}) groups[own].push_back(&cell);

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "pipelines/maps/heat_map.h"
@@ -23,9 +24,10 @@ class MapSums {
   MapSums(std::string kind, std::vector<std::string> items, const MapSelection& selection)
       : kind_(std::move(kind)), items_(std::move(items)), selection_(selection) {}
 
-  // The map of one item, head and call; `layer` is its site's index.
+  // The map of one item, head and call. Of an item of several parts (a word's tokens) all are
+  // added: each is resized and cut by itself, then they are averaged.
   void Add(size_t item, const AttentionCall& call, int head, int height, int width,
-           std::span<const float> values);
+           std::span<const float> values, int part = 0);
   bool Empty() const { return cells_.empty(); }
   // Items in order; of each first the one over all that was chosen, then, where the selection tells
   // them apart, by layer, head and step in order of execution. `cut`: below 0 after resizing.
@@ -38,13 +40,14 @@ class MapSums {
     std::vector<double> sum;
   };
   using Key = std::tuple<size_t, int, int, int>;  // item, site, head, step or -1
+  using CellKey = std::pair<Key, int>;            // and part
 
   AttentionMap Mean(const std::vector<const Cell*>& cells, bool cut, bool shares) const;
 
   std::string kind_;
   std::vector<std::string> items_;
   MapSelection selection_;
-  std::map<Key, Cell> cells_;
+  std::map<CellKey, Cell> cells_;
   std::map<int, std::string> paths_;  // by site
 };
 

@@ -71,15 +71,12 @@ void WordMaps::Attended(Context& ctx, const AttentionCall& call) {
     ++heads_;
     for (size_t w = 0; w < words_.size(); ++w) {
       const std::vector<int>& positions = words_[w].positions;
-      for (size_t t = 0; t < tokens; ++t) {
-        double sum = 0;
-        for (const int position : positions) {
-          ENSURE(static_cast<size_t>(position) < keys.size(), call.site.path);
-          sum += static_cast<double>(rows[t * keys.size() + static_cast<size_t>(position)]);
-        }
-        map[t] = static_cast<float>(sum / static_cast<double>(positions.size())) / divisor[t];
+      for (size_t part = 0; part < positions.size(); ++part) {
+        const auto position = static_cast<size_t>(positions[part]);
+        ENSURE(position < keys.size(), call.site.path);
+        for (size_t t = 0; t < tokens; ++t) map[t] = rows[t * keys.size() + position] / divisor[t];
+        sums_.Add(w, call, heads[i], grid->grid[1], grid->grid[2], map, static_cast<int>(part));
       }
-      sums_.Add(w, call, heads[i], grid->grid[1], grid->grid[2], map);
     }
   }
 }

@@ -1,8 +1,9 @@
 // Where the picture reads each word of the prompt: DAAM, for cross- and for joint attention.
 //
 // Tang et al., "What the DAAM: Interpreting Stable Diffusion Using Cross Attention" (2022),
-// arXiv:2210.04885. The weight that image tokens give to a word's tokens, averaged over these, then
-// summed up as map_sums.h says; of the prompt's half of a guided batch. Exact for every operator.
+// arXiv:2210.04885. The weight that image tokens give to each of a word's tokens, summed up as
+// map_sums.h says, which averages the tokens last; of the prompt's half of a guided batch. Exact
+// for every operator.
 #pragma once
 
 #include <memory>

@@ -4,7 +4,7 @@ Vision Transformers: transformers' own attention probabilities (output_attention
 row, and rollout as vit-explain computes it (heads fused by mean or max, the smallest weights zeroed,
 half identity, rows normalised), with rows divided by their own sums. U-Nets: DAAM over one forward
 pass, from probabilities that a processor computes plainly: bicubic to the finest grid, cut off below
-0, mean over layers and heads. All in f64, stored in f32.
+0, mean over layers, heads and a word's tokens. All in f64, stored in f32.
 """
 
 import argparse
@@ -112,9 +112,11 @@ def maps_of_unet(name, tensors):
         finest = max((sizes[p.shape[2]] for p in kept), key=lambda s: s[0] * s[1])
         for w, positions in enumerate(WORDS):
             positions = [i for i in positions if i < kept[0].shape[3]]
+            if not positions:
+                continue
             maps = []
             for p in kept:
-                of_heads = p[-1][:, :, positions].mean(-1)  # (heads, queries)
+                of_heads = p[-1][:, :, positions].transpose(1, 2)  # (heads, positions, queries)
                 of_heads = of_heads.reshape(1, -1, *sizes[p.shape[2]])
                 maps.append(F.interpolate(of_heads, finest, mode="bicubic",
                                           align_corners=False).clamp(min=0)[0])

@@ -152,21 +152,20 @@ std::vector<double> NaiveWords(const FakeRun& run, const std::vector<int>& posit
   for (size_t i = 1; i < run.sites.size(); ++i) {
     const Site& site = run.sites[i];
     for (int head = 0; head < site.heads; ++head) {
-      std::vector<double> mean(static_cast<size_t>(site.height * site.width));
-      for (int step = first_step; step <= last_step; ++step) {
-        const Matrix a = run.Attention(i, step, 1, head);
-        for (size_t t = 0; t < mean.size(); ++t) {
-          double all = among.empty() ? 1 : 0;
-          for (const int position : among) all += a[t][static_cast<size_t>(position)];
-          for (const int position : positions) {
-            mean[t] += a[t][static_cast<size_t>(position)] / all /
-                       static_cast<double>(positions.size()) / (last_step - first_step + 1);
+      for (const int position : positions) {
+        std::vector<double> mean(static_cast<size_t>(site.height * site.width));
+        for (int step = first_step; step <= last_step; ++step) {
+          const Matrix a = run.Attention(i, step, 1, head);
+          for (size_t t = 0; t < mean.size(); ++t) {
+            double all = among.empty() ? 1 : 0;
+            for (const int other : among) all += a[t][static_cast<size_t>(other)];
+            mean[t] += a[t][static_cast<size_t>(position)] / all / (last_step - first_step + 1);
           }
         }
+        const auto large = Bicubic(mean, site.height, site.width, 6, 10);
+        for (size_t t = 0; t < sum.size(); ++t) sum[t] += std::max(0.0, large[t]);
+        ++maps;
       }
-      const auto large = Bicubic(mean, site.height, site.width, 6, 10);
-      for (size_t t = 0; t < sum.size(); ++t) sum[t] += std::max(0.0, large[t]);
-      ++maps;
     }
   }
   for (double& value : sum) value /= maps;
