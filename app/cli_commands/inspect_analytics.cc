@@ -54,13 +54,18 @@ std::vector<float> Normal(const HostTensor& tensor) {
   return out;
 }
 
+fs::path MaskOf(const fs::path& picture) {
+  return picture.parent_path() / "masks" / picture.stem().concat(".png");
+}
+
 // The pictures, and the question that the model answers about each.
 class Study {
  public:
   explicit Study(const AnalyticsRequest& request);
 
   const std::vector<Image>& Pictures() const { return pictures_; }
-  const std::vector<size_t>& Right() const { return right_; }
+  // The right answers; throws kUnsupported where the model has none to ask about.
+  const std::vector<size_t>& Right() const;
   PictureReading Read(const Image& picture, const std::vector<AttentionListener*>& listeners);
 
  private:
@@ -82,15 +87,20 @@ Study::Study(const AnalyticsRequest& request) : request_(request) {
       answers_.push_back(Normal(request.model.Embed(each, request.options)));
     }
   }
-  if (first.contains("image_embeds")) return;
-  if (!first.contains("logits")) {
-    throw Error(ErrorCode::kUnsupported,
-                "--analytics: this model has neither classes nor CLIP's vectors to ask about");
-  }
+  if (first.contains("image_embeds") || !first.contains("logits")) return;
   for (const Image& each : pictures_) {
     const std::vector<double> p = Read(each, {}).p;
     right_.push_back(static_cast<size_t>(std::max_element(p.begin(), p.end()) - p.begin()));
   }
+}
+
+const std::vector<size_t>& Study::Right() const {
+  if (right_.empty()) {
+    throw Error(ErrorCode::kUnsupported,
+                "--analytics importance and faithfulness: this model has neither classes nor "
+                "CLIP's vectors to ask about");
+  }
+  return right_;
 }
 
 void Study::ReadCaptions() {
@@ -126,7 +136,11 @@ PictureReading Study::Read(const Image& picture, const std::vector<AttentionList
   NamedTensors outputs = request_.model.Run(picture, options);
   if (options.stop.stop_requested()) throw Cancelled{};
   PictureReading reading;
+  if (outputs.contains("last_hidden_state")) {
+    reading.states = HiddenStates(outputs.at("last_hidden_state").View());
+  }
   std::vector<double> logits;
+  if (answers_.empty() && !outputs.contains("logits")) return reading;
   if (answers_.empty()) {
     const HostTensor values = outputs.at("logits").ToF32();
     reading.vector.assign(values.Data<float>(), values.Data<float>() + values.NumElements());
@@ -239,7 +253,9 @@ void AddImportance(Study& study, InspectOutputs* outputs) {
   std::vector<size_t> ranking, checking;
   for (size_t i = 0; i < count; ++i) (i % 2 == 0 ? ranking : checking).push_back(i);
   const std::vector<HeadId> ids = heads.Heads();
-  std::string csv = "ablation,layer,head,loss,loss_error,probability,js,drift,flips,rank\n";
+  std::string csv =
+      "ablation,layer,head,loss,loss_error,probability,js,drift,class_drift,patch_drift,flips,"
+      "rank\n";
   std::string check =
       "ablation,removed,top_loss,bottom_loss,random_loss,random_lowest,random_highest,"
       "top_accuracy,bottom_accuracy,random_accuracy\n";
@@ -263,7 +279,8 @@ void AddImportance(Study& study, InspectOutputs* outputs) {
       csv += name + "," + heads.Outputs().Sites().at(ids[i].site).path + "," +
              std::to_string(ids[i].head) + "," + Number(e.loss) + "," + Number(e.loss_error) + "," +
              Number(e.probability) + "," + Number(e.js) + "," + Number(e.drift) + "," +
-             Number(e.flips) + "," + std::to_string(rank[i]) + "\n";
+             Number(e.class_drift) + "," + Number(e.patch_drift) + "," + Number(e.flips) + "," +
+             std::to_string(rank[i]) + "\n";
     }
     for (const RemovalPoint& point :
          RemovalCurve(heads, ablation, ranked, checking, kRandomOrders, 1)) {
@@ -337,8 +354,7 @@ void AddFaithfulness(const AnalyticsRequest& request, Study& study, InspectOutpu
       return std::log(std::max(1e-12, answer(picture)));
     });
     all.emplace_back("occlusion", occlusion);
-    const fs::path file = request.files[i];
-    const fs::path mask_file = file.parent_path() / "masks" / file.filename();
+    const fs::path mask_file = MaskOf(request.files[i]);
     std::optional<Image> mask;
     if (fs::is_regular_file(mask_file)) mask = request.model.Seen(ReadPicture(mask_file));
     masks += mask ? 1 : 0;
@@ -413,8 +429,7 @@ void AddSameObject(const AnalyticsRequest& request, Study& study, InspectOutputs
   };
   std::map<int, Layer> layers;
   for (size_t i = 0; i < study.Pictures().size(); ++i) {
-    const fs::path file = request.files[i];
-    const fs::path mask_file = file.parent_path() / "masks" / file.filename();
+    const fs::path mask_file = MaskOf(request.files[i]);
     if (!fs::is_regular_file(mask_file)) continue;
     PatchRecorder recorder;
     study.Read(study.Pictures()[i], {&recorder});

@@ -5,6 +5,7 @@
 #include <random>
 #include <utility>
 
+#include "pipelines/analytics/token_statistics.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -16,7 +17,7 @@ size_t Best(const std::vector<double>& p) {
   return static_cast<size_t>(std::max_element(p.begin(), p.end()) - p.begin());
 }
 
-double Cosine(const std::vector<float>& a, const std::vector<float>& b) {
+double Cosine(std::span<const float> a, std::span<const float> b) {
   double dot = 0, aa = 0, bb = 0;
   for (size_t i = 0; i < a.size(); ++i) {
     const auto x = static_cast<double>(a[i]), y = static_cast<double>(b[i]);
@@ -35,6 +36,24 @@ double JensenShannon(const std::vector<double>& p, const std::vector<double>& q)
     if (q[i] > 0) sum += q[i] * std::log(q[i] / m) / 2;
   }
   return std::max(0.0, sum);
+}
+
+// Means of 1 - cosine over tokens of one kind; NaN if there are none.
+double TokenDrift(const std::vector<float>& before, const std::vector<float>& after,
+                  const TokenLayout& layout, SegmentKind kind) {
+  const int tokens = TokenCount(layout);
+  if (before.empty() || before.size() != after.size() || tokens == 0) return kUnknownDrift;
+  const size_t width = before.size() / static_cast<size_t>(tokens);
+  double sum = 0, count = 0;
+  for (const Segment& segment : layout) {
+    if (segment.kind != kind) continue;
+    for (int t = segment.begin; t < segment.begin + segment.length; ++t) {
+      const size_t at = static_cast<size_t>(t) * width;
+      sum += 1 - Cosine(std::span(before).subspan(at, width), std::span(after).subspan(at, width));
+      ++count;
+    }
+  }
+  return count > 0 ? sum / count : kUnknownDrift;
 }
 
 }  // namespace
@@ -69,9 +88,22 @@ AblationEffect EffectOf(std::span<const PictureReading> before,
   return effect;
 }
 
+void BlockStates::Attended(Context&, const AttentionCall& call) {
+  if (call.site.kind == SiteKind::kCross || call.io.hidden.Empty()) return;
+  given_[call.site.index] = HiddenStates(call.io.hidden);
+  layout_ = call.spec.q;
+}
+
+const std::vector<float>& BlockStates::After(int site, const std::vector<float>& last) const {
+  const auto next = given_.upper_bound(site);
+  return next == given_.end() ? last : next->second;
+}
+
 HeadStudy::HeadStudy(std::vector<size_t> right, PictureReader reader)
-    : right_(std::move(right)), reader_(std::move(reader)) {
-  for (size_t i = 0; i < right_.size(); ++i) intact_.push_back(reader_(i, {&outputs_}));
+    : right_(std::move(right)), reader_(std::move(reader)), states_(right_.size()) {
+  for (size_t i = 0; i < right_.size(); ++i) {
+    intact_.push_back(reader_(i, {&outputs_, &states_[i]}));
+  }
 }
 
 AblationEffect HeadStudy::Ablate(Ablation ablation, const std::vector<HeadId>& heads,
@@ -79,13 +111,26 @@ AblationEffect HeadStudy::Ablate(Ablation ablation, const std::vector<HeadId>& h
   HeadAblator ablator(outputs_, ablation, heads);
   std::vector<PictureReading> before, after;
   std::vector<size_t> right;
+  double class_drift = 0, patch_drift = 0;
   for (const size_t each : pictures) {
     ablator.SetOther((each + 1) % right_.size());
+    BlockStates states;
     before.push_back(intact_[each]);
-    after.push_back(reader_(each, {&ablator}));
+    after.push_back(reader_(each, {&ablator, &states}));
     right.push_back(right_[each]);
+    if (heads.size() != 1) continue;
+    const int site = heads.front().site;
+    const std::vector<float>& intact = states_[each].After(site, before.back().states);
+    const std::vector<float>& left = states.After(site, after.back().states);
+    class_drift += TokenDrift(intact, left, states.Layout(), SegmentKind::kClass);
+    patch_drift += TokenDrift(intact, left, states.Layout(), SegmentKind::kGrid);
   }
-  return EffectOf(before, after, right);
+  AblationEffect effect = EffectOf(before, after, right);
+  if (heads.size() == 1) {
+    effect.class_drift = class_drift / static_cast<double>(pictures.size());
+    effect.patch_drift = patch_drift / static_cast<double>(pictures.size());
+  }
+  return effect;
 }
 
 std::vector<RemovalPoint> RemovalCurve(const HeadStudy& study, Ablation ablation,

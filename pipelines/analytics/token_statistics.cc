@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kMassive = 100, kTimesMedian = 1000;
 constexpr double kSink = 20, kRmsEps = 1e-6;
-constexpr float kDinoCut = 150, kClipCut = 30;
+constexpr double kDinoCut = 150, kClipCut = 30;
 
 double Median(std::vector<float> values) {
   if (values.empty()) return 0;
@@ -143,8 +143,8 @@ std::vector<TokenPattern> TokenStatistics::Finish() const {
       pattern.otsu_separation = cut.separation;
     }
     pattern.above_otsu = ShareAbove(norms, pattern.otsu_cut);
-    pattern.above_150 = ShareAbove(norms, static_cast<double>(kDinoCut));
-    pattern.above_30 = ShareAbove(norms, static_cast<double>(kClipCut));
+    pattern.above_150 = ShareAbove(norms, kDinoCut);
+    pattern.above_30 = ShareAbove(norms, kClipCut);
     patterns.push_back(std::move(pattern));
   }
   return patterns;

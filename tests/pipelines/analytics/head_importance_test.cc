@@ -26,7 +26,8 @@ AttentionSite Site(int index) {
   return site;
 }
 
-// Two layers of attention and nothing else; returns what the last one puts out.
+// Two layers of attention and nothing else; returns what the last one puts out. A layer is given,
+// as far as listeners are told, what the one before put out.
 struct Model {
   std::unique_ptr<Backend> backend = MakeCpuBackend();
   Arena arena{*backend, size_t{1} << 22};
@@ -41,6 +42,8 @@ struct Model {
     const Shape shape{1, kTokens, kHeads, kDim};
     const Tensor q = arena.New(shape, DType::kF32), k = arena.New(shape, DType::kF32);
     const Tensor v = arena.New(shape, DType::kF32), out = arena.New(shape, DType::kF32);
+    const Tensor hidden = arena.New({1, kTokens, kHeads * kDim}, DType::kF32);
+    std::fill_n(out.Data<float>(), out.NumElements(), 1.0f);
     for (const AttentionSite& site : sites) {
       for (int t = 0; t < kTokens; ++t) {
         for (int h = 0; h < kHeads; ++h) {
@@ -59,7 +62,8 @@ struct Model {
       spec.head_dim = kDim;
       spec.q = spec.kv = site.tokens;
       AttentionIo io;
-      io.q = q, io.k = k, io.v = v, io.out = out;
+      io.q = q, io.k = k, io.v = v, io.out = out, io.hidden = hidden;
+      std::copy_n(out.Data<float>(), out.NumElements(), hidden.Data<float>());
       runtime.Attend(ctx, site, spec, io);
     }
     return {out.Data<float>(), out.Data<float>() + out.NumElements()};
@@ -179,6 +183,33 @@ TEST_CASE("patterns of even and of identical attention have the numbers they mus
   CHECK(own[0].rings[0] == Approx(1));
   CHECK(own[0].looks == "local");
   CHECK(own[0].entropy == Approx(0).margin(1e-6));
+}
+
+TEST_CASE("local drift compares what leaves the head's own block, token by token") {
+  Model model;
+  const HeadStudy study({0, 0}, [&](size_t i, const std::vector<AttentionListener*>& listeners) {
+    const std::vector<float> out = model.Run(i, listeners);
+    return PictureReading{{1}, {out[0]}, out};
+  });
+  const size_t pictures[] = {0, 1};
+  for (const HeadId head : {HeadId{0, 0}, HeadId{0, 1}, HeadId{1, 0}}) {
+    const AblationEffect effect = study.Ablate(Ablation::kZero, {head}, pictures);
+    double drift[2] = {0, 0};  // of the class token, of the patches
+    for (const std::vector<float>& out : study.Outputs().Sites().at(head.site).passes) {
+      for (int t = 0; t < kTokens; ++t) {
+        double all = 0, kept = 0;
+        for (int i = 0; i < kHeads * kDim; ++i) {
+          const double square = std::pow(out[static_cast<size_t>(t * kHeads * kDim + i)], 2);
+          all += square;
+          kept += i / kDim == head.head ? 0 : square;
+        }
+        drift[t > 0] += (1 - std::sqrt(kept / all)) / 2 / (t > 0 ? kTokens - 1 : 1);
+      }
+    }
+    CHECK(effect.class_drift == Approx(drift[0]).epsilon(1e-4));
+    CHECK(effect.patch_drift == Approx(drift[1]).epsilon(1e-4));
+  }
+  CHECK(std::isnan(study.Ablate(Ablation::kZero, {{0, 0}, {1, 0}}, pictures).class_drift));
 }
 
 }  // namespace fovea
