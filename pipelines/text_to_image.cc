@@ -1,5 +1,6 @@
 #include "pipelines/text_to_image.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <limits>
@@ -18,7 +19,35 @@ namespace fovea {
 namespace {
 
 // Of the program without models: code, libraries, threads, oneDNN's kernels. Measured.
-constexpr size_t kBaselineBytes = size_t{28} << 20;
+constexpr size_t kBaselineBytes = size_t{32} << 20;
+
+// What a pass takes outside of the arena. Latents: the run's, the loop's copies, the sampler's
+// history. Pictures: all that were made, and one as a file; before that, one that is given, as
+// read, resized and as the VAE's input.
+size_t HostBytes(const Shape& latents, const GenerateSettings& settings, bool from_picture) {
+  constexpr size_t kCopies = 8, kChannels = 3;
+  const size_t pixels = static_cast<size_t>(settings.width) * static_cast<size_t>(settings.height);
+  const size_t one = kChannels * pixels, made = static_cast<size_t>(settings.batch) * one;
+  const size_t given = from_picture ? made + one + one * sizeof(float) : 0;
+  return kCopies * static_cast<size_t>(latents.NumElements()) * sizeof(float) +
+         std::max(made + one, given);
+}
+
+// (h,w,3), piece by piece: the whole in f32 would be four times the picture.
+Image Download(Context& ctx, const Tensor& picture) {
+  constexpr int64_t kRows = 64;
+  Image image{static_cast<int>(picture.shape[1]), static_cast<int>(picture.shape[0]), {}};
+  image.rgb.reserve(static_cast<size_t>(picture.NumElements()));
+  for (int64_t y = 0; y < picture.shape[0]; y += kRows) {
+    const Tensor rows = picture.Slice(0, y, std::min(kRows, picture.shape[0] - y));
+    HostTensor host(rows.shape, DType::kF32);
+    ops::Copy(ctx, rows, host.View());
+    ctx.backend.Synchronize();
+    const Image part = ToImage(host.View());
+    image.rgb.insert(image.rgb.end(), part.rgb.begin(), part.rgb.end());
+  }
+  return image;
+}
 
 double Since(std::chrono::steady_clock::time_point begin) {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
@@ -200,7 +229,7 @@ Prediction DiffusionPipeline::Plan(const GenerateSettings& settings, const Gener
   cost.packed_bytes = prediction.packed_bytes;
   prediction.weight_bytes = vectors + cost.in_place_bytes;
   if (max_memory_ > 0) {
-    const size_t fixed = kBaselineBytes + prediction.arena_bytes + vectors;
+    const size_t fixed = kBaselineBytes + prediction.arena_bytes + prediction.host_bytes + vectors;
     prediction.kept_weights = WeightLimit(max_memory_, fixed, cost);
     if (prediction.kept_weights) {
       prediction.packed_bytes = *prediction.kept_weights + cost.largest_weight;
@@ -245,6 +274,8 @@ void DiffusionPipeline::PlanPass(Planner& planner, const GenerateSettings& setti
   // Stands in for host memory, which a dry run must not claim for a picture of any size.
   Arena host(*planner.backend, static_cast<size_t>(one.NumElements()) * sizeof(float) + 64);
   DecodeLatents(ctx, model_, settings, host.New(one, DType::kF32));
+  size_t& most = planner.prediction.host_bytes;
+  most = std::max(most, HostBytes(model_.LatentShape(settings), settings, settings.strength > 0));
   planner.Count(settings.batch);
 }
 
@@ -304,10 +335,7 @@ bool DiffusionPipeline::Decode(Context& ctx, const GenerateSettings& settings,
     const Tensor picture =
         DecodeLatents(ctx, model_, settings, result.latents.View().Slice(0, i, 1));
     if (ctx.Cancelled()) return false;
-    HostTensor host(picture.shape, DType::kF32);
-    ops::Copy(ctx, picture, host.View());
-    ctx.backend.Synchronize();
-    result.images.push_back(ToImage(host.View()));
+    result.images.push_back(Download(ctx, picture));
   }
   ctx.backend.EndStage();
   result.timings.decode += Since(begin);
@@ -428,7 +456,7 @@ Generated DiffusionPipeline::Run(const GenerateSettings& asked, const GenerateIn
 }  // namespace
 
 size_t Prediction::PeakBytes() const {
-  return kBaselineBytes + arena_bytes + packed_bytes + weight_bytes;
+  return kBaselineBytes + arena_bytes + host_bytes + packed_bytes + weight_bytes;
 }
 
 std::unique_ptr<TextToImage> TextToImage::Load(const ModelFolder& model, Backend& backend) {

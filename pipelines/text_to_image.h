@@ -34,6 +34,7 @@ struct GenerateHooks {
 struct Prediction {  // of a dry run
   size_t arena_bytes = 0, packed_bytes = 0;
   size_t weight_bytes = 0;  // converted copies, and weights that are read in the mapped file
+  size_t host_bytes = 0;    // of pictures and latents outside of the arena
   double flops = 0;
   double dense_flops = 0;               // without attention plan and hires
   std::vector<AttentionUse> attention;  // what would run where; empty without a plan

@@ -1,5 +1,6 @@
 #include "models/dit/flux_transformer.h"
 
+#include <algorithm>
 #include <array>
 
 #include "models/dit/dit_layers.h"
@@ -243,10 +244,17 @@ void FluxTransformer2DModel::Forward(Context& ctx, AttentionRuntime& attention,
 
   ArenaScope scope(ctx.arena);
   DitPass pass{ctx, attention, ctx.New({n, c}), JointTokens(text, h, w)};
-  const HostTensor rotation =
-      FluxRotation(JointIds(input, text, h, w, pass.tokens), config.axes, input.ntk);
-  pass.rotation = ctx.arena.New(rotation.shape(), DType::kF32);  // (s+t,2,d)
-  ops::Copy(ctx, rotation.View(), pass.rotation);
+  const std::vector<float> ids = JointIds(input, text, h, w, pass.tokens);
+  pass.rotation = ctx.arena.New({text + image, 2, config.head_dim}, DType::kF32);  // (s+t,2,d)
+  constexpr int64_t kPiece = 1024;  // the whole would be in memory twice
+  for (int64_t first = 0; first < text + image; first += kPiece) {
+    const int64_t count = std::min(kPiece, text + image - first);
+    const auto some =
+        std::span(ids).subspan(static_cast<size_t>(3 * first), static_cast<size_t>(3 * count));
+    const HostTensor piece = FluxRotation(some, config.axes, input.ntk);
+    ops::Copy(ctx, piece.View(), pass.rotation.Slice(0, first, count));
+    ctx.backend.Synchronize();
+  }
   // Both are multiplied in f32, as the reference does.
   modules.time_text_embed.Forward(ctx, input.timestep, input.guidance, 1000, input.text_embeds,
                                   pass.temb);

@@ -5,6 +5,7 @@
 
 #include "models/json_text.h"
 #include "models/lora/lora_file.h"
+#include "models/safetensors.h"
 #include "models/single_file/ldm_component.h"
 #include "tensor/error.h"
 
@@ -110,6 +111,22 @@ void LoraDeltas::CheckAllUsed() const {
   }
 }
 
+// The names of LoRA files for transformers are of many kinds, none of which is read.
+void RefuseForTransformer(const ModelFolder& model, const std::filesystem::path& file) {
+  const auto transformer = std::find_if(
+      model.components.begin(), model.components.end(),
+      [](const auto& component) { return component.class_name.ends_with("Transformer2DModel"); });
+  if (transformer == model.components.end()) return;
+  const auto opened = SafetensorsFile::Open(file);
+  for (const TensorEntry& entry : opened->Header().tensors) {
+    if (entry.name.starts_with("lora_te") || entry.name.starts_with("text_encoder")) continue;
+    throw Error(ErrorCode::kUnsupported,
+                file.string() + ": LoRA is for U-Nets and CLIP text encoders; " +
+                    transformer->class_name + " takes none (tensor " + Printable(entry.name) +
+                    "); leave it out, or give whole tensors with --overlay");
+  }
+}
+
 }  // namespace
 
 void AddLoras(ModelFolder& model, const std::vector<LoraChoice>& loras) {
@@ -124,6 +141,7 @@ void AddLoras(ModelFolder& model, const std::vector<LoraChoice>& loras) {
     component.loras = loras;
   }
   for (const LoraChoice& choice : loras) {
+    RefuseForTransformer(model, choice.file);
     std::string missing;
     const auto file = LoraFile::Open(choice.file);
     for (const std::string& component : file->Components()) {
