@@ -39,6 +39,8 @@ struct ForwardResult {
   RaunetStage stage;  // of this step
 };
 
+class VisionTransformer;
+
 class Component {
  public:
   // Throws kUnsupported naming a class that we lack and those that we have.
@@ -46,6 +48,7 @@ class Component {
   virtual ~Component() = default;
   virtual const std::string& ClassName() const = 0;
   virtual std::vector<AttentionSite> AttentionSites() const = 0;
+  virtual const VisionTransformer* Vit() const { return nullptr; }  // where it is one
   // Checks names, dtypes and shapes of the inputs: throws kUsage saying what is expected.
   virtual ForwardResult Forward(const NamedTensors& inputs, const ForwardOptions& options) = 0;
   // Random inputs of the right shapes for a picture of this size: benchmarks.

@@ -27,7 +27,9 @@ class KeptAttention {
   const AttentionSpec& Spec() const { return spec_; }  // batch: the kept samples
   int Step() const { return step_; }
   size_t Bytes() const { return bytes_; }
-  const HostTensor& Values() const { return v_; }  // (b,heads,kv,d), or empty
+  const HostTensor& Queries() const { return q_; }  // (b,heads,t,d)
+  const HostTensor& Keys() const { return k_; }     // (b,heads,kv,d)
+  const HostTensor& Values() const { return v_; }   // (b,heads,kv,d), or empty
   const HostTensor& Lse() const { return lse_; }   // (b,heads,t); NaN where there is none
   // Sample 0 is the first kept one. `ctx` gives scratch to operators that must match tokens again.
   const AttentionMatrix& Matrix(Context& ctx) const;

@@ -31,6 +31,7 @@ class VisionTransformer {
                                                  std::shared_ptr<const WeightStore> weights);
   ~VisionTransformer();
   const VitConfig& Traits() const { return config_; }
+  const VitModules& Modules() const { return *modules_; }  // vit_modules.h
   std::span<const AttentionSite> AttentionSites() const { return sites_; }
   int64_t Columns() const;  // of VitOutput::pooled; 0 without
   // Class and other single tokens first, then the patches of a picture of this size; a rest that

@@ -33,6 +33,7 @@ class VitComponent final : public Component {
   std::vector<AttentionSite> AttentionSites() const override {
     return {model_->AttentionSites().begin(), model_->AttentionSites().end()};
   }
+  const VisionTransformer* Vit() const override { return model_.get(); }
   ForwardResult Forward(const NamedTensors& inputs, const ForwardOptions& options) override;
   NamedTensors ExampleInputs(int width, int height, int batch) const override;
 
