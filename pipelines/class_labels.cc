@@ -50,8 +50,18 @@ ClassLabels::ClassLabels(const std::filesystem::path& folder, int num_classes)
     if (!value.is_string()) bad(Printable(key) + " has a name that is not a text");
     names_[*id] = value.get<std::string>();
   }
+  IndexNames();
+}
+
+ClassLabels::ClassLabels(std::map<int64_t, std::string> names, int num_classes)
+    : count_(num_classes), names_(std::move(names)) {
+  IndexNames();
+}
+
+void ClassLabels::IndexNames() {
   // Some names stand for two classes; the later one counts, as in diffusers.
   for (const auto& [id, names] : names_) {
+    by_name_[Folded(names)] = id;
     for (size_t begin = 0; begin <= names.size();) {
       const size_t end = std::min(names.find(',', begin), names.size());
       const std::string name = Folded(std::string_view(names).substr(begin, end - begin));
@@ -61,8 +71,8 @@ ClassLabels::ClassLabels(const std::filesystem::path& folder, int num_classes)
   }
 }
 
-int64_t ClassLabels::Find(const std::string& prompt) const {
-  const std::string folded = Folded(prompt);
+int64_t ClassLabels::Find(const std::string& text, const std::string& where) const {
+  const std::string folded = Folded(text);
   if (const auto id = Number(folded); id && *id >= 0 && *id < count_) return *id;
   if (const auto found = by_name_.find(folded); found != by_name_.end()) return found->second;
   std::string like = "a number from 0 to " + std::to_string(count_ - 1);
@@ -75,7 +85,7 @@ int64_t ClassLabels::Find(const std::string& prompt) const {
     }
   }
   throw Error(ErrorCode::kUsage,
-              "prompt: \"" + Printable(prompt, 80) + "\" is no class of this model; give " + like);
+              where + ": \"" + Printable(text, 80) + "\" is no class of this model; give " + like);
 }
 
 std::string ClassLabels::Name(int64_t id) const {

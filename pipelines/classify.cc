@@ -10,7 +10,8 @@
 #include "models/clip/clip_text_config.h"
 #include "models/clip/clip_tokenizer.h"
 #include "models/component_weights.h"
-#include "models/vit/vit_config.h"
+#include "models/vit/vision_transformer.h"
+#include "pipelines/class_labels.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -98,10 +99,29 @@ std::unique_ptr<PictureModel> PictureModel::Load(const ComponentFolder& componen
   return model;
 }
 
-NamedTensors PictureModel::Run(const Image& image, const ForwardOptions& options) {
+NamedTensors PictureModel::Inputs(const Image& image) const {
   NamedTensors inputs;
   inputs["pixel_values"] = preprocessing_.Apply(image);
-  return component_->Forward(inputs, options).outputs;
+  return inputs;
+}
+
+NamedTensors PictureModel::Run(const Image& image, const ForwardOptions& options) {
+  return component_->Forward(Inputs(image), options).outputs;
+}
+
+std::string PictureModel::LabelOf(int64_t index) const {
+  const auto at = static_cast<size_t>(index);
+  // As transformers calls them where nobody named them.
+  const bool named = at < labels_.size() && !labels_[at].empty();
+  return named ? labels_[at] : "LABEL_" + std::to_string(index);
+}
+
+ClassScore PictureModel::FindClass(const std::string& text, const std::string& where) const {
+  const int64_t count = component_->Vit()->Traits().outputs;
+  std::map<int64_t, std::string> names;
+  for (int64_t i = 0; i < count; ++i) names[i] = LabelOf(i);
+  const int64_t index = ClassLabels(std::move(names), static_cast<int>(count)).Find(text, where);
+  return {index, LabelOf(index), 0};
 }
 
 Image PictureModel::Seen(const Image& image) const {
@@ -138,11 +158,7 @@ std::vector<ClassScore> PictureModel::Classify(const Image& image, int64_t top,
   order.resize(static_cast<size_t>(std::min(top, count)));
   std::vector<ClassScore> scores;
   for (const int64_t index : order) {
-    const auto at = static_cast<size_t>(index);
-    // As transformers calls them where nobody named them.
-    const bool named = at < labels_.size() && !labels_[at].empty();
-    scores.push_back(
-        {index, named ? labels_[at] : "LABEL_" + std::to_string(index), probabilities[at]});
+    scores.push_back({index, LabelOf(index), probabilities[static_cast<size_t>(index)]});
   }
   return scores;
 }

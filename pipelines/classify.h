@@ -33,12 +33,18 @@ class PictureModel {
   HostTensor Embed(const Image& image, const ForwardOptions& options);  // (dim) f32
   // Everything that `fovea forward` gives for the picture.
   NamedTensors Run(const Image& image, const ForwardOptions& options);
+  // What the network is given for a picture, and the network.
+  NamedTensors Inputs(const Image& image) const;
+  Component& Network() { return *component_; }
+  // The class that a text names, or numbers. Throws kUsage, beginning with `where`.
+  ClassScore FindClass(const std::string& text, const std::string& where) const;
   // What the network sees of a picture: resized and cropped.
   Image Seen(const Image& image) const;
   std::vector<AttentionSite> AttentionSites() const { return component_->AttentionSites(); }
 
  private:
   PictureModel() = default;
+  std::string LabelOf(int64_t index) const;
 
   std::string where_;
   std::unique_ptr<Component> component_;

@@ -101,7 +101,7 @@ std::vector<std::string> DiffusionMapKinds() {
 }
 
 std::vector<std::string> VitMapKinds() {
-  return {"cls", "rollout", "relevance", "rows", "entropy"};
+  return {"cls", "rollout", "relevance", "chefer", "rows", "entropy"};
 }
 
 void CheckMapKinds(const std::vector<std::string>& kinds, const std::vector<std::string>& of_model,
@@ -223,6 +223,38 @@ Inspection InspectRun(TextToImage& pipeline, const GenerateSettings& settings,
   return result;
 }
 
+std::vector<RelevanceTarget> FindTargets(const ModelFolder& folder, PictureModel& model,
+                                         Backend& backend, const std::vector<std::string>& labels,
+                                         const ForwardOptions& options) {
+  const VitConfig& vit = model.Network().Vit()->Traits();
+  std::vector<RelevanceTarget> targets;
+  if (vit.head == VitHead::kClipProjection && !labels.empty()) {
+    const ComponentFolder& component = FindTextComponent(folder);
+    const auto text = TextModel::Load(component, FindTextTokenizer(folder, component), backend);
+    ForwardOptions plain;
+    plain.stop = options.stop;
+    for (const std::string& label : labels) {
+      bool cut = false;
+      const HostTensor vector = text->Embed(label, plain, &cut);
+      if (cut) {
+        throw Error(ErrorCode::kUsage,
+                    "--label: the text is too long for the model's text encoder");
+      }
+      const float* values = vector.Data<float>();
+      targets.push_back({label, 0, {values, values + vector.NumElements()}});
+      if (options.stop.stop_requested()) return {};
+    }
+  } else {
+    CheckTarget(vit, {});
+    for (const std::string& label : labels) {
+      const ClassScore found = model.FindClass(label, "--label");
+      targets.push_back({found.label, found.index, {}});
+    }
+  }
+  for (const RelevanceTarget& target : targets) CheckTarget(vit, target);
+  return targets;
+}
+
 Inspection InspectPicture(PictureModel& model, Backend& backend, const Image& picture,
                           const InspectRequest& request, const ForwardOptions& options) {
   const std::vector<AttentionSite> sites = model.AttentionSites();
@@ -252,6 +284,19 @@ Inspection InspectPicture(PictureModel& model, Backend& backend, const Image& pi
     if (kind == "rollout") {
       result.maps.push_back(RolloutMap(ctx, kept, request.selection, request.rollout));
     }
+    if (kind == "chefer") {
+      std::vector<RelevanceTarget> targets = request.targets;
+      if (targets.empty()) {
+        CheckTarget(model.Network().Vit()->Traits(), {});
+        ForwardOptions plain = options;
+        plain.dtype = DType::kF32;
+        const ClassScore answer = model.Classify(picture, 1, plain).front();
+        targets.push_back({answer.label, answer.index, {}});
+      }
+      Append(GradientMaps(model.Network(), backend, model.Inputs(picture), targets,
+                          request.selection, options),
+             &result.maps);
+    }
     if (kind == "relevance") {
       result.maps.push_back(RelevanceMap(ctx, kept, request.selection));
     }
@@ -262,6 +307,7 @@ Inspection InspectPicture(PictureModel& model, Backend& backend, const Image& pi
       Append(rows.Finish(), &result.maps);
     }
   }
+  result.cancelled = options.stop.stop_requested();
   result.entropy = entropy.Rows();
   return result;
 }

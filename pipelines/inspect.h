@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pipelines/classify.h"
+#include "pipelines/maps/gradient_relevance.h"
 #include "pipelines/maps/grid_maps.h"
 #include "pipelines/maps/heat_map.h"
 #include "pipelines/maps/map_selection.h"
@@ -23,6 +24,7 @@ struct InspectRequest {
   // Row and column on the finest grid of the model's image tokens; none: its middle.
   std::optional<std::pair<int, int>> query;
   RolloutOptions rollout;
+  std::vector<RelevanceTarget> targets;  // of chefer; empty: the class that the model answers
   // As SegmentOptions::threshold; none: DiffSeg's 0.9, which is for 4096 tokens, in proportion to
   // the tokens of coarser grids, whose rows are flatter.
   std::optional<double> segment_threshold;
@@ -47,6 +49,12 @@ struct Inspection {
 Inspection InspectRun(TextToImage& pipeline, const GenerateSettings& settings,
                       const GenerateInputs& inputs, const InspectRequest& request,
                       const GenerateHooks& hooks, Generated* generated);
+
+// What `labels` (--label) name: classes of the model, or texts to CLIP, whose text encoder is then
+// looked for in `folder`. Throws kUsage, kUnsupported.
+std::vector<RelevanceTarget> FindTargets(const ModelFolder& folder, PictureModel& model,
+                                         Backend& backend, const std::vector<std::string>& labels,
+                                         const ForwardOptions& options);
 
 Inspection InspectPicture(PictureModel& model, Backend& backend, const Image& picture,
                           const InspectRequest& request, const ForwardOptions& options);

@@ -1,4 +1,5 @@
 // `fovea inspect`: what the heads of a run, or of a Vision Transformer, look at.
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -30,7 +31,7 @@ using nlohmann::ordered_json;
 
 struct InspectFlags {
   GenerateFlags generate;
-  std::vector<std::string> pictures;
+  std::vector<std::string> pictures, labels;
   std::optional<std::string> maps, words, words_of, layers, heads, steps, query, per, rollout;
   std::optional<std::string> attention_b, analytics;
   std::optional<double> threshold;
@@ -49,7 +50,7 @@ void InspectFlags::Add(Flags& flags) {
   flags.Text(
       "--maps", "KIND,...", maps,
       "of a prompt: words, rows, self, segments, entropy, concepts; of pictures: cls, rollout, "
-      "relevance, rows, entropy",
+      "relevance, chefer, rows, entropy",
       "words; of pictures cls, rollout");
   flags.Text("--words", "WORD,...", words,
              "words of the prompt, phrases, <start>, <end>, <padding>, or <N>, a position",
@@ -57,6 +58,9 @@ void InspectFlags::Add(Flags& flags) {
   flags.Text("--words-of", "text|prompt", words_of,
              "weights among all text tokens, or among the prompt's own: start and padding left out",
              "text");
+  flags.TextList("--label", "N|NAME|TEXT", labels,
+                 "chefer: the class to look for, by number or name, or a text to CLIP; may be "
+                 "repeated (the class that the model answers)");
   flags.Text("--layers", "GLOB,...", layers, "layers to look at, by path",
              "all that a map is made of; cls: the last");
   flags.Text("--heads", "LIST", heads, "heads to look at, as 0-3,5", "all");
@@ -102,6 +106,11 @@ InspectRequest InspectFlags::Request(bool of_pictures) const {
   if (request.kinds.empty()) throw Error(ErrorCode::kUsage, "--maps: name at least one kind");
   CheckMapKinds(request.kinds, of_pictures ? VitMapKinds() : DiffusionMapKinds(),
                 of_pictures ? DiffusionMapKinds() : VitMapKinds());
+  if (!labels.empty() &&
+      (std::find(request.kinds.begin(), request.kinds.end(), "chefer") == request.kinds.end())) {
+    throw Error(ErrorCode::kUsage, "--label: is what --maps chefer looks for; add that kind");
+  }
+  for (const std::string& label : labels) CheckUtf8("--label", label);
   if (words) {
     CheckUtf8("--words", *words);
     request.words = SplitList(*words);
@@ -233,7 +242,7 @@ ordered_json InspectPrompt(const InspectFlags& flags, const StopSignals& signals
 
 ordered_json InspectPictures(const InspectFlags& flags, const StopSignals& signals,
                              InspectOutputs& outputs) {
-  const InspectRequest request = flags.Request(true);
+  InspectRequest request = flags.Request(true);
   if (flags.gif) throw Error(ErrorCode::kUsage, "--gif: a Vision Transformer has no steps");
   const auto files = ListPictures(flags.pictures);
   const ModelFolder folder =
@@ -244,6 +253,12 @@ ordered_json InspectPictures(const InspectFlags& flags, const StopSignals& signa
   ForwardOptions options;
   options.dtype = flags.generate.common.ComputeType();
   options.stop = signals.Token();
+  const bool chefer =
+      std::find(request.kinds.begin(), request.kinds.end(), "chefer") != request.kinds.end();
+  if (chefer) {
+    request.targets = FindTargets(folder, *model, *backend, flags.labels, options);
+    signals.ThrowIfStopped();
+  }
   GenerateSettings plans;
   for (const auto& apply : flags.generate.overrides) apply(plans);
   std::vector<std::string> runs{plans.attention};
@@ -280,6 +295,7 @@ ordered_json InspectPictures(const InspectFlags& flags, const StopSignals& signa
   ordered_json described = {{"pictures", ordered_json::array()}, {"attention", runs[0]}};
   for (const auto& file : files) described["pictures"].push_back(file.filename().string());
   if (runs.size() == 2) described["attention-b"] = runs[1];
+  if (!flags.labels.empty()) described["label"] = flags.labels;
   return outputs.Finish(folder.name, described);
 }
 

@@ -25,10 +25,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kGroups = 4;           // of similar patterns
-constexpr int kRandomOrders = 10;    // of heads that are removed
-constexpr int kSteps = 8;            // of deletion and insertion
-constexpr double kLogitScale = 100;  // CLIP's largest, which training ends at
+constexpr int kGroups = 4;         // of similar patterns
+constexpr int kRandomOrders = 10;  // of heads that are removed
+constexpr int kSteps = 8;          // of deletion and insertion
 
 std::string Number(double value) {
   char text[40];
@@ -66,6 +65,8 @@ class Study {
   const std::vector<Image>& Pictures() const { return pictures_; }
   // The right answers; throws kUnsupported where the model has none to ask about.
   const std::vector<size_t>& Right() const;
+  // Picture i's right answer, as what a map may be about.
+  RelevanceTarget TargetOf(size_t i) const;
   PictureReading Read(const Image& picture, const std::vector<AttentionListener*>& listeners);
 
  private:
@@ -129,6 +130,12 @@ void Study::ReadCaptions() {
   }
 }
 
+RelevanceTarget Study::TargetOf(size_t i) const {
+  const size_t right = Right()[i];
+  if (answers_.empty()) return {"", static_cast<int64_t>(right), {}};
+  return {"", 0, answers_[right]};
+}
+
 PictureReading Study::Read(const Image& picture, const std::vector<AttentionListener*>& listeners) {
   if (request_.options.stop.stop_requested()) throw Cancelled{};
   ForwardOptions options = request_.options;
@@ -152,7 +159,7 @@ PictureReading Study::Read(const Image& picture, const std::vector<AttentionList
       for (size_t i = 0; i < answer.size(); ++i) {
         dot += static_cast<double>(answer[i]) * static_cast<double>(reading.vector[i]);
       }
-      logits.push_back(kLogitScale * dot);
+      logits.push_back(kClipLogitScale * dot);
     }
   }
   reading.p = Softmax(logits);
@@ -333,9 +340,10 @@ void AddFaithfulness(const AnalyticsRequest& request, Study& study, InspectOutpu
     return rows.emplace_back(Row{name, {}, {}, {}, {}, {}, {}});
   };
   InspectRequest maps;
-  maps.kinds = {"cls", "rollout", "relevance"};
+  maps.kinds = {"cls", "rollout", "relevance", "chefer"};
   int masks = 0;
   for (size_t i = 0; i < study.Pictures().size(); ++i) {
+    maps.targets = {study.TargetOf(i)};
     const Inspection inspection =
         InspectPicture(request.model, request.backend, study.Pictures()[i], maps, request.options);
     if (inspection.cancelled) throw Cancelled{};

@@ -139,7 +139,7 @@ void CheckTarget(const VitConfig& model, const RelevanceTarget& target) {
                     : "--label: the text's vector has " + std::to_string(target.text.size()) +
                           " values, but the picture's has " + std::to_string(model.outputs));
   }
-  if (!clip && (target.index < -1 || target.index >= model.outputs || !target.text.empty())) {
+  if (!clip && (target.index < 0 || target.index >= model.outputs || !target.text.empty())) {
     throw Error(ErrorCode::kUsage, "--label: there is no class " + std::to_string(target.index) +
                                        "; this model has classes 0 to " +
                                        std::to_string(model.outputs - 1));
@@ -151,8 +151,7 @@ std::vector<float> TargetGradient(const VitConfig& model, const RelevanceTarget&
   CheckTarget(model, target);
   std::vector<float> gradient(pooled.size());
   if (HasClasses(model)) {
-    const auto best = std::max_element(pooled.begin(), pooled.end()) - pooled.begin();
-    gradient[static_cast<size_t>(target.index >= 0 ? target.index : best)] = 1;
+    gradient[static_cast<size_t>(target.index)] = 1;
     return gradient;
   }
   // Of s t.z / (|t| |z|): s / |z| (t / |t| - cos z / |z|).

@@ -23,8 +23,8 @@ inline constexpr double kClipLogitScale = 100;
 
 struct RelevanceTarget {
   std::string name;         // what the map is called
-  int64_t index = -1;       // of the class; -1: the model's answer. Counts where `text` is empty
-  std::vector<float> text;  // CLIP: a vector of any length but 0
+  int64_t index = 0;        // of the class, of a classifier
+  std::vector<float> text;  // of CLIP: the text's vector, of any length but 0
 };
 
 // Throws kUsage for a target that the model cannot be asked about, kUnsupported for models without

@@ -11,6 +11,6 @@ if __name__ == "__main__":
     for name in sys.argv[1:] or ["forward", "t5", "vit", "pipeline", "image_pipeline", "pipeline_classes", "transformer_pipelines",
                                  "single_file", "transformer_names", "lora", "noise",
                                  "pictures", "preprocessing", "png", "schedulers", "tokenizer",
-                                 "t5_tokenizer", "attention_maps"]:
+                                 "t5_tokenizer", "attention_maps", "vit_gradient"]:
         sys.argv = [name]
         runpy.run_path(os.path.join(HERE, name + ".py"), run_name="__main__")
