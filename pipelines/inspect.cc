@@ -236,13 +236,13 @@ std::vector<RelevanceTarget> FindTargets(const ModelFolder& folder, PictureModel
     for (const std::string& label : labels) {
       bool cut = false;
       const HostTensor vector = text->Embed(label, plain, &cut);
+      if (options.stop.stop_requested()) return {};
       if (cut) {
         throw Error(ErrorCode::kUsage,
                     "--label: the text is too long for the model's text encoder");
       }
       const float* values = vector.Data<float>();
       targets.push_back({label, 0, {values, values + vector.NumElements()}});
-      if (options.stop.stop_requested()) return {};
     }
   } else {
     CheckTarget(vit, {});

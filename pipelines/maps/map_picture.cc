@@ -196,7 +196,7 @@ MapPicture ChoosePicture(const AttentionMap& map) {
   how.low = static_cast<double>(map.map.Min());
   how.high = static_cast<double>(map.map.Max());
   how.labels = map.kind == "segments";
-  how.smooth = map.kind == "words" || map.kind == "concepts";
+  how.smooth = map.kind == "words" || map.kind == "concepts" || map.kind == "chefer";
   if (map.is_signed) {
     how.scale = ColorScale::kRedBlue;
     how.high = std::max(std::abs(how.low), std::abs(how.high));

@@ -1,4 +1,5 @@
 // `fovea inspect` on the built-in models: files, manifest, and that looking changes nothing.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
@@ -157,6 +158,93 @@ TEST_CASE("inspect maps pictures that a Vision Transformer sees") {
   CHECK((sum > 0 && sum < 1));  // the rest is on the class token
 }
 
+TEST_CASE("inspect shows where CLIP sees each of several texts") {
+  const TempDir temp;
+  const fs::path scene = fs::path(FOVEA_SOURCE_DIR) / "docs" / "inspect" / "scene.png";
+  CheckDone(
+      RunFovea({"inspect", "-i", scene, "--maps", "chefer", "--label", "a large orange metal torus",
+                "--label", "a small yellow matte cone", "-o", temp / "maps"}));
+  const json manifest = CheckManifest(temp / "maps");
+  REQUIRE(manifest.at("files").size() == 2);
+  // Cells of 16 pixels: the torus stands right of the middle in the upper half, the cone at the
+  // lower left.
+  const int places[2][4] = {{1, 5, 3, 7}, {3, 7, 0, 4}};  // rows and columns, half-open
+  for (size_t i = 0; i < 2; ++i) {
+    const json& file = manifest.at("files")[i];
+    CHECK(file.at("kind") == "chefer");
+    CHECK(file.at("word") == manifest.at("settings").at("label")[i]);
+    const auto map = ReadNpy(temp / "maps" / file.at("npy").get<std::string>(), {8, 8});
+    const auto top = static_cast<int>(std::max_element(map.begin(), map.end()) - map.begin());
+    CHECK((top / 8 >= places[i][0] && top / 8 < places[i][1]));
+    CHECK((top % 8 >= places[i][2] && top % 8 < places[i][3]));
+    for (const float value : map) CHECK(value >= 0);
+  }
+}
+
+// A golden ViT as a folder with preprocessing.
+fs::path WriteVit(const TempDir& temp, const char* name, int side) {
+  const fs::path model = temp / name;
+  GoldenCase::Read(GoldenFolder() / "forward" / name).WriteModel(model);
+  WriteBytes(model / "preprocessor_config.json", json{{"image_processor_type", "ViTImageProcessor"},
+                                                      {"size", {{"height", side}, {"width", side}}}}
+                                                     .dump());
+  return model;
+}
+
+TEST_CASE("inspect shows where a classifier sees a class") {
+  const TempDir temp;
+  const fs::path model = WriteVit(temp, "vit_plain", 32);
+  const fs::path picture = GoldenFolder() / "pictures" / "tall.png";
+  std::string asked = model, kind = "chefer";
+  const auto inspect = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments{"inspect", "-m", asked, "-i",         picture,
+                                       "--maps",  kind, "-o",  temp / "maps"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return RunFovea(arguments);
+  };
+  const auto first = [&](std::vector<std::string> more) {
+    CheckDone(inspect(std::move(more)));
+    const json manifest = CheckManifest(temp / "maps");
+    const json file = manifest.at("files")[0];
+    return std::pair(file.at("word").get<std::string>(),
+                     ReadNpy(temp / "maps" / file.at("npy").get<std::string>(), {4, 4}));
+  };
+  const ProgramResult classes = RunFovea({"classify", "-m", model, picture, "--json"});
+  CheckDone(classes);
+  const json answer = json::parse(classes.out).at("pictures")[0].at("labels")[0];
+  const auto plain = first({});
+  CHECK(plain.first == answer.at("label"));
+  CHECK(first({"--label", answer.at("index").dump()}) == plain);
+  CHECK(first({"--label", "Kind " + answer.at("index").dump()}) == plain);
+  CHECK(first({"--dtype", "bf16"}) == plain);  // gradients are taken in f32
+  const std::string other = std::to_string((answer.at("index").get<int>() + 1) % 5);
+  CHECK(first({"--label", other}).second != plain.second);
+  CheckDone(inspect({"--label", other, "--per", "layer,head", "--heads", "1,3"}));
+  CHECK(CheckManifest(temp / "maps").at("files").size() == 1 + 2 * (1 + 2));
+
+  fs::remove_all(temp / "maps");
+  const auto fails = [&](std::vector<std::string> more, int code, const std::string& says) {
+    CAPTURE(more);
+    CheckFails(inspect(std::move(more)), code, says);
+    CHECK(!fs::exists(temp / "maps"));
+  };
+  fails({"--label", "5"}, 2, "0 to 4");
+  fails({"--label", "-1"}, 2, "--label");
+  fails({"--label", "dog"}, 2, "--label: \"dog\"");
+  fails({"--label", ""}, 2, "--label");
+  fails({"--label", "\xff"}, 2, "--label");
+  fails({"--attention", "*: agent(agents=2)"}, 4, "agent(agents=2)");
+  asked = WriteVit(temp, "vit_dinov2", 42);
+  fails({}, 4, "no classifier");
+  fails({"--label", "1"}, 4, "no classifier");
+  asked = WriteVit(temp, "vit_clip_projection", 32);
+  fails({"--label", "a dog"}, 4, "text");
+  asked = "still-life-clip";
+  fails({}, 2, "--label");
+  kind = "cls";
+  fails({"--label", "a dog"}, 2, "chefer");
+}
+
 TEST_CASE("inspect refuses what is not there, and leaves nothing behind") {
   const TempDir temp;
   const fs::path out = temp / "maps";
@@ -168,6 +256,7 @@ TEST_CASE("inspect refuses what is not there, and leaves nothing behind") {
   fails({"--maps", "heat"}, 2, "heat");
   fails({"--maps", "cls"}, 4, "cls");
   fails({"--maps", "concepts"}, 4, "concepts");
+  fails({"--maps", "chefer"}, 4, "chefer");
   fails({"--words", "dog"}, 2, "dog");
   fails({"--layers", "nothing*"}, 4, "--layers");
   fails({"--heads", "99"}, 4, "--heads");
