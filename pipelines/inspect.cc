@@ -271,7 +271,10 @@ Inspection InspectPicture(PictureModel& model, Backend& backend, const Image& pi
   ForwardOptions watched = options;
   watched.listeners = {&first, &kept};
   if (Has(request.kinds, "entropy")) watched.listeners.push_back(&entropy);
-  model.Embed(picture, watched);
+  // chefer has a pass of its own, in f32.
+  const bool others = std::any_of(request.kinds.begin(), request.kinds.end(),
+                                  [](const std::string& kind) { return kind != "chefer"; });
+  if (others) model.Embed(picture, watched);
   Inspection result;
   if (options.stop.stop_requested()) {
     result.cancelled = true;

@@ -35,15 +35,33 @@ Tensor F32(HostTensor& storage, const Shape& shape) {
   return storage.View();
 }
 
-HostTensor Transposed(Context& ctx, const Tensor& matrix) {
-  HostTensor storage({matrix.shape[1], matrix.shape[0]}, DType::kF32);
-  ops::Copy(ctx, matrix.Permute({1, 0}), storage.View());
-  return storage;
+// from (n,c) f32, its last axis dense, to (c,n) f32, contiguous. In squares, so that lines of
+// memory are used whole.
+void Transpose(const Tensor& from, const Tensor& to) {
+  constexpr int64_t kSide = 16;
+  const int64_t n = from.shape[0], c = from.shape[1], stride = from.stride[0];
+  const float* source = from.Data<float>();
+  float* target = to.Data<float>();
+  ParallelFor((c + kSide - 1) / kSide, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = 0; i < n; i += kSide) {
+      const int64_t rows = std::min(kSide, n - i);
+      for (int64_t j = begin * kSide; j < std::min(c, end * kSide); ++j) {
+        for (int64_t k = 0; k < rows; ++k) target[j * n + i + k] = source[(i + k) * stride + j];
+      }
+    }
+  });
 }
 
 // out = x m (+ out): x (n,k), m (k,c).
 void Multiply(Context& ctx, const Tensor& x, const Tensor& m, bool add, const Tensor& out) {
-  const HostTensor transposed = Transposed(ctx, m);
+  HostTensor transposed({m.shape[1], m.shape[0]}, DType::kF32), converted;
+  if (m.dtype == DType::kF32) {
+    Transpose(m, transposed.View());
+  } else {
+    const Tensor dense = F32(converted, m.shape);
+    ops::Copy(ctx, m, dense);
+    Transpose(dense, transposed.View());
+  }
   Weight weight;
   weight.w = transposed.View();
   ops::Linear(ctx, x, weight, out, {.residual = add ? &out : nullptr});
@@ -215,11 +233,11 @@ void HeadBack(Context& ctx, const KeptAttention& kept, int layer, int head, cons
     visit({layer, head, first, weights, d_a});
     if (d_q.Empty()) continue;
     const Tensor columns = F32(columns_storage, {t, n});
-    ops::Copy(ctx, weights.Permute({1, 0}), columns);
+    Transpose(weights, columns);
     Multiply(ctx, columns, d_rows, true, d_v);
     SoftmaxBack(weights, scale, d_a);
     Multiply(ctx, d_a, k, false, d_q.Slice(0, first, n));
-    ops::Copy(ctx, d_a.Permute({1, 0}), columns);
+    Transpose(d_a, columns);
     Multiply(ctx, columns, q.Slice(0, first, n), true, d_k);
   }
 }

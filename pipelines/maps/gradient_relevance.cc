@@ -64,11 +64,13 @@ class Follower {
         if (share == 0 && start == 0) continue;
         const float* a = part.weights.Data<float>() + i * keys;
         const float* d = part.gradients.Data<float>() + i * keys;
-        for (int64_t j = begin; j < end; ++j) {
-          const double positive = std::max(0.0f, a[j] * d[j]);
-          added_[static_cast<size_t>(j)] += share * positive;
-          own[j] += start * positive;
-        }
+        const auto add = [&](double factor, double* to) {
+          for (int64_t j = begin; j < end; ++j) {
+            to[j] += factor * static_cast<double>(std::max(0.0f, a[j] * d[j]));
+          }
+        };
+        add(share, added_.data());
+        if (start != 0) add(start, own);
       }
     });
   }
