@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 
+#include "app/cli_commands/mean_with_error.h"
 #include "app/exit_code.h"
 #include "models/text_file.h"
 #include "pipelines/analytics/faithfulness.h"
@@ -131,9 +132,8 @@ void Study::ReadCaptions() {
 }
 
 RelevanceTarget Study::TargetOf(size_t i) const {
-  const size_t right = Right()[i];
-  if (answers_.empty()) return {"", static_cast<int64_t>(right), {}};
-  return {"", 0, answers_[right]};
+  if (answers_.empty()) return {"", static_cast<int64_t>(Right()[i]), {}};
+  return {"", 0, answers_[Right()[i]]};
 }
 
 PictureReading Study::Read(const Image& picture, const std::vector<AttentionListener*>& listeners) {
@@ -311,26 +311,10 @@ void AddImportance(Study& study, InspectOutputs* outputs) {
   outputs->AddSheet("importance.png", Sheet(pictures, 4));
 }
 
-struct MeanOf {
-  double sum = 0, squares = 0, count = 0;
-  void Add(double value) {
-    sum += value;
-    squares += value * value;
-    ++count;
-  }
-  std::string Text() const {  // mean and 1.96 standard errors
-    if (count == 0) return ",";
-    const double mean = sum / count;
-    const double variance =
-        count > 1 ? std::max(0.0, (squares - count * mean * mean) / (count - 1)) : 0;
-    return Number(mean) + "," + Number(1.96 * std::sqrt(variance / count));
-  }
-};
-
 void AddFaithfulness(const AnalyticsRequest& request, Study& study, InspectOutputs* outputs) {
   struct Row {
     std::string name;
-    MeanOf pointing, mass, iou, deletion, insertion, correlation;
+    MeanWithError pointing, mass, iou, deletion, insertion, correlation;
   };
   std::vector<Row> rows;
   const auto row = [&](const std::string& name) -> Row& {
