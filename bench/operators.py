@@ -1,6 +1,6 @@
 """What attention operators cost and change on a diffusion transformer, against dense.
 
-    python3 bench/operators.py --fovea build/bin/fovea --model DIR|NAME --sizes 512,768,1024
+    python3 bench/operators.py --fovea build/bin/fovea --model DIR|NAME --sizes 512x512,1024x512
         [--plans "clear(r=8);gna(window=24,stride=8)"] [--pictures OUT [--prompts FILE] [--steps N]]
         [--flags "--dtype bf16"] [--json FILE] [--rounds N]
 
@@ -27,9 +27,14 @@ def run(command):
     return result.stdout
 
 
+def sides(size):
+    width, height = size.split("x")
+    return ["-W", width, "-H", height]
+
+
 def bench(args, size, plan):
-    command = [args.fovea, "bench", "model", "-m", args.model, "-W", str(size), "-H", str(size),
-               "--repeat", "1", "--json", *args.flags.split()]
+    command = [args.fovea, "bench", "model", "-m", args.model, *sides(size), "--repeat", "1",
+               "--json", *args.flags.split()]
     if args.component:
         command += ["--component", args.component]
     if plan != "dense":
@@ -65,8 +70,8 @@ def pictures(args, plans):
             for i, prompt in enumerate(prompts):
                 path = os.path.join(folder, f"{i:03d}.png")
                 if not os.path.exists(path):
-                    run([args.fovea, "generate", "-m", args.model, "-p", prompt, "-s", str(i), "-W",
-                         str(size), "-H", str(size), "-o", path, *args.flags.split(),
+                    run([args.fovea, "generate", "-m", args.model, "-p", prompt, "-s", str(i),
+                         *sides(size), "-o", path, *args.flags.split(),
                          *(["--steps", str(args.steps)] if args.steps else []),
                          *(["--attention", plan] if plan != "dense" else [])])
             if plan == "dense":
@@ -86,7 +91,8 @@ def main():
     parser.add_argument("--fovea", default="build/bin/fovea")
     parser.add_argument("--model", required=True)
     parser.add_argument("--component", default="transformer", help="'' where the model is one")
-    parser.add_argument("--sizes", type=lambda s: [int(x) for x in s.split(",")], required=True)
+    parser.add_argument("--sizes", type=lambda s: s.split(","), required=True,
+                        help="WxH,...")
     parser.add_argument("--plans", default=PLANS)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--pictures", help="folder for the pictures")
