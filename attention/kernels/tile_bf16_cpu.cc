@@ -11,6 +11,8 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include <hwy/contrib/math/math-inl.h>
+
 #undef FOVEA_TILE_TARGET
 #if HWY_TARGET == HWY_AVX3
 #define FOVEA_TILE_TARGET __attribute__((target(HWY_TARGET_STR ",avx512bf16")))

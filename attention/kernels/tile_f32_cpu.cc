@@ -10,6 +10,8 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include <hwy/contrib/math/math-inl.h>
+
 #undef FOVEA_TILE_TARGET
 #ifdef HWY_TARGET_STR
 #define FOVEA_TILE_TARGET __attribute__((target(HWY_TARGET_STR)))

@@ -6,8 +6,6 @@
 #include <cmath>
 #include <limits>
 
-#include <hwy/contrib/math/math-inl.h>
-
 #include "attention/kernels/online_softmax-inl.h"
 #include "attention/kernels/row_prefetcher.h"
 #include "attention/kernels/tile_product-inl.h"
