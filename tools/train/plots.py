@@ -12,7 +12,9 @@ from matplotlib import pyplot  # noqa: E402  (the backend comes first)
 
 PANELS = {"unet": [("loss",), ("naming", "telling", "pointing")], "vae": [("loss",), ("psnr",)],
           "clip": [("contrast", "pairs", "dense"), ("top1",)],
-          "unet_evaluation": [("color", "shape", "single", "both", "related")]}
+          "dit": [("loss",), ("naming", "telling", "pointing")],
+          "unet_evaluation": [("color", "shape", "single", "both", "related")],
+          "dit_evaluation": [("color", "shape", "single", "both", "related")]}
 
 
 def columns(path):

@@ -62,7 +62,7 @@ for pid in "${pids[@]}"; do wait "$pid"; done
 
 "$python" export.py --out "$ckpt" --tokenizer "$tokenizer" --assets "$assets" --parts clip
 "$python" dit.py "${common[@]}" --tokenizer "$tokenizer" --clip "$assets/still-life-clip/text_encoder" \
-  --sets single full pair --shares 0.5 0.2 0.3 --steps "${STEPS_DIT:-24000}"
+  --sets single full pair --shares 0.5 0.2 0.3 --steps "${STEPS_DIT:-18000}"
 "$python" judge.py --data "$work/full" "$work/single" --check "$work/unseen_single" --out "$ckpt"
 "$python" export.py --out "$ckpt" --tokenizer "$tokenizer" --assets "$assets"
 "$python" evaluate_vae.py --unseen "$work/unseen" --vae "$assets/still-life-unet/vae" --logs "$logs"
