@@ -136,7 +136,7 @@ TEST_CASE("analytics of heads, tokens and objects of the built-in image encoder"
   }
 
   const auto maps = ReadTable(out / "faithfulness.csv");
-  REQUIRE(maps.size() == 7);
+  REQUIRE(maps.size() == 8);
   CHECK(maps[3].at("map") == "random");
   for (const auto& row : maps) {
     CHECK(Value(row, "masks") == 4);
