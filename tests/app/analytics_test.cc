@@ -137,13 +137,13 @@ TEST_CASE("analytics of heads, tokens and objects of the built-in image encoder"
 
   const auto maps = ReadTable(out / "faithfulness.csv");
   REQUIRE(maps.size() == 8);
-  CHECK(maps[3].at("map") == "random");
+  CHECK(maps[4].at("map") == "random");
   for (const auto& row : maps) {
     CHECK(Value(row, "masks") == 4);
     CHECK((Value(row, "pointing") >= 0 && Value(row, "pointing") <= 1));
     CHECK((Value(row, "deletion") >= 0 && Value(row, "deletion") <= 1));
   }
-  CHECK(Value(maps[6], "rank_correlation_with_occlusion") == Approx(1));
+  CHECK(Value(maps[7], "rank_correlation_with_occlusion") == Approx(1));
 }
 
 TEST_CASE("analytics of importance: local drift is of the head's own layer") {
