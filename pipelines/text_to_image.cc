@@ -154,15 +154,31 @@ class DiffusionPipeline final : public TextToImage {
   size_t arena_bytes_ = 0;  // that it was made for
 };
 
+void SetTextLength(int length, TokenLayout* tokens) {
+  int begin = 0;
+  for (Segment& segment : *tokens) {
+    if (segment.kind == SegmentKind::kText) segment.length = length;
+    segment.begin = begin;
+    begin += segment.length;
+  }
+}
+
 PipelineFacts DiffusionPipeline::Facts() const {
   const SettingLimits& limits = model_.Limits();
-  const auto sites = model_.Network().AttentionSites();
+  const auto span = model_.Network().AttentionSites();
+  std::vector<AttentionSite> sites(span.begin(), span.end());
+  // The network knows what text its class is given; the encoders of this folder may give less.
+  if (std::any_of(sites.begin(), sites.end(),
+                  [](const AttentionSite& site) { return site.kind == SiteKind::kJoint; })) {
+    const PromptTokens text = model_.Text().Tokenize(Resolve({}), false, {});
+    for (AttentionSite& site : sites) SetTextLength(static_cast<int>(text.length), &site.tokens);
+  }
   return {limits.width,
           limits.height,
           model_.VaeFactor(),
           model_.Vae().Traits().latent_channels,
           model_.ExtraChannels() > 0,
-          {sites.begin(), sites.end()}};
+          std::move(sites)};
 }
 
 GenerateSettings DiffusionPipeline::Resolve(const GenerateSettings& settings) const {

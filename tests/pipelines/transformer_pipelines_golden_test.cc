@@ -89,4 +89,23 @@ TEST_CASE("runs of SD3, FLUX and DiT end where diffusers' end") {
   CHECK(texts == 9 * 4 + 2 * 2);
 }
 
+TEST_CASE("the sites of a pipeline have as many tokens of text as its encoders give") {
+  const auto backend = MakeCpuBackend();
+  const auto built_in = TextToImage::Load(
+      OpenModelFolder(std::string(FOVEA_SOURCE_DIR) + "/assets/models/still-life-dit"), *backend);
+  const auto sites = built_in->Facts().sites;
+  REQUIRE(sites.size() == 9);
+  CHECK(SameLayout(sites[0].tokens, {{SegmentKind::kGrid, 0, 64, {1, 8, 8}},
+                                     {SegmentKind::kText, 64, 32, {1, 1, 1}}}));
+
+  const TempDir folder;  // FLUX has its text first
+  WritePipeline(folder.Path(), "{\"_class_name\":\"FlowMatchEulerDiscreteScheduler\"}",
+                "transformer_pipelines/flux_dev");
+  const auto flux = TextToImage::Load(OpenModelFolder(folder.Path()), *backend);
+  const TokenLayout tokens = flux->Facts().sites.at(0).tokens;
+  REQUIRE(tokens.size() == 2);
+  CHECK(tokens[0].length == 512);
+  CHECK(tokens[1].begin == 512);
+}
+
 }  // namespace fovea
