@@ -22,7 +22,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr double kLimit = 1e-4;      // relative, of final latents
-constexpr double kTextLimit = 1e-5;  // of text states
 
 std::unique_ptr<TextToImage> LoadGolden(const TempDir& folder, const Json& run, Backend& backend) {
   WritePipeline(folder.Path(), run["scheduler"].dump(),
@@ -87,19 +86,7 @@ TEST_CASE("runs of every pipeline class end where diffusers' end") {
     const TempDir folder;
     const auto pipeline = LoadGolden(folder, run, *backend);
     GenerateHooks hooks;
-    hooks.on_text = [&](const NamedTensors& text) {
-      for (const auto& [part, states] : text) {
-        const auto want = tensors.find(name + "." + part);
-        if (want == tensors.end()) continue;
-        CAPTURE(part);
-        ++texts;
-        if (RootMeanSquare(want->second) == 0) {
-          CHECK(RootMeanSquare(states) == 0);
-        } else {
-          CHECK(RelativeL2(states, want->second) < kTextLimit);
-        }
-      }
-    };
+    hooks.on_text = TextChecker(tensors, name, &texts);
     const auto init = tensors.find(name + ".init");
     const GenerateSettings settings = RunSettings(run["settings"]);
     const Prediction prediction = pipeline->DryRun(settings);

@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/golden_case.h"
@@ -83,6 +84,23 @@ std::string Sd15SchedulerJson() {
   return R"({"_class_name":"PNDMScheduler","beta_end":0.012,"beta_schedule":"scaled_linear",)"
          R"("beta_start":0.00085,"num_train_timesteps":1000,"set_alpha_to_one":false,)"
          R"("skip_prk_steps":true,"steps_offset":1,"trained_betas":null,"clip_sample":false})";
+}
+
+std::function<void(const NamedTensors&)> TextChecker(const NamedTensors& tensors,
+                                                     const std::string& run, int* count) {
+  return [&tensors, run, count](const NamedTensors& text) {
+    for (const auto& [part, states] : text) {
+      const auto want = tensors.find(run + "." + part);
+      if (want == tensors.end()) continue;
+      CAPTURE(part);
+      ++*count;
+      if (RootMeanSquare(want->second) == 0) {
+        CHECK(RootMeanSquare(states) == 0);
+      } else {
+        CHECK(RelativeL2(states, want->second) < 1e-5);
+      }
+    }
+  };
 }
 
 }  // namespace fovea

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "models/safetensors.h"
 #include "pipelines/settings.h"
 
 namespace fovea {
@@ -17,6 +19,11 @@ void WritePipeline(const std::filesystem::path& to, const std::string& scheduler
 
 // The settings of a run in runs.json.
 GenerateSettings RunSettings(const nlohmann::json& json);
+
+// For GenerateHooks::on_text: checks text states against RUN.PART of `tensors`, where that has
+// them: zeros exactly, others by RelativeL2 below 1e-5. Adds to *count how many it checked.
+std::function<void(const NamedTensors&)> TextChecker(const NamedTensors& tensors,
+                                                     const std::string& run, int* count);
 
 // Stable Diffusion 1.5's scheduler_config.json (PNDM).
 std::string Sd15SchedulerJson();

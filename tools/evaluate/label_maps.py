@@ -10,9 +10,6 @@ another object of the scene, maps that know of no class, a random one and the pi
 and 1.96 standard errors. Needs numpy and Pillow.
 """
 
-import argparse
-import json
-import subprocess
 import tempfile
 
 import numpy as np
@@ -29,34 +26,17 @@ def describe(thing):
 
 def maps(args, picture, labels, folder):
     """The map of every label, and the others by kind."""
-    command = [args.fovea, "inspect", "-i", picture, "--maps", ",".join(CLASSLESS + ["chefer"]),
-               "-o", folder]
+    flags = ["-i", picture, "--maps", ",".join(CLASSLESS + ["chefer"])]
     for label in labels:
-        command += ["--label", label]
-    if args.model:
-        command += ["-m", args.model]
-    result = subprocess.run(command, capture_output=True, text=True)
-    if result.returncode != 0:
-        raise SystemExit(f"{' '.join(command)}: {result.stderr.strip()}")
-    with open(f"{folder}/manifest.json", encoding="utf-8") as f:
-        files = json.load(f)["files"]
-    load = {(e["kind"], e["word"]): np.load(f"{folder}/{e['npy']}") for e in files}
-    return [load["chefer", label] for label in labels], {k: load[k, None] for k in CLASSLESS}
+        flags += ["--label", label]
+    made = word_maps.inspect(args, flags, folder)
+    return [made["chefer", label] for label in labels], {k: made[k, None] for k in CLASSLESS}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scenes")
-    parser.add_argument("--fovea", default="build/bin/fovea")
-    parser.add_argument("--model")
-    parser.add_argument("--count", type=int, default=100, help="scenes")
-    args = parser.parse_args()
-    images = np.load(f"{args.scenes}/images.npy", mmap_mode="r")
-    masks = np.load(f"{args.scenes}/masks.npy", mmap_mode="r")
+    args = word_maps.new_parser(__doc__).parse_args()
+    images, masks, scenes = word_maps.load_scenes(args.scenes)
     rng, scores, used, folder = np.random.default_rng(0), {}, 0, tempfile.mkdtemp()
-    with open(f"{args.scenes}/scenes.jsonl", encoding="utf-8") as f:
-        scenes = [json.loads(line) for line in f]
     for picture, mask, scene in zip(images, masks, scenes):
         labels = [describe(thing) for thing in scene["objects"]]
         if len(labels) < 2 or len(set(labels)) < len(labels):

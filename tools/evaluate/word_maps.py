@@ -57,35 +57,43 @@ def baselines(picture, shape, rng):
     return {"random": rng.random(shape), "centre": middle, "edges": edges}
 
 
-def maps(args, picture, caption, words, folder):
-    """The maps of words, as inspect writes them, by word."""
-    command = [args.fovea, "inspect", "-p", caption, "--image", picture, "--strength",
-               str(args.strength), "-s", "1", "--words", ",".join(words), "-o", folder]
-    if args.model:
-        command += ["-m", args.model]
+def inspect(args, flags, folder):
+    """The maps that fovea inspect writes into folder, by (kind, word)."""
+    command = [args.fovea, "inspect", *flags, *(["-m", args.model] if args.model else []),
+               "-o", folder]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode != 0:
         raise SystemExit(f"{' '.join(command)}: {result.stderr.strip()}")
     with open(f"{folder}/manifest.json", encoding="utf-8") as f:
         files = json.load(f)["files"]
-    return {e["word"]: np.load(os.path.join(folder, e["npy"])) for e in files
-            if e.get("kind") == "words" and e.get("npy")}
+    return {(e["kind"], e["word"]): np.load(os.path.join(folder, e["npy"])) for e in files
+            if e.get("npy")}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__,
+def new_parser(doc):
+    parser = argparse.ArgumentParser(description=doc,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenes")
     parser.add_argument("--fovea", default="build/bin/fovea")
     parser.add_argument("--model")
     parser.add_argument("--count", type=int, default=100, help="scenes")
+    return parser
+
+
+def load_scenes(folder):
+    """Pictures, masks, descriptions."""
+    with open(f"{folder}/scenes.jsonl", encoding="utf-8") as f:
+        scenes = [json.loads(line) for line in f]
+    return (np.load(f"{folder}/images.npy", mmap_mode="r"),
+            np.load(f"{folder}/masks.npy", mmap_mode="r"), scenes)
+
+
+def main():
+    parser = new_parser(__doc__)
     parser.add_argument("--strength", type=float, default=0.6)
     parser.add_argument("--out", help="keep what inspect writes here")
     args = parser.parse_args()
-    images = np.load(f"{args.scenes}/images.npy", mmap_mode="r")
-    masks = np.load(f"{args.scenes}/masks.npy", mmap_mode="r")
-    with open(f"{args.scenes}/scenes.jsonl", encoding="utf-8") as f:
-        scenes = [json.loads(line) for line in f]
+    images, masks, scenes = load_scenes(args.scenes)
     rng, scores, used = np.random.default_rng(0), {}, 0
     keep = args.out or tempfile.mkdtemp()
     for i, scene in enumerate(scenes):
@@ -97,7 +105,10 @@ def main():
         os.makedirs(folder, exist_ok=True)
         Image.fromarray(np.asarray(images[i])).save(f"{folder}/scene.png")
         words = sorted({w for _, color, shape in found for w in (color, shape)})
-        got = maps(args, f"{folder}/scene.png", caption, words + SLOTS[:len(found)], folder)
+        words += SLOTS[:len(found)]
+        made = inspect(args, ["-p", caption, "--image", f"{folder}/scene.png", "--strength",
+                              str(args.strength), "-s", "1", "--words", ",".join(words)], folder)
+        got = {word: made["words", word] for word in words}
         for k, (index, color, shape) in enumerate(found):
             rows = {"the object's text state": got[SLOTS[k]], "its colour": got[color],
                     "its shape": got[shape],

@@ -20,7 +20,6 @@ import forward
 import forward_cases
 import reference
 import vit
-import vit_cases
 
 VITS = ["vit_plain", "vit_deit_distilled", "vit_dinov2_registers", "vit_clip_projection"]
 UNETS = ["unet_sd15", "unet_depths", "unet_smallest"]
@@ -40,24 +39,10 @@ def rollout(attentions, fuse, discard):
     return result[0]
 
 
+@torch.no_grad()
 def maps_of_vit(name, tensors):
-    case = next(c for c in vit_cases.TRANSFORMERS if c[0] == name)
-    _, dtype, class_name, config, runs, _ = case
-    model, _, _ = vit.published(class_name, config, dtype)
-    model.set_attn_implementation("eager")
-    model = model.double()
-    inputs = load_file(os.path.join(ROOT, "forward", name, "io.safetensors"))
-    for r in range(len(runs)):
-        pixels = inputs[f"{r}.in.pixel_values"].double()
-        more = {}
-        if not class_name.startswith("Dinov2"):
-            own = model.config.image_size
-            own = tuple(own) if isinstance(own, (list, tuple)) else (own, own)
-            more["interpolate_pos_encoding"] = tuple(pixels.shape[2:]) != own
-        with torch.no_grad():
-            attentions = model(pixels, output_attentions=True, **more).attentions
-        patch = model.config.patch_size
-        grid = [pixels.shape[2] // patch, pixels.shape[3] // patch]
+    for r, _, output, grid in vit.eager_runs(ROOT, name):
+        attentions = output.attentions
         singles = attentions[0].shape[-1] - grid[0] * grid[1]
 
         def keep(kind, row):

@@ -44,15 +44,36 @@ def published(class_name, config, dtype):
             return model, json.load(file), shapes
 
 
+def more_arguments(model, pixels):
+    """What a call needs besides pictures of a size that may not be the model's."""
+    if type(model).__name__.startswith("Dinov2"):
+        return {}
+    own = model.config.image_size
+    own = tuple(own) if isinstance(own, (list, tuple)) else (own, own)
+    return {"interpolate_pos_encoding": tuple(pixels.shape[2:]) != own}
+
+
+def eager_runs(root, name):
+    """Of every stored run of a transformers model, in f64: number, class, output with attention
+    probabilities, grid of patches."""
+    _, dtype, class_name, config, runs, _ = next(c for c in vit_cases.TRANSFORMERS if c[0] == name)
+    model, _, _ = published(class_name, config, dtype)
+    model.set_attn_implementation("eager")
+    model = model.double()
+    inputs = load_file(os.path.join(root, "forward", name, "io.safetensors"))
+    for r in range(len(runs)):
+        pixels = inputs[f"{r}.in.pixel_values"].double()
+        patch = model.config.patch_size
+        yield (r, class_name,
+               model(pixels, output_attentions=True, **more_arguments(model, pixels)),
+               [pixels.shape[2] // patch, pixels.shape[3] // patch])
+
+
 def transformers_forward(keep_states):
     def run(model, inputs):
         pixels = inputs["pixel_values"]
         name = type(model).__name__
-        more = {}
-        if not name.startswith("Dinov2"):
-            own = model.config.image_size
-            own = tuple(own) if isinstance(own, (list, tuple)) else (own, own)
-            more["interpolate_pos_encoding"] = tuple(pixels.shape[2:]) != own
+        more = more_arguments(model, pixels)
         output = model(pixels, output_hidden_states=True, **more)
         outputs = {}
         for key in ("logits", "image_embeds", "pooler_output", "last_hidden_state"):

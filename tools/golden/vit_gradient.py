@@ -70,23 +70,9 @@ def keep(tensors, name, grid, rows, attentions, y):
 
 
 def of_transformers(root, name, tensors):
-    _, dtype, class_name, config, runs, _ = next(c for c in vit_cases.TRANSFORMERS if c[0] == name)
-    model, _, _ = vit.published(class_name, config, dtype)
-    model.set_attn_implementation("eager")
-    model = model.double()
-    inputs = load_file(os.path.join(root, "forward", name, "io.safetensors"))
-    for r in range(len(runs)):
-        pixels = inputs[f"{r}.in.pixel_values"].double()
-        more = {}
-        if not class_name.startswith("Dinov2"):
-            own = model.config.image_size
-            own = tuple(own) if isinstance(own, (list, tuple)) else (own, own)
-            more["interpolate_pos_encoding"] = tuple(pixels.shape[2:]) != own
-        output = model(pixels, output_attentions=True, **more)
+    for r, class_name, output, grid in vit.eager_runs(root, name):
         pooled = next(getattr(output, key) for key in ("logits", "image_embeds", "pooler_output")
                       if getattr(output, key, None) is not None)
-        patch = model.config.patch_size
-        grid = [pixels.shape[2] // patch, pixels.shape[3] // patch]
         rows = [0, 1] if class_name.endswith("WithTeacher") else [0]
         keep(tensors, f"{name}.{r}", grid, rows, output.attentions,
              answer_of(class_name, pooled, r))
