@@ -154,6 +154,7 @@ class DiffusionPipeline final : public TextToImage {
   size_t arena_bytes_ = 0;  // that it was made for
 };
 
+// What follows the text moves along.
 void SetTextLength(int length, TokenLayout* tokens) {
   int begin = 0;
   for (Segment& segment : *tokens) {
