@@ -20,8 +20,8 @@
 #include "pipelines/inspect.h"
 #include "pipelines/picture_file.h"
 #include "pipelines/plan_source.h"
-#include "tensor/cpu_info.h"
 #include "tensor/error.h"
+#include "tensor/instruction_set.h"
 #include "tensor/threads.h"
 
 namespace fovea {

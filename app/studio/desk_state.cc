@@ -10,8 +10,8 @@
 #include "attention/attention_op.h"
 #include "pipelines/plan_source.h"
 #include "pipelines/scheduler.h"
-#include "tensor/cpu_info.h"
 #include "tensor/error.h"
+#include "tensor/instruction_set.h"
 #include "tensor/threads.h"
 
 namespace fovea {

@@ -5,6 +5,7 @@
 
 #include "attention/ops/window.h"
 #include "tests/support/operator_case.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 namespace {
@@ -48,14 +49,11 @@ double At(const HostTensor& x, int64_t b, int64_t t, int64_t h, int64_t c) {
 
 // The largest difference in one head of one sample; NaN if any.
 double Difference(const HostTensor& x, const HostTensor& y, int64_t b, int64_t h) {
-  double worst = 0;
+  Worst worst;
   for (int64_t t = 0; t < 64; ++t) {
-    for (int64_t c = 0; c < kDim; ++c) {
-      const double difference = std::abs(At(x, b, t, h, c) - At(y, b, t, h, c));
-      if (!(difference <= worst)) worst = difference;
-    }
+    for (int64_t c = 0; c < kDim; ++c) worst.Add(At(x, b, t, h, c), At(y, b, t, h, c));
   }
-  return worst;
+  return worst.Value();
 }
 
 TEST_CASE("heads of one layer run different operators, as if each ran alone") {
@@ -111,18 +109,17 @@ TEST_CASE("each head is mixed by its own factors, whatever operator it has") {
     for (int h = 0; h < kHeads; ++h) {
       CAPTURE(b, h);
       const HeadMix m = mix[static_cast<size_t>(b * kHeads + h)];
-      double worst = 0;
+      Worst worst;
       for (int c = 0; c < kDim; ++c) {
         double mean = 0;
         for (int t = 0; t < 64; ++t) mean += At(layer.v, b, t, h, c) / 64;
         for (int t = 0; t < 64; ++t) {
           const double want =
               m.a * At(plain, b, t, h, c) + m.b * At(layer.v, b, t, h, c) + m.e * mean;
-          const double error = std::abs(At(mixed, b, t, h, c) - want);
-          if (!(error <= worst)) worst = error;
+          worst.Add(At(mixed, b, t, h, c), want);
         }
       }
-      CHECK(worst <= 2e-6);
+      CHECK(worst.Value() <= 2e-6);
     }
   }
 }
