@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "attention/attention_op.h"
+#include "attention/branch_layout.h"
 #include "attention/perturbation.h"
 
 namespace fovea {
@@ -46,6 +47,7 @@ struct AttentionCall {
   const AttentionIo& io;      // io.lse: NaN where an operator has none or no softmax was evaluated
   int step = 0, steps = 1;
   std::span<const AttentionPart> parts;  // every head of every sample is in one of them
+  BranchLayout branches = {};  // whose the samples are; the last ones may be missing in this batch
 };
 
 class AttentionListener {

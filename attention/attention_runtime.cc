@@ -92,20 +92,15 @@ bool AttentionRuntime::Covers(const Rule& rule, const AttentionSite& site) {
   return rule.text->MatchesPath(site.path);
 }
 
-void AttentionRuntime::BeginStep(int step, int steps) {
+void AttentionRuntime::BeginStep(int step, int steps, BranchLayout branches) {
   ENSURE(step >= 0 && step < steps);
   step_ = step;
   steps_ = steps;
+  branches_ = std::move(branches);
   draw_ = DrawsBefore(step);
 }
 
-void AttentionRuntime::SetBranches(std::vector<int> branches, int rows_each) {
-  ENSURE(rows_each > 0);
-  branches_ = std::move(branches);
-  rows_each_ = rows_each;
-}
-
-void AttentionRuntime::SetPerturbation(int branch, const Perturbation& perturbation) {
+void AttentionRuntime::SetPerturbation(BranchKind branch, const Perturbation& perturbation) {
   perturbed_.Set(branch, perturbation);
 }
 
@@ -199,14 +194,15 @@ void AttentionRuntime::SetListeners(const std::vector<AttentionListener*>& liste
 
 BatchRow AttentionRuntime::RowOf(int row, int batch) const {
   const int pictures = static_cast<int>(seeds_.size());
-  if (branches_.empty()) {
-    ENSURE(batch % pictures == 0);
-    return {row / pictures, row % pictures, seeds_[static_cast<size_t>(row % pictures)]};
+  const auto made = [&](BranchKind kind, int order, int picture) {
+    return BatchRow{kind, order, picture, seeds_[static_cast<size_t>(picture % pictures)]};
+  };
+  for (const Branch& branch : branches_.Branches()) {
+    const int64_t picture = row - branch.first_row;
+    if (picture < branch.rows) return made(branch.kind, 0, static_cast<int>(picture));
   }
-  const auto branch = static_cast<size_t>(row / rows_each_);
-  ENSURE(branch < branches_.size() && rows_each_ % pictures == 0);
-  const int picture = row % rows_each_;
-  return {branches_[branch], picture, seeds_[static_cast<size_t>(picture % pictures)]};
+  ENSURE(branches_.Branches().empty() && batch % pictures == 0);
+  return made(BranchKind::kConditional, row / pictures, row % pictures);
 }
 
 void AttentionRuntime::Attend(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
@@ -240,7 +236,7 @@ void AttentionRuntime::Attend(Context& ctx, const AttentionSite& site, const Att
   if (!tells) return;
   TRACE_ZONE("listen", site.path);
   for (AttentionListener* listener : listeners_) {
-    listener->Attended(ctx, {site, spec, call.io, step_, steps_, parts_});
+    listener->Attended(ctx, {site, spec, call.io, step_, steps_, parts_, branches_});
   }
 }
 

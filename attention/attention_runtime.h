@@ -37,15 +37,14 @@ class AttentionRuntime {
   // listeners must outlive the runtime, or its last call.
   void SetListeners(const std::vector<AttentionListener*>& listeners);
 
-  void BeginStep(int step, int steps);  // 0-based
-  // Which branches of guidance the coming batches hold, in this order, each `rows_each`
-  // neighbouring rows (its pictures), until it is called again; a shorter batch holds the first of
-  // these rows. Without a call, row b is of branch b / pictures.
-  void SetBranches(std::vector<int> branches, int rows_each);
+  // 0-based. `branches`: whose rows the coming batches hold; a shorter batch holds the first of
+  // them. Empty: each row is of the prompt's branch, or, where there are more rows than seeds, of
+  // one of its own.
+  void BeginStep(int step, int steps, BranchLayout branches = {});
   // Perturbs heads of a branch from now on; an empty perturbation takes it back. Throws kUsage and
   // kUnsupported as PerturbedHeads::Set; what depends on the tokens' number and layout is refused
   // by Attend. Rows of other branches keep their bytes.
-  void SetPerturbation(int branch, const Perturbation& perturbation);
+  void SetPerturbation(BranchKind branch, const Perturbation& perturbation);
 
   // Heads that no rule covers keep the operator that the layer was trained with. Throws
   // kUnsupported, naming the site and the reason, where a rule with a selector or a perturbation
@@ -88,8 +87,7 @@ class AttentionRuntime {
   std::vector<Rule> rules_;
   int64_t draw_ = 0;  // of the next call that draws
   PerturbedHeads perturbed_;
-  std::vector<int> branches_;  // of the batches, or empty
-  int rows_each_ = 1;
+  BranchLayout branches_;
   HeadRunner runner_;
   UseReport uses_;
   std::vector<AttentionListener*> listeners_;

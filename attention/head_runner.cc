@@ -170,8 +170,9 @@ void HeadRunner::RunPrepared(const SiteCall& call, const Block& block, const Bou
   if (op.Traits().state) {
     ENSURE(block.rows == 1, call.site.path);
     const BatchRow& row = call.rows[static_cast<size_t>(block.first_row)];
-    std::unique_ptr<OpState>& kept =
-        states_[{call.site.index, block.first_head, &prepared, row.branch, row.picture, stands_in}];
+    const StateKey key{call.site.index, block.first_head, &prepared, row.branch,
+                       row.order,       row.picture,      stands_in};
+    std::unique_ptr<OpState>& kept = states_[key];
     if (kept == nullptr) kept = prepared.NewState();
     state = kept.get();
   }

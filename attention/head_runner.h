@@ -19,8 +19,10 @@ namespace fovea {
 
 // What a row of the batch is.
 struct BatchRow {
-  int branch = 0, picture = 0;  // of guidance; of the run
-  uint64_t seed = 0;            // the picture's
+  BranchKind branch = BranchKind::kConditional;
+  int order = 0;      // among rows of the same branch and picture, where nobody says whose they are
+  int picture = 0;    // of the run
+  uint64_t seed = 0;  // the picture's
 };
 
 struct SiteCall {
@@ -53,9 +55,9 @@ class HeadRunner {
     std::unique_ptr<PreparedAttention> prepared;
   };
   std::map<const BoundOp*, std::vector<Prepared>> prepared_;
-  // Site, first head, geometry (by what was prepared for it), branch, picture, whether it stands
-  // in.
-  using StateKey = std::tuple<int, int, const PreparedAttention*, int, int, bool>;
+  // Site, first head, geometry (by what was prepared for it), branch, order, picture, whether it
+  // stands in for another.
+  using StateKey = std::tuple<int, int, const PreparedAttention*, BranchKind, int, int, bool>;
   std::map<StateKey, std::unique_ptr<OpState>> states_;
 };
 

@@ -50,12 +50,12 @@ HeadMix MixOf(PerturbKind kind, float strength) {
 
 }  // namespace
 
-void PerturbedHeads::Set(int branch, const Perturbation& perturbation) {
+void PerturbedHeads::Set(BranchKind branch, const Perturbation& perturbation) {
   if (perturbation.scope == PerturbScope::kImageRenorm &&
       perturbation.kind != PerturbKind::kIdentity) {
     Fail(ErrorCode::kUsage, "scope img-renorm is for kind identity; take img-pure");
   }
-  Branch made{perturbation.kind, perturbation.scope, StandInOf(perturbation, table_), {}};
+  OfBranch made{perturbation.kind, perturbation.scope, StandInOf(perturbation, table_), {}};
   for (const HeadPerturbation& item : perturbation.heads) {
     if (!std::isfinite(item.strength))
       Fail(ErrorCode::kUsage, "a strength must be a finite number");
@@ -91,11 +91,11 @@ void PerturbedHeads::Set(int branch, const Perturbation& perturbation) {
   }
 }
 
-std::vector<HeadHandling> PerturbedHeads::At(int branch, const AttentionSite& site,
+std::vector<HeadHandling> PerturbedHeads::At(BranchKind branch, const AttentionSite& site,
                                              const AttentionSpec& spec) const {
   const auto found = branches_.find(branch);
   if (found == branches_.end()) return {};
-  const Branch& own = found->second;
+  const OfBranch& own = found->second;
   const auto strengths = own.strengths.find(site.index);
   if (strengths == own.strengths.end()) return {};
   const Segment* grid = GridSegment(spec.q);

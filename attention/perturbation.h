@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "attention/attention_op.h"
+#include "attention/branch_layout.h"
 
 namespace fovea {
 
@@ -75,15 +76,15 @@ class PerturbedHeads {
 
   // An empty perturbation takes an earlier one back. Throws kUsage (arguments that do not parse or
   // go together), kUnsupported (a site or head that the model lacks, cross-attention).
-  void Set(int branch, const Perturbation& perturbation);
+  void Set(BranchKind branch, const Perturbation& perturbation);
   bool Empty() const { return branches_.empty(); }
   // One for each head of spec, or none: no head of these rows is perturbed here. Throws
   // kUnsupported, naming the site, where the tokens do not allow it.
-  std::vector<HeadHandling> At(int branch, const AttentionSite& site,
+  std::vector<HeadHandling> At(BranchKind branch, const AttentionSite& site,
                                const AttentionSpec& spec) const;
 
  private:
-  struct Branch {
+  struct OfBranch {
     PerturbKind kind;
     PerturbScope scope;
     std::shared_ptr<const StandIn> stand_in;      // or null: a mix
@@ -91,7 +92,7 @@ class PerturbedHeads {
   };
   std::span<const AttentionSite> sites_;
   OperatorTable table_;
-  std::map<int, Branch> branches_;
+  std::map<BranchKind, OfBranch> branches_;
 };
 
 }  // namespace fovea

@@ -93,6 +93,7 @@ KeptAttention::KeptAttention(Context&, const AttentionCall& call, const KeepOpti
     : site_(call.site), spec_(call.spec), step_(call.step), steps_(call.steps) {
   const int first = options.first_sample, count = Samples(call, options);
   spec_.batch = count;
+  branches_ = call.branches.Slice(first, count);
   q_ = ByHeads(call.io.q, first, count);
   k_ = ByHeads(call.io.k, first, count);
   if (options.values) v_ = ByHeads(call.io.v, first, count);
@@ -173,13 +174,13 @@ const std::vector<AttentionPart>& KeptAttention::Parts() const {
 const AttentionMatrix& KeptAttention::Matrix(Context& ctx) const {
   if (matrix_ != nullptr) return *matrix_;
   const AttentionIo io;
-  matrix_ = MatrixOf(ctx, {site_, spec_, io, step_, steps_, Parts()});
+  matrix_ = MatrixOf(ctx, {site_, spec_, io, step_, steps_, Parts(), branches_});
   return *matrix_;
 }
 
 void KeptAttention::Replay(Context& ctx, AttentionListener& listener) const {
   const AttentionIo io;
-  listener.Attended(ctx, {site_, spec_, io, step_, steps_, Parts()});
+  listener.Attended(ctx, {site_, spec_, io, step_, steps_, Parts(), branches_});
 }
 
 }  // namespace fovea

@@ -41,6 +41,7 @@ class KeptAttention {
   AttentionSpec spec_;
   int step_ = 0, steps_ = 1;
   size_t bytes_ = 0;
+  BranchLayout branches_;  // of the kept samples
   HostTensor q_, k_, v_, hidden_, lse_;
   std::map<std::string, HostTensor> owned_weights_;
   OperatorTensors weights_;

@@ -26,7 +26,7 @@ struct Layer {
                  std::vector<uint64_t> seeds = {11}, HostTensor* lse = nullptr) {
     AttentionRuntime runtime(AttentionPlan::Parse(plan), sites, 10, std::move(seeds));
     runtime.BeginStep(step, 10);
-    runtime.SetPerturbation(0, perturbation);
+    runtime.SetPerturbation(BranchKind::kConditional, perturbation);
     AttentionSpec spec;
     spec.batch = kBatch, spec.heads = kHeads, spec.head_dim = kDim;
     spec.q = spec.kv = sites[0].tokens;

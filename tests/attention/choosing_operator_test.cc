@@ -141,14 +141,13 @@ constexpr int kHeads = 3, kDim = 16, kSteps = 6;
 
 // Two pictures in two branches of guidance at one site; every step has tensors of its own.
 struct Layer final : AttentionListener {
-  explicit Layer(const std::string& plan, const std::vector<int>& order = {0, 1}) {
+  explicit Layer(const std::string& plan) {
     static const Top top;
     operators.assign(AttentionOps().begin(), AttentionOps().end());
     operators.push_back(&top);
     runtime = std::make_unique<AttentionRuntime>(AttentionPlan::Parse(plan), sites, kSteps,
                                                  std::vector<uint64_t>{3, 4}, operators);
     runtime->SetListeners({this});
-    runtime->SetBranches(order, 2);
     spec.batch = 4, spec.heads = kHeads, spec.head_dim = kDim;
     spec.q = spec.kv = sites[0].tokens;
   }
@@ -158,7 +157,7 @@ struct Layer final : AttentionListener {
     k = RandomNormal(q.shape(), 20u + unsigned(step)), v = RandomNormal(q.shape(), 30u);
     HostTensor out(q.shape(), DType::kF32);
     const AttentionIo io{q.View(), k.View(), v.View(), out.View()};
-    runtime->BeginStep(step, kSteps);
+    runtime->BeginStep(step, kSteps, BranchLayout(order, 2));
     if (planning != nullptr) {
       Arena plan(*planning, kPlanningArenaBytes);
       Context dry{*planning, plan};
@@ -210,6 +209,7 @@ struct Layer final : AttentionListener {
   std::unique_ptr<Backend> backend = MakeCpuBackend();
   Arena arena{*backend, 64 << 20};
   Context ctx{*backend, arena};
+  std::vector<BranchKind> order{BranchKind::kUnconditional, BranchKind::kConditional};
   AttentionSpec spec;
   std::unique_ptr<AttentionRuntime> runtime;
   HostTensor q, k, v;
@@ -259,7 +259,7 @@ TEST_CASE("a choice is kept for as many steps as asked, of each branch and pictu
   CHECK(layer.error <= 4e-6);
   CHECK(layer.kept_error <= 4e-6);
   // Rows that change places keep what belongs to their branch.
-  layer.runtime->SetBranches({1, 0}, 2);
+  std::swap(layer.order[0], layer.order[1]);
   layer.Run(2);
   CHECK(layer.maps == std::vector{first[2], first[3], first[0], first[1]});
   layer.Run(3);

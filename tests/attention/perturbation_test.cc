@@ -15,6 +15,9 @@ namespace {
 constexpr int kHeads = 4, kDim = 24, kRows = 4;  // two branches of two pictures
 constexpr int kText = 5, kHeight = 6, kWidth = 11;
 
+const BranchKind kKindsOfRows[] = {BranchKind::kConditional, BranchKind::kPerturbed};
+const BranchLayout kBranches(kKindsOfRows, 2);
+
 TokenLayout Layout(int text_place) {  // 0: none, 1: before the grid, 2: behind it
   OperatorCase c{"", {}, {1, kHeight, kWidth}, text_place == 0 ? 0 : kText, text_place == 1};
   return LayoutOf(c);
@@ -50,12 +53,12 @@ struct Layer {
     if (dtype == DType::kBF16) q = Rounded(q), k = Rounded(k), v = Rounded(v);
   }
 
-  // Branch 7 stands before branch 9 in the batch; branch 9 is perturbed.
+  // The first two rows are the prompt's, the others are perturbed.
   HostTensor Run(const Perturbation& perturbation, const std::string& plan = "",
                  HostTensor* lse = nullptr) {
     AttentionRuntime runtime(AttentionPlan::Parse(plan), sites, 4, {5, 6});
-    runtime.SetBranches({7, 9}, 2);
-    runtime.SetPerturbation(9, perturbation);
+    runtime.BeginStep(0, 4, kBranches);
+    runtime.SetPerturbation(BranchKind::kPerturbed, perturbation);
     HostTensor out(q.shape(), spec.dtype);
     std::memset(out.data(), 0xff, out.Bytes());  // NaN
     AttentionIo io{q.View(), k.View(), v.View(), out.View()};
@@ -379,8 +382,8 @@ TEST_CASE("strength 1 of identity evaluates no softmax") {
       Arena arena(*planning, size_t{1} << 40);
       Context ctx{*planning, arena};
       AttentionRuntime runtime(AttentionPlan::Parse(plan), layer.sites, 4, {5, 6});
-      runtime.SetBranches({7, 9}, 2);
-      runtime.SetPerturbation(9, perturbation);
+      runtime.BeginStep(0, 4, kBranches);
+      runtime.SetPerturbation(BranchKind::kPerturbed, perturbation);
       HostTensor out(layer.q.shape(), DType::kF32);
       runtime.Attend(ctx, layer.sites[1], layer.spec,
                      {layer.q.View(), layer.k.View(), layer.v.View(), out.View()});
@@ -393,8 +396,9 @@ TEST_CASE("strength 1 of identity evaluates no softmax") {
 TEST_CASE("a shorter batch holds the first branches, and taking back restores the bytes") {
   Layer layer(Layout(1));
   AttentionRuntime runtime(AttentionPlan(), layer.sites, 4, {5, 6});
-  runtime.SetBranches({7, 9}, 2);
-  runtime.SetPerturbation(9, Make(PerturbKind::kIdentity, PerturbScope::kAll, 1));
+  runtime.BeginStep(0, 4, kBranches);
+  runtime.SetPerturbation(BranchKind::kPerturbed,
+                          Make(PerturbKind::kIdentity, PerturbScope::kAll, 1));
   const auto run = [&](int batch) {
     AttentionSpec spec = layer.spec;
     spec.batch = batch;
@@ -407,9 +411,10 @@ TEST_CASE("a shorter batch holds the first branches, and taking back restores th
   const HostTensor plain = layer.Run({}), perturbed = run(4), shared = run(2);
   CHECK(std::memcmp(shared.data(), plain.data(), shared.Bytes()) == 0);
   CHECK(std::memcmp(perturbed.data(), plain.data(), plain.Bytes()) != 0);
-  runtime.SetBranches({9, 7}, 2);  // now the first rows are perturbed
+  const BranchKind swapped[] = {BranchKind::kPerturbed, BranchKind::kConditional};
+  runtime.BeginStep(0, 4, BranchLayout(swapped, 2));
   CHECK(std::memcmp(run(2).data(), plain.data(), shared.Bytes()) != 0);
-  runtime.SetPerturbation(9, {});
+  runtime.SetPerturbation(BranchKind::kPerturbed, {});
   CHECK(std::memcmp(run(4).data(), plain.data(), plain.Bytes()) == 0);
 }
 

@@ -58,7 +58,7 @@ struct Layer final : AttentionListener {
     AttentionRuntime runtime(AttentionPlan::Parse(plan), sites, 10, {7, 8});
     if (listens) runtime.SetListeners({this, nullptr});
     runtime.BeginStep(3, 10);
-    runtime.SetPerturbation(0, perturbation);
+    runtime.SetPerturbation(BranchKind::kConditional, perturbation);
     HostTensor out(q.shape(), shape.dtype);
     AttentionIo io{q.View(), k.View(), v.View(), out.View()};
     io.hidden = hidden.View();
