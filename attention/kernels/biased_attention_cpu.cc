@@ -1,9 +1,8 @@
-#include "attention/kernels/biased_attention.h"
-
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include "attention/kernels/cpu_kernels.h"
 #include "attention/kernels/element.h"
 #include "tensor/threads.h"
 

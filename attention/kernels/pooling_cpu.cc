@@ -1,9 +1,8 @@
-#include "attention/kernels/pooling.h"
-
 #include <algorithm>
 #include <array>
 #include <vector>
 
+#include "attention/kernels/cpu_kernels.h"
 #include "attention/kernels/element.h"
 #include "tensor/threads.h"
 
