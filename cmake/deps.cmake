@@ -1,8 +1,9 @@
-# Every third-party package, found once, under one name each. Debian 12's versions are the floor;
+# Every third-party package, found once, under one name each. Debian 12's versions are the floor,
+# Debian 13's are tested, too (scripts/check portable);
 # scripts/install-packages lists the packages.
 find_package(PkgConfig REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
-# oneDNN 2.6. Debian's CMake files for it ask for OpenCL's headers, which we do not need.
+# oneDNN 2.6 or 3. Debian's CMake files for it ask for OpenCL's headers, which we do not need.
 find_path(DNNL_INCLUDE dnnl.hpp REQUIRED)
 find_library(DNNL_LIBRARY dnnl REQUIRED)
 add_library(DNNL::dnnl UNKNOWN IMPORTED)
@@ -26,7 +27,11 @@ foreach(module core imgproc)
     IMPORTED_LOCATION ${OPENCV_${module}} INTERFACE_INCLUDE_DIRECTORIES ${OPENCV_INCLUDE})
 endforeach()
 if(FOVEA_TESTS)
-  find_package(Catch2 2 REQUIRED)
+  # Catch2 2 or 3; tests are written in the words of 2, which a header of ours gives to 3.
+  find_package(Catch2 REQUIRED)
+  if(Catch2_VERSION VERSION_GREATER_EQUAL 3)
+    target_include_directories(Catch2::Catch2 INTERFACE ${PROJECT_SOURCE_DIR}/tests/support/catch3)
+  endif()
 endif()
 # What only the desktop program needs: without all of them it is left out, and said to be.
 set(OpenGL_GL_PREFERENCE GLVND)
