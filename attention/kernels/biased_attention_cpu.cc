@@ -1,3 +1,4 @@
+// Attention with a bias of every score, on the CPU (T5).
 #include <algorithm>
 #include <cmath>
 #include <vector>

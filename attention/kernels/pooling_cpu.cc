@@ -1,3 +1,4 @@
+// Pooling of tokens over their grid, on the CPU.
 #include <algorithm>
 #include <array>
 #include <vector>
