@@ -2,7 +2,7 @@
 // rounding.
 #include <catch2/catch.hpp>
 
-#include "models/safetensors.h"
+#include "models/files/safetensors.h"
 #include "tensor/instruction_set.h"
 #include "tests/support/cli_checks.h"
 #include "tests/support/golden_case.h"

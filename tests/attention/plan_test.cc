@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "attention/attention_runtime.h"
-#include "attention/glob.h"
+#include "tensor/glob.h"
 #include "tests/support/operator_case.h"
 #include "tests/support/worst.h"
 
@@ -60,7 +60,6 @@ TEST_CASE("rules parse, and print as the same plan") {
   CHECK((!second.steps.Holds(2, 10) && second.steps.Holds(3, 10) && second.steps.Holds(9, 10)));
   CHECK_FALSE(plan.Rules()[2].has_selector);
   CHECK(AttentionPlan::Parse(plan.Text()).Text() == plan.Text());
-  CHECK(plan.StepsOfChange(20) == std::vector<int>{0, 5, 15});
   CHECK(AttentionPlan::Parse("").Empty());
   // Alternatives at the start are no JSON.
   const auto either = AttentionPlan::Parse("{down,up}_blocks.*: halo");

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/config.h"
-#include "pipelines/text_to_image.h"
+#include "pipelines/generation/text_to_image.h"
 #include "tensor/threads.h"
 #include "tests/support/golden_case.h"
 #include "tests/support/pipeline_case.h"

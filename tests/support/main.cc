@@ -1,5 +1,5 @@
 // The one main() of all test programs. They obey FOVEA_ISA, as the programs do.
-#define CATCH_CONFIG_RUNNER
+#define CATCH_CONFIG_RUNNER  // where Catch2 2 puts its own code; 3 is a library
 #include <catch2/catch.hpp>
 #include <cstdio>
 

@@ -42,12 +42,13 @@ OperatorRun RunOperator(const OperatorCase& c, const RunPoint& at,
   run.q = RandomNormal(shape, 1), run.k = RandomNormal(shape, 2), run.v = RandomNormal(shape, 3);
   run.out = HostTensor(shape, DType::kF32);
   std::fill_n(run.out.Data<float>(), run.out.NumElements(), NAN);
-  const AttentionOp& op = FindAttentionOp(c.op);
-  const Support support = op.Supports(spec, c.params);
+  const auto op = BindOperator({c.op, c.params});
+  const Support support = op->Supports(spec);
   INFO(support.reason);
   REQUIRE(support.ok);
-  AttentionIo io{run.q.View(), run.k.View(), run.v.View(), run.out.View()};
-  if (op.HasLse(spec, c.params)) {
+  OperatorIo io{{run.q.View(), run.k.View(), run.v.View(), run.out.View()}};
+  const auto prepared = op->Prepare(spec);
+  if (prepared->HasLse()) {
     run.lse = HostTensor({c.batch, c.heads, tokens}, DType::kF32);
     std::fill_n(run.lse.Data<float>(), run.lse.NumElements(), NAN);
     io.lse = run.lse.View();
@@ -58,7 +59,6 @@ OperatorRun RunOperator(const OperatorCase& c, const RunPoint& at,
   const auto backend = MakeCpuBackend();
   Arena arena(*backend, 64 << 20);
   Context ctx{*backend, arena};
-  const auto prepared = op.Prepare(spec, c.params);
   prepared->Run(ctx, io);
   if (prepared->Map() != nullptr) run.density = prepared->Map()->Density();
   return run;

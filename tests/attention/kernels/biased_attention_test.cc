@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
+#include "attention/kernels/cpu_kernels.h"
 #include "tests/support/operator_case.h"
 #include "tests/support/worst.h"
 

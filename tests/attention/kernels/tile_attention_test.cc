@@ -37,11 +37,11 @@ struct Inputs {
   void Round() { q = ToBFloat16Tensor(q), k = ToBFloat16Tensor(k), v = ToBFloat16Tensor(v); }
 };
 
-void Attend(const TileMap& map, float scale, const AttentionIo& io) {
+void Attend(const TileMap& map, float scale, const TileCall& io) {
   const auto backend = MakeCpuBackend();
   Arena arena(*backend, 64 << 20);
   Context ctx{*backend, arena};
-  TileAttentionCpu(ctx, map, scale, io);
+  TileAttention(ctx, map, scale, io);
 }
 
 // For every instruction set that this processor has and we compile.
@@ -84,7 +84,7 @@ void CheckMix(const Case& c, const std::vector<HeadMix>& mix) {
   CAPTURE(c.batch, c.t, c.heads, c.d);
   const Inputs in(c);
   HostTensor out(in.q.shape(), DType::kF32);
-  AttentionIo io{in.q.View(), in.k.View(), in.v.View(), out.View()};
+  TileCall io{in.q.View(), in.k.View(), in.v.View(), out.View()};
   io.mix = mix;
   const float scale = 1 / std::sqrt(float(c.d));
   const std::vector<double> want = Mixed(in, mix, scale);
@@ -111,7 +111,7 @@ TEST_CASE("identity and uniform heads are exact") {
   const Inputs in(c);
   HostTensor out(in.q.shape(), DType::kF32);
   const std::vector<HeadMix> mix{{0, 1, 0}, {0, 1, 0}};
-  AttentionIo io{in.q.View(), in.k.View(), in.v.View(), out.View()};
+  TileCall io{in.q.View(), in.k.View(), in.v.View(), out.View()};
   io.mix = mix;
   Attend(DenseTileMap(c.t, c.kv, false), 0.25f, io);
   CHECK(std::memcmp(out.data(), in.v.data(), out.Bytes()) == 0);
@@ -183,7 +183,7 @@ TEST_CASE("bf16 attention mixes heads and reads strided views") {
   const std::vector<HeadMix> mix{{1, 0, 0},       {0, 1, 0},       {0, 0, 1},
                                  {0.5f, 0.5f, 0}, {0.5f, 0, 0.5f}, {1, 0, 0}};
   HostTensor out(copies.q.shape(), DType::kBF16);
-  AttentionIo io{part(0), part(1), part(2), out.View()};
+  TileCall io{part(0), part(1), part(2), out.View()};
   io.mix = mix;
   Attend(DenseTileMap(c.t, c.kv, false), 0.2f, io);
   const auto want = Mixed(copies, mix, 0.2f);

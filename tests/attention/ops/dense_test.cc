@@ -124,7 +124,8 @@ TEST_CASE("attention reads strided views and does not depend on threads") {
 TEST_CASE("the registry names what exists") {
   CHECK(FindAttentionOp("dense").Name() == "dense");
   CHECK_THROWS_WITH(FindAttentionOp("dens"), Catch::Contains("there are: dense"));
-  CHECK_THROWS_WITH(DenseAttention().Supports({}, {{"r", "3"}}), Catch::Contains("takes none"));
+  CHECK_THROWS_WITH(DenseAttention().Bind({{"r", "3"}})->Supports({}),
+                    Catch::Contains("takes none"));
 }
 
 }  // namespace

@@ -55,14 +55,14 @@ struct Layer final : AttentionListener {
     hidden = As(RandomNormal({kBatch, t, 24}, 4), shaped.dtype);
   }
 
-  HostTensor Run(const std::string& plan, bool listens, std::span<const HeadMix> mix = {}) {
+  HostTensor Run(const std::string& plan, bool listens, const Perturbation& perturbation = {}) {
     AttentionRuntime runtime(AttentionPlan::Parse(plan), sites, 10, {7, 8});
     if (listens) runtime.SetListeners({this, nullptr});
     runtime.BeginStep(3, 10);
+    runtime.SetPerturbation(BranchKind::kConditional, perturbation);
     HostTensor out(q.shape(), shape.dtype);
     AttentionIo io{q.View(), k.View(), v.View(), out.View()};
     io.hidden = hidden.View();
-    io.mix = mix;
     io.weights = weights;
     runtime.Attend(ctx, sites[0], spec, io);
     return out;
@@ -149,10 +149,11 @@ struct Layer final : AttentionListener {
 };
 
 // Runs with and without a listener: the bytes must be the same and rows must give the output.
-void Check(const Shaped& shaped, const std::string& plan, std::span<const HeadMix> mix = {}) {
+void Check(const Shaped& shaped, const std::string& plan, const Perturbation& perturbation = {}) {
   CAPTURE(plan, TokenCount(shaped.q), TokenCount(shaped.kv), static_cast<int>(shaped.dtype));
   Layer layer(shaped);
-  const HostTensor off = layer.Run(plan, false, mix), on = layer.Run(plan, true, mix);
+  const HostTensor off = layer.Run(plan, false, perturbation),
+                   on = layer.Run(plan, true, perturbation);
   CHECK(std::memcmp(off.data(), on.data(), on.Bytes()) == 0);
   CHECK(layer.calls == 1);
   // bf16: outputs, and what operators store in between, have 8 bits.
@@ -209,19 +210,37 @@ TEST_CASE("rows times values are the output of cross and causal attention") {
   Check({TextLayout(77), TextLayout(77), SiteKind::kSelf, true}, "");
 }
 
-TEST_CASE("rows times values are the output of mixed heads") {
-  std::vector<HeadMix> mix(Layer::kBatch * Layer::kHeads);
-  for (size_t i = 0; i < mix.size(); ++i) {
-    mix[i] = {1 - 0.125f * static_cast<float>(i), 0.25f * static_cast<float>(i % 3), 0.5f};
+TEST_CASE("rows times values are the output of perturbed heads") {
+  const TokenLayout grid = GridLayout(8, 8), text_first = WithText(7, 10, 14, true),
+                    text_last = WithText(7, 10, 14, false);
+  for (const PerturbKind kind :
+       {PerturbKind::kIdentity, PerturbKind::kUniform, PerturbKind::kZero, PerturbKind::kMeanQuery,
+        PerturbKind::kBlur, PerturbKind::kOperator}) {
+    for (const PerturbScope scope :
+         {PerturbScope::kAll, PerturbScope::kImagePure, PerturbScope::kImageRenorm}) {
+      if (scope == PerturbScope::kImageRenorm && kind != PerturbKind::kIdentity) continue;
+      CAPTURE(static_cast<int>(kind), static_cast<int>(scope));
+      const Perturbation perturbation{kind,
+                                      scope,
+                                      1.5,
+                                      {"halo", {{"block", "4"}}},
+                                      {{0, {0}, 1}, {0, {1, 3}, 0.375f}, {0, {2}, 0}}};
+      for (const TokenLayout& layout : {grid, text_first, text_last}) {
+        Shaped shaped{layout, layout};
+        Check(shaped, "", perturbation);
+        Check(shaped, "*#1: clear(r=3); *#2-3: agent(agents=3)", perturbation);
+      }
+      Shaped shaped{grid, grid};
+      shaped.dtype = DType::kBF16;
+      Check(shaped, "*#1: window; *#3: agentsd(sx=2,sy=2)", perturbation);
+    }
   }
-  const Shaped grid{GridLayout(8, 8), GridLayout(8, 8)};
-  Check(grid, "", mix);
-  Check(grid, "*#1: clear(r=3); *#2: agent(agents=3)", mix);
 }
 
 TEST_CASE("rows of a trained agent layer give its output less the convolution") {
   const Shaped grid{GridLayout(6, 8), GridLayout(6, 8)};
   Layer layer(grid);
+  layer.sites[0].trained = "agent(agents=2x2)";
   std::map<std::string, HostTensor> owned;
   owned["agent.bias"] = RandomNormal({Layer::kHeads, 4, 48}, 11);
   owned["query.bias"] = RandomNormal({Layer::kHeads, 48, 4}, 12);
