@@ -1,3 +1,4 @@
+// Attention with biases and the depthwise convolution on the CPU, in f32.
 #include <algorithm>
 #include <cmath>
 #include <vector>

@@ -1,3 +1,4 @@
+// Pooling on the CPU: one sum a cell, all heads of a token at once where they lie side by side.
 #include <algorithm>
 #include <array>
 #include <vector>
