@@ -4,9 +4,9 @@
 #include <charconv>
 #include <cmath>
 
-#include "attention/glob.h"
 #include "attention/plan_json.h"
 #include "tensor/error.h"
+#include "tensor/glob.h"
 
 namespace fovea {
 namespace {
