@@ -28,3 +28,17 @@ function(fovea_test name)
     PROPERTIES ENVIRONMENT "OMP_WAIT_POLICY=passive;FOVEA_BIN=$<TARGET_FILE_DIR:${name}_test>"
                TIMEOUT 300)
 endfunction()
+
+# fovea_test_lower_sets(NAME [TEST SPEC]): the cases of NAME_test (that the specification names) once
+# more at each instruction set below the best, which FOVEA_ISA chooses. Their label is isa:SET.
+# scripts/test leaves out the sets that the processor does not have or that are its best.
+function(fovea_test_lower_sets name)
+  foreach(set avx512 avx2 portable)
+    # --name tells one list of cases from the next; without it they would be written to one file.
+    catch_discover_tests(${name}_test TEST_SPEC ${ARGN} EXTRA_ARGS --name ${set}
+      TEST_PREFIX "${set}, ${name}: "
+      PROPERTIES ENVIRONMENT
+                 "OMP_WAIT_POLICY=passive;FOVEA_ISA=${set};FOVEA_BIN=$<TARGET_FILE_DIR:${name}_test>"
+                 LABELS isa:${set} TIMEOUT 300)
+  endforeach()
+endfunction()

@@ -1,4 +1,4 @@
-// Attention with biases and the depthwise convolution on the CPU, in f32.
+// Attention with a bias of every score, on the CPU (T5).
 #include <algorithm>
 #include <cmath>
 #include <vector>

@@ -1,4 +1,4 @@
-// Pooling on the CPU: one sum a cell, all heads of a token at once where they lie side by side.
+// Pooling of tokens over their grid, on the CPU.
 #include <algorithm>
 #include <array>
 #include <vector>

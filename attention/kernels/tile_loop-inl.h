@@ -9,7 +9,7 @@
 #include "attention/kernels/online_softmax-inl.h"
 #include "attention/kernels/row_prefetcher.h"
 #include "attention/kernels/tile_product-inl.h"
-#include "attention/kernels/tile_transpose-inl.h"
+#include "tensor/cpu/transpose-inl.h"
 
 #if defined(FOVEA_TILE_LOOP_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef FOVEA_TILE_LOOP_INL_H_

@@ -179,6 +179,8 @@ PipelineFacts DiffusionPipeline::Facts() const {
           limits.height,
           model_.VaeFactor(),
           model_.Vae().Traits().latent_channels,
+          model_.LatentScale(),
+          model_.LatentShift(),
           model_.ExtraChannels() > 0,
           std::move(sites)};
 }

@@ -5,6 +5,7 @@
 
 #include "attention/ops/window.h"
 #include "tests/support/operator_case.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 namespace {
@@ -48,14 +49,11 @@ double At(const HostTensor& x, int64_t b, int64_t t, int64_t h, int64_t c) {
 
 // The largest difference in one head of one sample; NaN if any.
 double Difference(const HostTensor& x, const HostTensor& y, int64_t b, int64_t h) {
-  double worst = 0;
+  Worst worst;
   for (int64_t t = 0; t < 64; ++t) {
-    for (int64_t c = 0; c < kDim; ++c) {
-      const double difference = std::abs(At(x, b, t, h, c) - At(y, b, t, h, c));
-      if (!(difference <= worst)) worst = difference;
-    }
+    for (int64_t c = 0; c < kDim; ++c) worst.Add(At(x, b, t, h, c), At(y, b, t, h, c));
   }
-  return worst;
+  return worst.Value();
 }
 
 TEST_CASE("heads of one layer run different operators, as if each ran alone") {

@@ -12,6 +12,7 @@
 #include "attention/probe/kept_attention.h"
 #include "tensor/planning_backend.h"
 #include "tests/support/operator_case.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 namespace {
@@ -179,7 +180,7 @@ struct Layer final : AttentionListener {
 
   // The largest difference between rows times values and the output, NaN if any.
   double ErrorOf(const AttentionMatrix& matrix, const Tensor& out, int64_t first) const {
-    double worst = 0;
+    Worst worst;
     std::vector<int32_t> all(static_cast<size_t>(matrix.Queries()));
     for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int32_t>(i);
     std::vector<float> rows(all.size() * static_cast<size_t>(matrix.Keys()));
@@ -193,14 +194,12 @@ struct Layer final : AttentionListener {
               sum += double(rows[static_cast<size_t>(i * matrix.Keys() + j)]) *
                      reference::At(v.View(), {first + b, j, h, c});
             }
-            const double off = std::abs(sum - reference::At(out, {first + b, i, h, c}));
-            if (!(off <= worst)) worst = off;
-            if (std::isnan(worst)) return worst;
+            worst.Add(reference::At(out, {first + b, i, h, c}), sum);
           }
         }
       }
     }
-    return worst;
+    return worst.Value();
   }
 
   std::vector<AttentionSite> sites{
@@ -239,12 +238,11 @@ TEST_CASE("an operator chooses tiles for each head, and what is shown is what ra
   // Every tile is the dense result.
   Layer all("*: top(keep=100)"), dense("");
   const HostTensor got = all.Run(0), want = dense.Run(0);
-  double worst = 0;
+  Worst worst;
   for (int64_t i = 0; i < got.NumElements(); ++i) {
-    const double off = std::abs(double(got.Data<float>()[i]) - want.Data<float>()[i]);
-    if (!(off <= worst)) worst = off;
+    worst.Add(got.Data<float>()[i], want.Data<float>()[i]);
   }
-  CHECK(worst <= 4e-6);
+  CHECK(worst.Value() <= 4e-6);
 }
 
 TEST_CASE("a choice is kept for as many steps as asked, of each branch and picture") {

@@ -8,6 +8,7 @@
 #include "attention/attention_runtime.h"
 #include "tensor/planning_backend.h"
 #include "tests/support/operator_case.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 namespace {
@@ -175,19 +176,17 @@ HostTensor MeanQueries(const Tensor& q, int64_t begin, int64_t end) {
 double ErrorOf(const Layer& layer, const HostTensor& got, int64_t b, int64_t h,
                const std::vector<double>& map) {
   const int64_t t = layer.q.shape()[1];
-  double worst = 0;
+  Worst worst;
   for (int64_t i = 0; i < t; ++i) {
     for (int64_t c = 0; c < kDim; ++c) {
       double want = 0;
       for (int64_t j = 0; j < t; ++j) {
         want += map[static_cast<size_t>(i * t + j)] * reference::At(layer.v.View(), {b, j, h, c});
       }
-      const double error = std::abs(reference::At(got.View(), {b, i, h, c}) - want);
-      if (!(error <= worst)) worst = error;
-      if (std::isnan(worst)) return worst;
+      worst.Add(reference::At(got.View(), {b, i, h, c}), want);
     }
   }
-  return worst;
+  return worst.Value();
 }
 
 // T of one head as a map over the keys.
@@ -323,7 +322,7 @@ TEST_CASE("perturbations compose with every operator and with plans by head") {
         CAPTURE(plan, static_cast<int>(kind), static_cast<int>(scope));
         const HostTensor got = layer.Run(Make(kind, scope, 1), plan);
         const int64_t t = plain.shape()[1];
-        double worst = 0;
+        Worst worst;
         for (int64_t b = 0; b < kRows; ++b) {
           for (int64_t h = 0; h < kHeads; ++h) {
             const double s = b >= 2 ? double(kStrengths[h]) : 0;
@@ -339,25 +338,21 @@ TEST_CASE("perturbations compose with every operator and with plans by head") {
                                                                       : 0;
                 const double want =
                     (1 - s) * reference::At(plain.View(), {b, i, h, c}) + s * target;
-                const double error = std::abs(reference::At(got.View(), {b, i, h, c}) - want);
-                if (!(error <= worst)) worst = error;
-                if (std::isnan(error)) worst = INFINITY;
+                worst.Add(reference::At(got.View(), {b, i, h, c}), want);
               }
             }
           }
         }
-        CHECK(worst <= 2e-6);
+        CHECK(worst.Value() <= 2e-6);
       }
     }
     // A blur too narrow to change anything asks the operator itself.
     const HostTensor narrow = layer.Run(Make(PerturbKind::kBlur, PerturbScope::kAll, 0.01), plan);
-    double worst = 0;
+    Worst worst;
     for (int64_t i = 0; i < plain.NumElements(); ++i) {
-      const double error = std::abs(double(narrow.Data<float>()[i]) - plain.Data<float>()[i]);
-      if (!(error <= worst)) worst = error;
-      if (std::isnan(error)) worst = INFINITY;
+      worst.Add(narrow.Data<float>()[i], plain.Data<float>()[i]);
     }
-    CHECK(worst <= 2e-6);
+    CHECK(worst.Value() <= 2e-6);
   }
 }
 

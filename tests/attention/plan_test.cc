@@ -6,6 +6,7 @@
 #include "attention/attention_runtime.h"
 #include "tensor/glob.h"
 #include "tests/support/operator_case.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 namespace {
@@ -130,12 +131,12 @@ struct Model {
 };
 
 double HeadDifference(const HostTensor& a, const HostTensor& b, int head) {
-  double worst = 0;
+  Worst worst;
   for (int64_t i = 0; i < a.NumElements(); ++i) {
     if (i / 16 % 4 != head) continue;
-    worst = std::max(worst, std::abs(double(a.Data<float>()[i]) - b.Data<float>()[i]));
+    worst.Add(a.Data<float>()[i], b.Data<float>()[i]);
   }
-  return worst;
+  return worst.Value();
 }
 
 TEST_CASE("the runtime swaps heads and steps, and reports it") {

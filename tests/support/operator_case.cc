@@ -6,6 +6,7 @@
 
 #include "attention/attention_runtime.h"
 #include "attention/tile_map.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 
@@ -65,13 +66,9 @@ OperatorRun RunOperator(const OperatorCase& c, const RunPoint& at,
 
 double MaxDifference(const HostTensor& got, const std::vector<double>& want) {
   REQUIRE(static_cast<size_t>(got.NumElements()) == want.size());
-  double worst = 0;
-  for (size_t i = 0; i < want.size(); ++i) {
-    const double error = std::abs(got.Data<float>()[i] - want[i]);
-    if (!(error <= worst)) worst = error;
-    if (std::isnan(worst)) break;
-  }
-  return worst;
+  Worst worst;
+  for (size_t i = 0; i < want.size(); ++i) worst.Add(got.Data<float>()[i], want[i]);
+  return worst.Value();
 }
 
 void CheckAgainstDefinition(const OperatorCase& c,

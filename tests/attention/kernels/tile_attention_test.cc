@@ -11,6 +11,7 @@
 #include "tensor/threads.h"
 #include "tests/reference/reference_attention.h"
 #include "tests/support/operator_case.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 namespace {
@@ -133,15 +134,16 @@ void CheckBf16(const Case& c, float magnitude = 1, bool causal = false) {
     std::memset(out.data(), 0xff, out.Bytes());
     Attend(DenseTileMap(c.t, c.kv, causal), scale,
            {in.q.View(), in.k.View(), in.v.View(), out.View(), lse.View()});
-    double worst = 0, square = 0, norm = 0;
+    Worst worst;  // in shares of each value's own limit
+    double square = 0, norm = 0;
     for (size_t i = 0; i < want.out.size(); ++i) {
-      const double error = std::abs(ToFloat(out.Data<BFloat16>()[i]) - want.out[i]);
-      const double share = error / (1.6 / 256 * weight.out[i] + 1e-30);
-      if (!(share <= worst)) worst = share;
+      const double got = ToFloat(out.Data<BFloat16>()[i]);
+      const double error = got - want.out[i];
+      worst.Add(got, want.out[i], 1.6 / 256 * weight.out[i] + 1e-30);
       square += error * error;
       norm += want.out[i] * want.out[i];
     }
-    CHECK(worst <= 1);
+    CHECK(worst.Value() <= 1);
     CHECK(std::sqrt(square / norm) <= 4e-3);
     // The sum is of rounded probabilities: 2^-9 at worst, when they are all alike.
     CHECK(MaxDifference(lse, want.lse) <= 2.1e-3);
@@ -185,12 +187,9 @@ TEST_CASE("bf16 attention mixes heads and reads strided views") {
   io.mix = mix;
   Attend(DenseTileMap(c.t, c.kv, false), 0.2f, io);
   const auto want = Mixed(copies, mix, 0.2f);
-  double worst = 0;
-  for (size_t i = 0; i < want.size(); ++i) {
-    const double error = std::abs(ToFloat(out.Data<BFloat16>()[i]) - want[i]);
-    if (!(error <= worst)) worst = error;
-  }
-  CHECK(worst <= 2e-2);  // values reach 4; 2^-8 of that
+  Worst worst;
+  for (size_t i = 0; i < want.size(); ++i) worst.Add(ToFloat(out.Data<BFloat16>()[i]), want[i]);
+  CHECK(worst.Value() <= 2e-2);  // values reach 4; 2^-8 of that
 }
 
 TEST_CASE("a query that sees no key gives zero and an lse of minus infinity") {

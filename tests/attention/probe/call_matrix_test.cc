@@ -10,6 +10,7 @@
 #include "attention/probe/kept_attention.h"
 #include "attention/probe/matrix_passes.h"
 #include "tests/support/operator_case.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 namespace {
@@ -69,7 +70,7 @@ struct Layer final : AttentionListener {
 
   // Relative error of rows times values against the output.
   double ErrorOf(const AttentionMatrix& matrix, const Tensor& values, const Tensor& out) const {
-    double worst = 0, scale = 0;
+    Worst worst;
     for (int64_t b = 0; b < matrix.Samples(); ++b) {
       for (int64_t h = 0; h < kHeads; ++h) {
         std::vector<double> got(static_cast<size_t>(matrix.Queries() * kDim));
@@ -85,15 +86,12 @@ struct Layer final : AttentionListener {
                    });
         for (int64_t t = 0; t < matrix.Queries(); ++t) {
           for (int64_t c = 0; c < kDim; ++c) {
-            const double want = reference::At(out, {b, t, h, c});
-            const double error = std::abs(got[static_cast<size_t>(t * kDim + c)] - want);
-            if (!(error <= worst)) worst = error;
-            scale = std::max(scale, std::abs(want));
+            worst.Add(got[static_cast<size_t>(t * kDim + c)], reference::At(out, {b, t, h, c}));
           }
         }
       }
     }
-    return worst / scale;
+    return worst.Relative();
   }
 
   void Attended(Context& context, const AttentionCall& call) override {
@@ -105,19 +103,18 @@ struct Layer final : AttentionListener {
     const std::vector<int32_t> keys{0, last / 2, last};
     std::vector<float> columns(static_cast<size_t>(matrix->Queries()) * keys.size());
     std::vector<float> rows(static_cast<size_t>(matrix->Queries() * matrix->Keys()));
-    column_error = 0;
+    Worst worst;
     for (int64_t h = 0; h < kHeads; ++h) {
       matrix->Columns(1, h, keys, columns.data());
       matrix->Rows(1, h, AllQueries(matrix->Queries()), rows.data());
       for (int64_t t = 0; t < matrix->Queries(); ++t) {
         for (size_t i = 0; i < keys.size(); ++i) {
-          const double difference =
-              std::abs(columns[static_cast<size_t>(t) * keys.size() + i] -
-                       rows[static_cast<size_t>(t * matrix->Keys() + keys[i])]);
-          if (!(difference <= column_error)) column_error = difference;
+          worst.Add(columns[static_cast<size_t>(t) * keys.size() + i],
+                    rows[static_cast<size_t>(t * matrix->Keys() + keys[i])]);
         }
       }
     }
+    column_error = worst.Value();
     // A kept second sample gives the same rows, to the last bit.
     const KeptAttention kept(context, call, {.first_sample = 1, .values = true});
     CHECK(kept.Bytes() == KeptAttention::BytesOf(call, {.first_sample = 1, .values = true}) +
