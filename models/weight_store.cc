@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "models/files/json_text.h"
 #include "models/ignorable_names.h"
-#include "models/json_text.h"
 #include "models/weight_files.h"
 #include "tensor/error.h"
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <optional>
 
-#include "models/json_text.h"
+#include "models/files/json_text.h"
 #include "tensor/error.h"
 
 namespace fovea {

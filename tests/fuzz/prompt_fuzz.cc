@@ -1,7 +1,7 @@
 // Fuzzes prompt weights: every text is a prompt in every mode.
 #include <cmath>
 
-#include "pipelines/prompt_weights.h"
+#include "pipelines/prompts/prompt_weights.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace fovea {
