@@ -8,6 +8,7 @@
 #include "app/passive_waits.h"
 #include "app/studio/desk.h"
 #include "pipelines/pictures/png_file.h"
+#include "tensor/instruction_set.h"
 #include "tensor/threads.h"
 #include "ui/window/window.h"
 
@@ -63,6 +64,7 @@ int RunStudio(const StudioFlags& flags) {
 int main(int argc, char** argv) {
   fovea::RestartWithPassiveWaits(argv);
   try {
+    fovea::UsedInstructionSet();
     fovea::StudioFlags flags;
     fovea::CommandLine line;
     line.program = "fovea-studio";
