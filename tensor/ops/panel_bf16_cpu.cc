@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "tensor/cpu/panel_product.h"
+#include "tensor/instruction_set.h"
 
 namespace fovea {
 namespace {
@@ -45,10 +46,10 @@ FOVEA_BF16 void MultiplyTile(const float* __restrict a, const float* __restrict 
 void MultiplyDots(const float* a, int64_t rows, const float* b, int64_t steps, bool fresh,
                   Upcoming& upcoming, float* c) {
   using TileFunction = void (*)(const float*, const float*, int64_t, bool, Upcoming&, float*);
-  static constexpr TileFunction kTiles[] = {
-      MultiplyTile<1>, MultiplyTile<2>, MultiplyTile<3>,  MultiplyTile<4>,
-      MultiplyTile<5>, MultiplyTile<6>, MultiplyTile<7>,  MultiplyTile<8>,
-      MultiplyTile<9>, MultiplyTile<10>, MultiplyTile<11>, MultiplyTile<12>};
+  static constexpr TileFunction kTiles[] = {MultiplyTile<1>,  MultiplyTile<2>,  MultiplyTile<3>,
+                                            MultiplyTile<4>,  MultiplyTile<5>,  MultiplyTile<6>,
+                                            MultiplyTile<7>,  MultiplyTile<8>,  MultiplyTile<9>,
+                                            MultiplyTile<10>, MultiplyTile<11>, MultiplyTile<12>};
   const int64_t tiles = (rows + 11) / 12;
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t begin = rows * tile / tiles, end = rows * (tile + 1) / tiles;
@@ -59,7 +60,7 @@ void MultiplyDots(const float* a, int64_t rows, const float* b, int64_t steps, b
 }  // namespace
 
 PanelMultiply Bf16PanelMultiply() {
-  return __builtin_cpu_supports("avx512bf16") ? MultiplyDots : nullptr;
+  return UsedInstructionSet() == InstructionSet::kAvx512Bf16 ? MultiplyDots : nullptr;
 }
 
 }  // namespace fovea
