@@ -9,6 +9,7 @@
 #include "tensor/planning_backend.h"
 #include "tensor/threads.h"
 #include "tests/support/operator_case.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 namespace {
@@ -131,14 +132,10 @@ bool SameBytes(const HostTensor& a, const HostTensor& b) {
 
 // The largest difference; NaN if any is.
 double Difference(const HostTensor& a, const HostTensor& b) {
-  double worst = 0;
+  Worst worst;
   const HostTensor x = a.ToF32(), y = b.ToF32();
-  for (int64_t i = 0; i < x.NumElements(); ++i) {
-    const double off = std::abs(double(x.Data<float>()[i]) - y.Data<float>()[i]);
-    if (!(off <= worst)) worst = off;
-    if (std::isnan(worst)) return worst;
-  }
-  return worst;
+  for (int64_t i = 0; i < x.NumElements(); ++i) worst.Add(x.Data<float>()[i], y.Data<float>()[i]);
+  return worst.Value();
 }
 
 // Rows of one head of one sample: (t,t).
@@ -194,8 +191,8 @@ TEST_CASE("rows times values are the output, for heads 8 to 256 wide and text on
       Context ctx{*call.backend, arena};
       const auto prepared = call.op->Prepare(call.spec);
       const int64_t t = out.shape()[1];
-      double worst = 0;
-      for (int64_t h = 0; h < 2 && !std::isnan(worst); ++h) {
+      Worst worst;
+      for (int64_t h = 0; h < 2; ++h) {
         const std::vector<float> rows = RowsOf(call, ctx, *prepared, 1, h);
         for (int64_t i = 0; i < t; ++i) {
           for (int64_t c = 0; c < dim; ++c) {
@@ -204,12 +201,11 @@ TEST_CASE("rows times values are the output, for heads 8 to 256 wide and text on
               sum += double(rows[static_cast<size_t>(i * t + j)]) *
                      reference::At(call.v.View(), {1, j, h, c});
             }
-            const double off = std::abs(sum - reference::At(out.View(), {1, i, h, c}));
-            if (!(off <= worst)) worst = off;
+            worst.Add(reference::At(out.View(), {1, i, h, c}), sum);
           }
         }
       }
-      CHECK(worst <= 4e-6);
+      CHECK(worst.Value() <= 4e-6);
     }
   });
 }
