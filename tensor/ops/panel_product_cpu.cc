@@ -195,8 +195,10 @@ void CopyRows(const PanelRun& run, int64_t first, int64_t count, int64_t begin, 
       continue;
     }
     std::memcpy(to, from, static_cast<size_t>(elements * size));
-    if (pairs && elements % 2 != 0) {
-      reinterpret_cast<BFloat16*>(to)[elements] = BFloat16{0};
+    // Loops in bf16 arithmetic may go on to a multiple of 16 steps; the panel has zeros there.
+    if (pairs && elements % 32 != 0) {
+      std::memset(reinterpret_cast<std::byte*>(to) + elements * 2, 0,
+                  static_cast<size_t>(32 - elements % 32) * 2);
     }
   }
 }

@@ -3,21 +3,33 @@
 #include <cstdio>
 #include <string>
 
+#include "tensor/error.h"
 #include "tensor/instruction_set.h"
+
+namespace fovea {
+namespace {
+
+void Print(const char* before, bool (*belongs)(InstructionSet set, InstructionSet used)) {
+  std::printf("%s", before);
+  for (const InstructionSet set : {InstructionSet::kAvx512Bf16, InstructionSet::kAvx512,
+                                   InstructionSet::kAvx2, InstructionSet::kPortable}) {
+    if (belongs(set, UsedInstructionSet())) std::printf(" %s", std::string(Name(set)).c_str());
+  }
+}
+
+}  // namespace
+}  // namespace fovea
 
 int main() {
   using fovea::InstructionSet;
-  const InstructionSet best = fovea::UsedInstructionSet();
-  std::printf("%s:", std::string(fovea::Name(best)).c_str());
-  constexpr InstructionSet kAll[] = {InstructionSet::kAvx512Bf16, InstructionSet::kAvx512,
-                                     InstructionSet::kAvx2, InstructionSet::kPortable};
-  for (const InstructionSet set : kAll) {
-    if (set < best) std::printf(" %s", std::string(fovea::Name(set)).c_str());
+  try {
+    std::printf("%s", std::string(fovea::InstructionSetName()).c_str());
+  } catch (const fovea::Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 2;
   }
-  std::printf("; lacking:");
-  for (const InstructionSet set : kAll) {
-    if (set > best) std::printf(" %s", std::string(fovea::Name(set)).c_str());
-  }
+  fovea::Print(":", [](InstructionSet set, InstructionSet used) { return set < used; });
+  fovea::Print("; lacking:", [](InstructionSet set, InstructionSet used) { return set > used; });
   std::printf("\n");
   return 0;
 }
