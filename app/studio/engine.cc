@@ -16,6 +16,7 @@
 #include "pipelines/pictures/png_file.h"
 #include "pipelines/sampling/noise.h"
 #include "tensor/instruction_set.h"
+#include "tensor/make_backend.h"
 #include "tensor/threads.h"
 
 namespace fovea {
@@ -146,14 +147,14 @@ Engine::Model& Engine::Load(const PictureTask& task) {
   model_.reset();  // its memory first
   auto model = std::make_unique<Model>();
   model->key = key;
-  model->backend = MakeCpuBackend();
+  model->backend = MakeBackend(DeviceKind::kCpu);
   const ModelFolder folder = access_.Open(task.settings);
   model->pipeline = TextToImage::Load(folder, *model->backend);
   const PipelineFacts facts = model->pipeline->Facts();
   model->preview = std::make_unique<LatentPreview>(facts.latent_channels);
   model->preview->Read(task.preview);
   if (!model->preview->Fitted()) {
-    const auto scratch = MakeCpuBackend();
+    const auto scratch = MakeBackend(DeviceKind::kCpu);
     FitPreview(folder, facts, *scratch, model->preview.get());
   }
   model_ = std::move(model);
