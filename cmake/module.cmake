@@ -58,6 +58,20 @@ function(fovea_test name)
   endif()
   target_compile_definitions(${name}_test PRIVATE FOVEA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   catch_discover_tests(${name}_test TEST_PREFIX "${name}: "
-    PROPERTIES ENVIRONMENT "OMP_WAIT_POLICY=passive;FOVEA_BIN=$<TARGET_FILE_DIR:${name}_test>"
-               TIMEOUT 300)
+    PROPERTIES ENVIRONMENT OMP_WAIT_POLICY=passive TIMEOUT 600)
+endfunction()
+
+# fovea_test_lower_sets(NAME [TEST SPEC]): the cases of NAME_test (that the specification names) once
+# more at each instruction set below the best, which FOVEA_ISA chooses. Their label is isa:SET.
+# scripts/test leaves out the sets that the processor does not have or that are its best.
+function(fovea_test_lower_sets name)
+  foreach(set avx512 avx2 portable)
+    # --name tells one list of cases from the next, which would be written to one file without it;
+    # the program refuses to run above the set that it names.
+    catch_discover_tests(${name}_test TEST_SPEC ${ARGN} EXTRA_ARGS --name ${set}
+      TEST_PREFIX "${set}, ${name}: "
+      # One variable a property: a list would be torn apart on its way.
+      PROPERTIES ENVIRONMENT OMP_WAIT_POLICY=passive ENVIRONMENT_MODIFICATION FOVEA_ISA=set:${set}
+                 LABELS isa:${set} TIMEOUT 600)
+  endforeach()
 endfunction()

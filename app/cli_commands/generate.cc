@@ -13,8 +13,8 @@
 #include "app/stop_signals.h"
 #include "models/files/safetensors.h"
 #include "pipelines/generation/text_to_image.h"
-#include "tensor/cpu_info.h"
 #include "tensor/error.h"
+#include "tensor/instruction_set.h"
 #include "tensor/threads.h"
 #include "tensor/trace.h"
 

@@ -20,9 +20,9 @@
 #include "pipelines/sampling/hires.h"
 #include "pipelines/settings/plan_source.h"
 #include "pipelines/vision/find_tower.h"
-#include "tensor/cpu_info.h"
 #include "tensor/error.h"
 #include "tensor/glob.h"
+#include "tensor/instruction_set.h"
 #include "tensor/threads.h"
 
 namespace fovea {

@@ -15,7 +15,7 @@
 #include "pipelines/metadata/metadata.h"
 #include "pipelines/pictures/png_file.h"
 #include "pipelines/sampling/noise.h"
-#include "tensor/cpu_info.h"
+#include "tensor/instruction_set.h"
 #include "tensor/threads.h"
 
 namespace fovea {
@@ -103,13 +103,11 @@ void Engine::Loop() {
 
 namespace {
 
-// A first fit of the preview: smooth random latents through the model's own VAE.
-void FitPreview(const ModelFolder& folder, Backend& backend, LatentPreview* preview) {
-  const ComponentFolder& part = folder.Get("vae");
-  const Config config = Config::ReadFile(part.folder / "config.json");
-  const double scaling = config.Number("scaling_factor", 0.18215);
-  const double shift = config.Number("shift_factor", 0);
-  const auto vae = Component::Load(part, backend);
+// A first fit of the preview: smooth random latents through the model's own VAE, which is given
+// them as the pipeline gives them.
+void FitPreview(const ModelFolder& folder, const PipelineFacts& facts, Backend& backend,
+                LatentPreview* preview) {
+  const auto vae = Component::Load(folder.Get("vae"), backend);
   constexpr int64_t kSide = 16;
   const Shape shape{1, preview->Channels(), kSide, kSide};
   HostTensor latents(shape, DType::kF32);
@@ -122,7 +120,8 @@ void FitPreview(const ModelFolder& folder, Backend& backend, LatentPreview* prev
   for (size_t i = 0; i < count; ++i) {
     const size_t x = i % kSide, y = i / kSide % kSide, c = i / (kSide * kSide);
     latents.Data<float>()[i] = coarse[c * kSide * kSide + y / 4 * kSide + x / 4];
-    scaled.Data<float>()[i] = static_cast<float>(latents.Data<float>()[i] / scaling + shift);
+    scaled.Data<float>()[i] =
+        static_cast<float>(latents.Data<float>()[i] / facts.latent_scale + facts.latent_shift);
   }
   NamedTensors inputs;
   inputs["z"] = scaled;
@@ -150,11 +149,12 @@ Engine::Model& Engine::Load(const PictureTask& task) {
   model->backend = MakeCpuBackend();
   const ModelFolder folder = access_.Open(task.settings);
   model->pipeline = TextToImage::Load(folder, *model->backend);
-  model->preview = std::make_unique<LatentPreview>(model->pipeline->Facts().latent_channels);
+  const PipelineFacts facts = model->pipeline->Facts();
+  model->preview = std::make_unique<LatentPreview>(facts.latent_channels);
   model->preview->Read(task.preview);
   if (!model->preview->Fitted()) {
     const auto scratch = MakeCpuBackend();
-    FitPreview(folder, *scratch, model->preview.get());
+    FitPreview(folder, facts, *scratch, model->preview.get());
   }
   model_ = std::move(model);
   return *model_;

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "attention/kernels/row_prefetcher.h"
-#include "attention/kernels/tile_transpose-inl.h"
+#include "tensor/cpu/transpose-inl.h"
 
 #if defined(FOVEA_TILE_PRODUCT_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef FOVEA_TILE_PRODUCT_INL_H_

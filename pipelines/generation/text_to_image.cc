@@ -179,6 +179,8 @@ PipelineFacts DiffusionPipeline::Facts() const {
           limits.height,
           model_.VaeFactor(),
           model_.Vae().Traits().latent_channels,
+          model_.LatentScale(),
+          model_.LatentShift(),
           model_.ExtraChannels() > 0,
           std::move(sites)};
 }
@@ -274,9 +276,9 @@ void DiffusionPipeline::PlanPass(Planner& planner, const GenerateSettings& setti
       start.Make(ctx, {model_, settings, *pass.scheduler, noise});
       planner.Count(1);
     }
-    const std::vector<int> changes = Merged(
-        Merged(pass.attention.Plan().StepsOfChange(pass.calls), pass.loop.hires.StepsOfChange()),
-        pass.loop.guidance.StepsOfChange(pass.calls));
+    const std::vector<int> changes =
+        Merged(Merged(pass.attention.StepsOfChange(), pass.loop.hires.StepsOfChange()),
+               pass.loop.guidance.StepsOfChange(pass.calls));
     for (size_t i = 0; i < changes.size(); ++i) {
       pass.loop.RunOnce(ctx, pass.attention, conditioning, changes[i]);
       planner.Count((i + 1 < changes.size() ? changes[i + 1] : pass.calls) - changes[i]);

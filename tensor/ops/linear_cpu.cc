@@ -1,58 +1,44 @@
-// Matrix products on the CPU: oneDNN on the checkpoint's own f32 tensor, or on a packed copy.
-//
-// The (out, in) matrix as it lies in the file costs oneDNN 3 to 10 % against its preferred layout
-// (94 to 104 GFLOP/s a core against 102 to 110, one Zen 4 core at 117), which memory and start-up
-// time are worth; 16-bit files need a copy in f32 in any case, so that one is packed.
+// Matrix products on the CPU: on the checkpoint's own tensor in its own type, or on a plain copy of
+// it where the values differ from the file's.
 #include <cstdint>
-#include <optional>
 
 #include "tensor/cpu/execution.h"
 #include "tensor/cpu/kernels.h"
-#include "tensor/cpu/product.h"
+#include "tensor/cpu/panel_product.h"
 #include "tensor/cpu/rows.h"
+#include "tensor/threads.h"
 
 namespace fovea {
+namespace {
+
+bool IsAligned(const Tensor& t) {
+  return reinterpret_cast<uintptr_t>(t.data) % SizeOf(t.dtype) == 0;
+}
+
+}  // namespace
 
 void LinearCpu(const CpuExecution& execution, Context& ctx, const Tensor& x, const Weight& weight,
                const Epilogue& epilogue, const Tensor& out) {
   const int64_t rows = RowCount(x);
   if (rows == 0 || weight.Out() == 0) return;
-  const bool in_place = weight.w.dtype == DType::kF32 && x.dtype == DType::kF32 &&
-                        weight.delta == nullptr &&
-                        reinterpret_cast<uintptr_t>(weight.w.data) % alignof(float) == 0;
-  // oneDNN's good implementations want dense rows. On the plain layout it has a fair one for
-  // strided rows of x too (88 GFLOP/s against 94); on its packed layouts it has none.
-  const std::optional<int64_t> x_stride = UniformRowStride(x);
-  const std::optional<int64_t> out_stride = UniformRowStride(out);
-  const bool copy_x = !x_stride || (!in_place && *x_stride != weight.In());
-  const bool copy_out = !out_stride || (!in_place && *out_stride != weight.Out());
-
-  const ArenaScope scope(ctx.arena);
-  Tensor from = x;
-  Tensor to = out;
-  if (copy_x) {
-    from = ctx.arena.New(x.shape, x.dtype);
-    if (!execution.planning) CopyCpu(x, from);
+  const bool pairs = x.dtype == DType::kBF16 && Bf16PanelMultiply() != nullptr;
+  const Arithmetic arithmetic = pairs ? Arithmetic::kBF16 : Arithmetic::kF32;
+  // f32 weights for bf16 activations are held in bf16: half the memory.
+  const bool narrow = weight.w.dtype == DType::kF32 && x.dtype == DType::kBF16;
+  WeightRows from{weight.w.data, weight.w.dtype, weight.Out(), weight.In()};
+  if (weight.delta != nullptr || narrow || !IsAligned(weight.w)) {
+    from.dtype = x.dtype;
+    from.data = execution.packs.Provide(
+        weight, onednn::Library::PlainMatmulWeights(weight.Out(), weight.In(), from.dtype),
+        kMatmulAxes);
+  } else {
+    execution.packs.UseInPlace(weight);
   }
-  if (copy_out) to = ctx.arena.New(out.shape, out.dtype);
-
-  onednn::MatmulSpec spec{rows,
-                          weight.In(),
-                          weight.Out(),
-                          copy_x ? weight.In() : *x_stride,
-                          copy_out ? weight.Out() : *out_stride,
-                          x.dtype,
-                          {}};
-  const auto make = [&](const onednn::PostOps& post, const onednn::Layout* weights) {
-    spec.post = post;
-    return execution.library.Matmul(spec, weights);
-  };
-  const Product product{
-      make, kMatmulAxes, in_place,
-      in_place ? onednn::Library::PlainMatmulWeights(weight.Out(), weight.In(), DType::kF32)
-               : onednn::Layout()};
-  RunProduct(execution, ctx, product, from, weight, epilogue, to);
-  if (copy_out && !execution.planning) CopyCpu(to, out);
+  const PanelPlan plan(rows, weight.In(), weight.Out(), arithmetic, NumThreads());
+  const ArenaScope scope(ctx.arena);
+  const Tensor scratch = ctx.arena.New({plan.ScratchBytes()}, DType::kU8);
+  if (execution.planning) return;
+  PanelProductCpu(plan, x, from, weight.bias, epilogue, scratch.data, out);
 }
 
 }  // namespace fovea

@@ -13,6 +13,7 @@
 #include "tests/support/golden_case.h"
 #include "tests/support/operator_case.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 namespace {
@@ -224,30 +225,27 @@ std::pair<double, double> Worst(Passed& pass, const MaskedBy& sees) {
       });
   REQUIRE(seen_layers.front() == static_cast<int>(layers) - 1);
   REQUIRE(seen_layers.back() == 0);
-  double a_worst = 0, d_worst = 0, d_largest = 0;
+  Worst of_weights, of_gradients;
   for (size_t layer = 0; layer < layers; ++layer) {
     const Matrix from = pass.State(layer);
     for (size_t h = 0; h < weights[layer].size(); ++h) {
       // Every weight of a third of the rows: the others are no different.
       for (size_t i = layer % 3; i < t; i += 3) {
         for (size_t j = 0; j < t; ++j) {
-          const double a_error = std::abs(a[layer][h][i][j] - weights[layer][h][i][j]);
-          if (!(a_error <= a_worst)) a_worst = a_error;
+          of_weights.Add(a[layer][h][i][j], weights[layer][h][i][j]);
           constexpr double kBy = 1e-4;
           const auto answer = [&](double by) {
             return NaiveAnswer(*pass.model, from, layer, pass.d_pooled, sees,
                                Moved{layer, h, i, j, by}, nullptr);
           };
           const double want = (answer(kBy) - answer(-kBy)) / (2 * kBy);
-          const double error = std::abs(d[layer][h][i][j] - want);
-          if (!(error <= d_worst)) d_worst = error;
-          d_largest = std::max(d_largest, std::abs(want));
+          of_gradients.Add(d[layer][h][i][j], want);
         }
       }
     }
   }
-  REQUIRE(d_largest > 1e-3);
-  return {a_worst, d_worst / d_largest};
+  REQUIRE(of_gradients.LargestWanted() > 1e-3);
+  return {of_weights.Value(), of_gradients.Relative()};
 }
 
 TEST_CASE("gradients of attention are those of finite differences") {

@@ -45,7 +45,7 @@ Generated RunOnce(const GenerateSettings& settings, const GenerateHooks& hooks =
 
 }  // namespace
 
-TEST_CASE("the same settings give the same pictures") {
+TEST_CASE("the same settings give the same pictures", "[determinism]") {
   GenerateSettings settings = Small();
   settings.sampler = "euler_a";
   const Generated first = RunOnce(settings), second = RunOnce(settings);
@@ -57,7 +57,7 @@ TEST_CASE("the same settings give the same pictures") {
   CHECK(RunOnce(settings).images[0].rgb != first.images[0].rgb);
 }
 
-TEST_CASE("weights that come and go within a limit of memory change nothing") {
+TEST_CASE("weights that come and go within a limit of memory change nothing", "[determinism]") {
   GenerateSettings settings = Small();
   settings.batch = 2;
   const auto backend = MakeCpuBackend();
@@ -92,7 +92,7 @@ TEST_CASE("weights that come and go within a limit of memory change nothing") {
   CHECK(limited->Run(settings, {}, {}).images[1].rgb == free.images[1].rgb);
 }
 
-TEST_CASE("a picture of a batch is the picture of its own seed") {
+TEST_CASE("a picture of a batch is the picture of its own seed", "[determinism]") {
   for (const char* rng : {"torch", "philox"}) {
     CAPTURE(rng);
     GenerateSettings settings = Small();

@@ -50,7 +50,8 @@ TEST_CASE("memory that nobody has is refused with a message") {
 TEST_CASE("pages of a mapped weight are given up once it is packed, and can be read again") {
   OpTest test;
   const int64_t out = 1024, in = 2048;
-  const HostTensor w = Random({out, in}, DType::kF16, 1, 0.02f);
+  // f32 weights for bf16 activations are held in bf16.
+  const HostTensor w = Random({out, in}, DType::kF32, 1, 0.02f);
   std::FILE* file = std::tmpfile();
   REQUIRE(file != nullptr);
   REQUIRE(std::fwrite(w.data(), 1, w.Bytes(), file) == w.Bytes());
@@ -58,11 +59,11 @@ TEST_CASE("pages of a mapped weight are given up once it is packed, and can be r
   void* map = mmap(nullptr, w.Bytes(), PROT_READ, MAP_PRIVATE, fileno(file), 0);
   REQUIRE(map != MAP_FAILED);
   {
-    Weight weight{Tensor::Contiguous(map, {out, in}, DType::kF16), {}};
+    Weight weight{Tensor::Contiguous(map, {out, in}, DType::kF32), {}};
     weight.mapped = true;
     REQUIRE(std::memcmp(map, w.data(), w.Bytes()) == 0);
-    const HostTensor x = Random({3, in}, DType::kF32, 2);
-    HostTensor y = Poisoned({3, out}, DType::kF32);
+    const HostTensor x = Random({3, in}, DType::kBF16, 2);
+    HostTensor y = Poisoned({3, out}, DType::kBF16);
     ops::Linear(test.ctx, x.View(), {w.View(), {}}, y.View());  // brings in the library's own pages
     const int64_t before = ResidentFilePages();
     ops::Linear(test.ctx, x.View(), weight, y.View());

@@ -1,11 +1,11 @@
-// Square blocks between token-major tensors and the tile kernels' transposed scratch.
+// Square blocks of four-byte elements, transposed in registers.
 #include "tensor/cpu/load_store-inl.h"
 
-#if defined(FOVEA_TILE_TRANSPOSE_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef FOVEA_TILE_TRANSPOSE_INL_H_
-#undef FOVEA_TILE_TRANSPOSE_INL_H_
+#if defined(FOVEA_TENSOR_CPU_TRANSPOSE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef FOVEA_TENSOR_CPU_TRANSPOSE_INL_H_
+#undef FOVEA_TENSOR_CPU_TRANSPOSE_INL_H_
 #else
-#define FOVEA_TILE_TRANSPOSE_INL_H_
+#define FOVEA_TENSOR_CPU_TRANSPOSE_INL_H_
 #endif
 
 HWY_BEFORE_NAMESPACE();
