@@ -47,8 +47,6 @@ function(fovea_test name)
     set(support test_support_${name})
   endif()
   target_link_libraries(${name}_test PRIVATE ${ARGN} ${support} Catch2::Catch2)
-  # A test waits for what it tests, not for itself.
-  target_compile_options(${name}_test PRIVATE $<$<CONFIG:Release>:-O1>)
   if(FOVEA_PRECOMPILE)
     set(headers <catch2/catch.hpp>)
     if(nlohmann_json::nlohmann_json IN_LIST ARGN)
