@@ -153,7 +153,7 @@ int RunGenerate(const GenerateFlags& flags) {
       asked.settings.model, ParseLoraText(asked.settings.lora), asked.settings.overlay);
   for (const std::string& note : folder.notes) PrintNote(note);
   FileHasher hasher(folder);
-  const auto backend = MakeCpuBackend();
+  const auto backend = flags.common.MakeDevice();
   const auto pipeline = TextToImage::Load(folder, *backend);
   pipeline->LimitMemory(flags.memory.Bytes());
   asked.settings.model = folder.name;

@@ -168,7 +168,7 @@ ordered_json InspectPrompt(const InspectFlags& flags, const StopSignals& signals
   const ModelFolder folder = generate.models.Open(
       asked.settings.model, ParseLoraText(asked.settings.lora), asked.settings.overlay);
   for (const std::string& note : folder.notes) PrintNote(note);
-  const auto backend = MakeCpuBackend();
+  const auto backend = generate.common.MakeDevice();
   const auto pipeline = TextToImage::Load(folder, *backend);
   pipeline->LimitMemory(flags.generate.memory.Bytes());
   asked.settings.model = folder.name;
@@ -237,7 +237,7 @@ ordered_json InspectPictures(const InspectFlags& flags, const StopSignals& signa
   const auto files = ListPictures(flags.pictures);
   const ModelFolder folder =
       flags.generate.models.Open(flags.generate.models.model.value_or("still-life-clip"));
-  const auto backend = MakeCpuBackend();
+  const auto backend = flags.generate.common.MakeDevice();
   const auto model =
       PictureModel::Load(FindPictureComponent(folder, flags.generate.models.component), *backend);
   ForwardOptions options;

@@ -14,6 +14,7 @@
 #include "pipelines/generation/provenance.h"
 #include "pipelines/pictures/png_file.h"
 #include "pipelines/sampling/noise.h"
+#include "tensor/make_backend.h"
 
 namespace fovea {
 namespace {
@@ -131,14 +132,14 @@ Engine::Model& Engine::Load(const PictureTask& task) {
   model_.reset();  // its memory first
   auto model = std::make_unique<Model>();
   model->key = key;
-  model->backend = MakeCpuBackend();
+  model->backend = MakeBackend(DeviceKind::kCpu);
   const ModelFolder folder = access_.Open(task.settings);
   model->pipeline = TextToImage::Load(folder, *model->backend);
   const PipelineFacts facts = model->pipeline->Facts();
   model->preview = std::make_unique<LatentPreview>(facts.latent_channels);
   model->preview->Read(task.preview);
   if (!model->preview->Fitted()) {
-    const auto scratch = MakeCpuBackend();
+    const auto scratch = MakeBackend(DeviceKind::kCpu);
     FitPreview(folder, facts, *scratch, model->preview.get());
   }
   model_ = std::move(model);
