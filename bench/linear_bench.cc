@@ -19,6 +19,7 @@
 #include "tensor/cpu_info.h"
 #include "tensor/instruction_set.h"
 #include "tensor/host_tensor.h"
+#include "tensor/instruction_set.h"
 #include "tensor/ops/linear.h"
 #include "tensor/threads.h"
 

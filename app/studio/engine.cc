@@ -11,13 +11,10 @@
 #include "app/output_files.h"
 #include "app/studio/latent_preview.h"
 #include "pipelines/forward/forward.h"
-#include "pipelines/generation/text_to_image.h"
-#include "pipelines/metadata/metadata.h"
+#include "pipelines/generation/provenance.h"
 #include "pipelines/pictures/png_file.h"
 #include "pipelines/sampling/noise.h"
-#include "tensor/instruction_set.h"
 #include "tensor/make_backend.h"
-#include "tensor/threads.h"
 
 namespace fovea {
 namespace {
@@ -30,25 +27,13 @@ void LowerPriority() {
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
 }
 
-Provenance HereAndNow(const Generated& generated) {
-  Provenance here;
-  here.version = FOVEA_VERSION;
-  here.instruction_set = InstructionSetName();
-  here.threads = NumThreads();
-  here.sampler = generated.sampler;
-  here.schedule = generated.schedule;
-  here.attention = GroupUses(generated.attention);
-  here.hires = generated.hires;
-  return here;
-}
-
 std::string WritePicture(const PictureTask& task, const Generated& generated) {
   OutputFiles files;
   files.MakeFolder(task.folder);
   const std::string prefix = std::to_string(generated.settings.seed.value_or(0)) + "-";
   const auto name = files.CountUp(task.folder, prefix, ".png");
   WritePng(name, generated.images.front(),
-           PictureText(generated.settings, HereAndNow(generated), 0));
+           PictureText(generated.settings, ProvenanceOf(generated, HereAndNow(FOVEA_VERSION)), 0));
   return files.Commit().front().string();
 }
 
