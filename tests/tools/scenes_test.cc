@@ -144,7 +144,7 @@ TEST_CASE("Neither count nor threads change a data set's pictures", "[scenes]") 
     options.count = count;
     options.first = first;
     options.seed = 12;
-    options.size = 24;
+    options.width = options.height = 24;
     options.threads = threads;
     RenderDataSet(options);
     std::ifstream stream(folder / file, std::ios::binary);

@@ -9,6 +9,7 @@ from transformers import (CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjec
 import tokenizer as bpe
 
 LATENTS, WIDTH, SIZE = 16, 128, 128
+GRID = (SIZE // 8, SIZE // 8)  # rows and columns of latents
 
 
 def text_config(tokens):
@@ -77,12 +78,12 @@ def parameters(module):
 
 
 @torch.no_grad()
-def sample(unet_, context, empty, steps=25, guidance=3.0, rescale=0.7, seed=0):
-    """DDIM with rescaled guidance, as the pipeline does it.  context (b, t, c) -> (b, 16, 16, 16)"""
+def sample(unet_, context, empty, steps=25, guidance=3.0, rescale=0.7, seed=0, grid=GRID):
+    """DDIM with rescaled guidance, as the pipeline does it.  context (b, t, c) -> (b, 16, *grid)"""
     schedule = scheduler()
     schedule.set_timesteps(steps)
     noise = torch.Generator().manual_seed(seed)
-    z = torch.randn(len(context), LATENTS, SIZE // 8, SIZE // 8, generator=noise)
+    z = torch.randn(len(context), LATENTS, *grid, generator=noise)
     z = z.to(context.device).contiguous(memory_format=torch.channels_last)
     both = torch.cat([empty.expand_as(context), context])
     for t in schedule.timesteps:
@@ -95,15 +96,15 @@ def sample(unet_, context, empty, steps=25, guidance=3.0, rescale=0.7, seed=0):
 
 
 @torch.no_grad()
-def sample_flow(dit_, text, empty, steps=25, guidance=4.0, seed=0):
+def sample_flow(dit_, text, empty, steps=25, guidance=4.0, seed=0, grid=GRID):
     """Euler steps with guidance, as the pipeline does it.
 
-    text and empty: (states (b, t, c), pooled (b, c)), empty of one caption -> (b, 16, 16, 16)
+    text and empty: (states (b, t, c), pooled (b, c)), empty of one caption -> (b, 16, *grid)
     """
     schedule = flow_scheduler()
     schedule.set_timesteps(steps)
     noise = torch.Generator().manual_seed(seed)
-    z = torch.randn(len(text[0]), LATENTS, SIZE // 8, SIZE // 8, generator=noise)
+    z = torch.randn(len(text[0]), LATENTS, *grid, generator=noise)
     states, pooled = (torch.cat([e.expand_as(t), t]) for e, t in zip(empty, text))
     for t in schedule.timesteps:
         plain, said = dit_(torch.cat([z, z]), states, pooled, t.expand(2 * len(z))).sample.chunk(2)
