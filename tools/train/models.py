@@ -78,21 +78,29 @@ def parameters(module):
 
 
 @torch.no_grad()
-def sample(unet_, context, empty, steps=25, guidance=3.0, rescale=0.7, seed=0, grid=GRID):
-    """DDIM with rescaled guidance, as the pipeline does it.  context (b, t, c) -> (b, 16, *grid)"""
+def walk(unet_, z, context, empty, level, steps=25, guidance=3.0, rescale=0.7):
+    """DDIM with rescaled guidance, as the pipeline does it, from timestep `level` down.
+
+    z (b, c, h, w) is noisy as that level; `steps` counts those of a whole walk.
+    """
     schedule = scheduler()
     schedule.set_timesteps(steps)
-    noise = torch.Generator().manual_seed(seed)
-    z = torch.randn(len(context), LATENTS, *grid, generator=noise)
-    z = z.to(context.device).contiguous(memory_format=torch.channels_last)
     both = torch.cat([empty.expand_as(context), context])
-    for t in schedule.timesteps:
+    for t in schedule.timesteps[schedule.timesteps <= level]:
         plain, text = unet_(torch.cat([z, z]), t, both).sample.float().chunk(2)
         v = plain + guidance * (text - plain)
         same = v * (text.std((1, 2, 3), keepdim=True) / v.std((1, 2, 3), keepdim=True))
         v = rescale * same + (1 - rescale) * v
         z = schedule.step(v, t, z).prev_sample
     return z
+
+
+def sample(unet_, context, empty, steps=25, guidance=3.0, rescale=0.7, seed=0, grid=GRID):
+    """A whole walk from noise.  context (b, t, c) -> (b, 16, *grid)"""
+    noise = torch.Generator().manual_seed(seed)
+    z = torch.randn(len(context), LATENTS, *grid, generator=noise)
+    z = z.to(context.device).contiguous(memory_format=torch.channels_last)
+    return walk(unet_, z, context, empty, 1000, steps, guidance, rescale)
 
 
 @torch.no_grad()
