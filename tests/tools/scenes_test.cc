@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/worst.h"
 #include "tools/scenes/caption.h"
 #include "tools/scenes/dataset.h"
 #include "tools/scenes/describe.h"
@@ -282,7 +283,7 @@ TEST_CASE("Scenes render at any resolution", "[scenes]") {
 TEST_CASE("Frames of any aspect hold whole objects of the same size", "[scenes]") {
   for (const auto& [width, height] : {std::pair{192, 96}, {96, 192}, {144, 96}}) {
     const float aspect = static_cast<float>(width) / static_cast<float>(height);
-    float reach_x = 0, reach_y = 0;
+    Worst reach_x, reach_y;
     for (int i = 0; i < 40; ++i) {
       const Scene scene = SampleScene(13, i, ParseMix("50,50,0"), aspect);
       const Picture picture = RenderScene(scene, width, height);
@@ -299,14 +300,14 @@ TEST_CASE("Frames of any aspect hold whole objects of the same size", "[scenes]"
           const int wide = trace.box[2] - trace.box[0], tall = trace.box[3] - trace.box[1];
           CHECK(std::abs(wide - tall) <= 3);
         }
-        reach_x = std::max(reach_x, std::fabs(trace.center_x - width / 2.0f));
-        reach_y = std::max(reach_y, std::fabs(trace.center_y - height / 2.0f));
+        reach_x.Add(trace.center_x, width / 2.0);
+        reach_y.Add(trace.center_y, height / 2.0);
       }
     }
     // The longer side is used: objects stand further from the middle than a square would let them.
-    if (aspect > 1) CHECK(reach_x > 36);
-    if (aspect > 1.5f) CHECK(reach_x > 48);
-    CHECK(reach_y > (aspect < 1 ? 24 : 8));
+    if (aspect > 1) CHECK(reach_x.Value() > 36);
+    if (aspect > 1.5f) CHECK(reach_x.Value() > 48);
+    CHECK(reach_y.Value() > (aspect < 1 ? 24 : 8));
   }
 }
 
