@@ -209,7 +209,8 @@ void AttentionRuntime::Attend(Context& ctx, const AttentionSite& site, const Att
                               const AttentionIo& io) {
   TRACE_ZONE("attention", site.path);
   CheckIo(site, spec, io);
-  const Bound own = BoundFor(ParseOperator(site.trained));
+  const auto known = bound_.find(site.trained);
+  const Bound own = known != bound_.end() ? known->second : BoundFor(ParseOperator(site.trained));
   const std::vector<ChosenHeads> choices = Resolve(site, spec, own);
   SiteCall call{ctx, site, spec, io, {}, {}, step_, steps_, draw_};
   const bool tells = !listeners_.empty() && !ctx.backend.IsPlanning();

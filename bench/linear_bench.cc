@@ -2,7 +2,8 @@
 //
 // Times are of the processor, one thread, lower quartiles: they can be compared on a busy machine.
 //
-// OMP_WAIT_POLICY=passive fovea-bench-linear [f32|f16|bf16 of weights] [f32|bf16 of activations] [avx2]
+// OMP_WAIT_POLICY=passive fovea-bench-linear [f32|f16|bf16 of weights] [f32|bf16 of activations]
+// [avx2]
 #include <hwy/targets.h>
 
 #include <algorithm>
@@ -16,7 +17,9 @@
 #include "tensor/context.h"
 #include "tensor/cpu/onednn.h"
 #include "tensor/cpu_info.h"
+#include "tensor/instruction_set.h"
 #include "tensor/host_tensor.h"
+#include "tensor/instruction_set.h"
 #include "tensor/ops/linear.h"
 #include "tensor/threads.h"
 
@@ -29,11 +32,10 @@ struct Size {
 
 // Stable Diffusion 1.5 at 512x512, its text encoder, a few rows, FLUX.
 constexpr Size kSizes[] = {
-    {4096, 320, 320},   {4096, 320, 2560},   {4096, 1280, 320},  {1024, 640, 640},
-    {1024, 640, 5120},  {1024, 2560, 640},   {256, 1280, 1280},  {256, 1280, 10240},
-    {256, 5120, 1280},  {77, 768, 320},      {77, 768, 768},     {77, 768, 3072},
-    {77, 3072, 768},    {2, 320, 1280},      {1, 1280, 1280},    {1, 1280, 320},
-    {16, 1280, 1280},   {1024, 3072, 9216},  {4096, 1024, 1024}, {64, 1280, 1280}};
+    {4096, 320, 320},  {4096, 320, 2560}, {4096, 1280, 320},  {1024, 640, 640},   {1024, 640, 5120},
+    {1024, 2560, 640}, {256, 1280, 1280}, {256, 1280, 10240}, {256, 5120, 1280},  {77, 768, 320},
+    {77, 768, 768},    {77, 768, 3072},   {77, 3072, 768},    {2, 320, 1280},     {1, 1280, 1280},
+    {1, 1280, 320},    {16, 1280, 1280},  {1024, 3072, 9216}, {4096, 1024, 1024}, {64, 1280, 1280}};
 
 HostTensor Random(const Shape& shape, DType dtype) {
   HostTensor x(shape, DType::kF32), out(shape, dtype);
@@ -99,9 +101,9 @@ void Compare(const Size& size, DType wtype, DType dtype, double peak) {
   }
   const double mine = Quartile(a), other = primitive ? Quartile(b) : 0;
   std::printf("%6ld x %5ld -> %5ld  %9.3f ms %5.1f %%   oneDNN %9.3f ms %5.1f %%  ratio %.2f  %s\n",
-              long(size.rows), long(size.in), long(size.out), mine * 1e3,
-              flops / mine / peak / 1e7, other * 1e3, other > 0 ? flops / other / peak / 1e7 : 0,
-              other / mine, primitive ? primitive->Implementation().c_str() : "refused");
+              long(size.rows), long(size.in), long(size.out), mine * 1e3, flops / mine / peak / 1e7,
+              other * 1e3, other > 0 ? flops / other / peak / 1e7 : 0, other / mine,
+              primitive ? primitive->Implementation().c_str() : "refused");
 }
 
 void Main(int argc, char** argv) {
@@ -120,8 +122,8 @@ void Main(int argc, char** argv) {
   types.resize(2, DType::kF32);
   const double peak = share * MeasurePeakGflops(DType::kF32);
   std::printf("weights %s, activations %s, f32 peak %.0f GFLOP/s, %s\n",
-              std::string(Name(types[0])).c_str(), std::string(Name(types[1])).c_str(),
-              peak, std::string(InstructionSetName()).c_str());
+              std::string(Name(types[0])).c_str(), std::string(Name(types[1])).c_str(), peak,
+              std::string(InstructionSetName()).c_str());
   for (const Size& size : kSizes) Compare(size, types[0], types[1], peak);
 }
 

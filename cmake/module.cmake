@@ -1,3 +1,19 @@
+# fovea_precompile_json(NAME <sources>): those of its sources that include nlohmann's JSON get it parsed
+# already. For the others, reading the precompiled header would take longer than what they include.
+function(fovea_precompile_json name)
+  if(NOT FOVEA_PRECOMPILE)
+    return()
+  endif()
+  foreach(source ${ARGN})
+    file(STRINGS ${source} includes REGEX "#include <nlohmann/json.hpp>")
+    if(NOT includes)
+      set_source_files_properties(${source} TARGET_DIRECTORY ${name}
+        PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+    endif()
+  endforeach()
+  target_precompile_headers(${name} PRIVATE <nlohmann/json.hpp>)
+endfunction()
+
 # fovea_module(NAME PUBLIC <targets> PRIVATE <targets>): the folder NAME as one static library.
 # Third-party libraries go in PRIVATE, so that an upper layer cannot include their headers.
 # Sources are the folder's *.cc; *_cuda.cu joins when CUDA is on, *_cuda_absent.cc when it is off.
@@ -13,16 +29,31 @@ function(fovea_module name)
   endif()
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC fovea_options ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+  if(nlohmann_json::nlohmann_json IN_LIST ARG_PRIVATE)
+    fovea_precompile_json(${name} ${sources})
+  endif()
 endfunction()
 
-# fovea_test(NAME <targets>): tests/NAME/**/*_test.cc as one Catch2 program, each case a CTest test.
+# fovea_test(NAME <targets>): tests/NAME/**/*_test.cc as one Catch2 program, each case a CTest test. It
+# links test_support_NAME, what the tests of this layer share, else test_support, which links all.
 function(fovea_test name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${name}/*_test.cc)
   if(NOT sources)
     return()
   endif()
   add_executable(${name}_test ${sources})
-  target_link_libraries(${name}_test PRIVATE ${ARGN} test_support Catch2::Catch2)
+  set(support test_support)
+  if(TARGET test_support_${name})
+    set(support test_support_${name})
+  endif()
+  target_link_libraries(${name}_test PRIVATE ${ARGN} ${support} Catch2::Catch2)
+  if(FOVEA_PRECOMPILE)
+    set(headers <catch2/catch.hpp>)
+    if(nlohmann_json::nlohmann_json IN_LIST ARGN)
+      list(APPEND headers <nlohmann/json.hpp>)
+    endif()
+    target_precompile_headers(${name}_test PRIVATE ${headers})
+  endif()
   target_compile_definitions(${name}_test PRIVATE FOVEA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   catch_discover_tests(${name}_test TEST_PREFIX "${name}: "
     PROPERTIES ENVIRONMENT OMP_WAIT_POLICY=passive TIMEOUT 600)

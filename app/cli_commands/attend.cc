@@ -187,7 +187,7 @@ int RunAttend(const AttendFlags& flags) {
   OutputFiles files;
   const auto temporary = files.Replace(*flags.out);
   const NamedTensors inputs = ReadSafetensors(*flags.in);
-  const auto backend = MakeCpuBackend();
+  const auto backend = flags.common.MakeDevice();
   const Attended result = Attend(flags, inputs, *backend);
   WriteSafetensors(temporary, result.outputs);
   files.Commit();

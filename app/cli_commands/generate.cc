@@ -12,10 +12,8 @@
 #include "app/progress.h"
 #include "app/stop_signals.h"
 #include "models/files/safetensors.h"
-#include "pipelines/generation/text_to_image.h"
+#include "pipelines/generation/provenance.h"
 #include "tensor/error.h"
-#include "tensor/instruction_set.h"
-#include "tensor/threads.h"
 #include "tensor/trace.h"
 
 namespace fovea {
@@ -25,15 +23,6 @@ using Clock = std::chrono::steady_clock;
 
 double Since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-Provenance HereAndNow(const GenerateFlags& flags) {
-  Provenance here;
-  here.version = FOVEA_VERSION;
-  here.instruction_set = InstructionSetName();
-  here.threads = NumThreads();
-  here.init_latents = flags.init_latents.has_value();
-  return here;
 }
 
 void WarnOfUnused(const GenerateFlags& flags, const PictureSettings& asked) {
@@ -171,7 +160,8 @@ int RunGenerate(const GenerateFlags& flags) {
   const StopSignals signals;
   PictureSettings asked = flags.Settings();
   const GivenPictures given = flags.ReadPictures(&asked.settings);
-  Provenance here = HereAndNow(flags);
+  Provenance here = HereAndNow(FOVEA_VERSION);
+  here.init_latents = flags.init_latents.has_value();
   GenerateOutputs outputs(flags, asked.settings);
   if (flags.trace) trace::Start();
 
@@ -179,7 +169,7 @@ int RunGenerate(const GenerateFlags& flags) {
       asked.settings.model, ParseLoraText(asked.settings.lora), asked.settings.overlay);
   for (const std::string& note : folder.notes) PrintNote(note);
   FileHasher hasher(folder);
-  const auto backend = MakeCpuBackend();
+  const auto backend = flags.common.MakeDevice();
   const auto pipeline = TextToImage::Load(folder, *backend);
   pipeline->LimitMemory(flags.memory.Bytes());
   asked.settings.model = folder.name;

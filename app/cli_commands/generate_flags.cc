@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <random>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -12,10 +11,11 @@
 #include "models/files/json_text.h"
 #include "pipelines/pictures/picture_file.h"
 #include "pipelines/pictures/picture_text.h"
-#include "pipelines/sampling/hires.h"
 #include "pipelines/sampling/scheduler.h"
+#include "pipelines/settings/hires_request.h"
 #include "pipelines/settings/perturb_source.h"
 #include "pipelines/settings/plan_source.h"
+#include "pipelines/settings/random_seed.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -229,8 +229,7 @@ PictureSettings GenerateFlags::Settings() const {
                     ": this picture began from given noise, which its settings do not hold; "
                     "give the same file with --init-latents");
   }
-  // 32 bits are easy to type and survive every JSON reader.
-  if (!settings.seed) settings.seed = std::random_device{}();
+  if (!settings.seed) settings.seed = RandomSeed();
   return result;
 }
 

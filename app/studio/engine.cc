@@ -11,12 +11,10 @@
 #include "app/output_files.h"
 #include "app/studio/latent_preview.h"
 #include "pipelines/forward/forward.h"
-#include "pipelines/generation/text_to_image.h"
-#include "pipelines/metadata/metadata.h"
+#include "pipelines/generation/provenance.h"
 #include "pipelines/pictures/png_file.h"
 #include "pipelines/sampling/noise.h"
-#include "tensor/instruction_set.h"
-#include "tensor/threads.h"
+#include "tensor/make_backend.h"
 
 namespace fovea {
 namespace {
@@ -29,25 +27,13 @@ void LowerPriority() {
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
 }
 
-Provenance HereAndNow(const Generated& generated) {
-  Provenance here;
-  here.version = FOVEA_VERSION;
-  here.instruction_set = InstructionSetName();
-  here.threads = NumThreads();
-  here.sampler = generated.sampler;
-  here.schedule = generated.schedule;
-  here.attention = GroupUses(generated.attention);
-  here.hires = generated.hires;
-  return here;
-}
-
 std::string WritePicture(const PictureTask& task, const Generated& generated) {
   OutputFiles files;
   files.MakeFolder(task.folder);
   const std::string prefix = std::to_string(generated.settings.seed.value_or(0)) + "-";
   const auto name = files.CountUp(task.folder, prefix, ".png");
   WritePng(name, generated.images.front(),
-           PictureText(generated.settings, HereAndNow(generated), 0));
+           PictureText(generated.settings, ProvenanceOf(generated, HereAndNow(FOVEA_VERSION)), 0));
   return files.Commit().front().string();
 }
 
@@ -146,14 +132,14 @@ Engine::Model& Engine::Load(const PictureTask& task) {
   model_.reset();  // its memory first
   auto model = std::make_unique<Model>();
   model->key = key;
-  model->backend = MakeCpuBackend();
+  model->backend = MakeBackend(DeviceKind::kCpu);
   const ModelFolder folder = access_.Open(task.settings);
   model->pipeline = TextToImage::Load(folder, *model->backend);
   const PipelineFacts facts = model->pipeline->Facts();
   model->preview = std::make_unique<LatentPreview>(facts.latent_channels);
   model->preview->Read(task.preview);
   if (!model->preview->Fitted()) {
-    const auto scratch = MakeCpuBackend();
+    const auto scratch = MakeBackend(DeviceKind::kCpu);
     FitPreview(folder, facts, *scratch, model->preview.get());
   }
   model_ = std::move(model);

@@ -253,7 +253,6 @@ void FluxTransformer2DModel::Forward(Context& ctx, AttentionRuntime& attention,
         std::span(ids).subspan(static_cast<size_t>(3 * first), static_cast<size_t>(3 * count));
     const HostTensor piece = FluxRotation(some, config.axes, input.ntk);
     ops::Copy(ctx, piece.View(), pass.rotation.Slice(0, first, count));
-    ctx.backend.Synchronize();
   }
   // Both are multiplied in f32, as the reference does.
   modules.time_text_embed.Forward(ctx, input.timestep, input.guidance, 1000, input.text_embeds,

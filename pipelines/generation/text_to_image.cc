@@ -324,6 +324,11 @@ bool DiffusionPipeline::Denoise(Context& ctx, const GenerateSettings& settings, 
 
   begin = std::chrono::steady_clock::now();
   DenoisePass pass(model_, settings, start, hooks.warn);
+  if (replay && pass.attention.Remembers()) {
+    throw Error(ErrorCode::kUnsupported,
+                "the attention plan has an operator that remembers earlier steps, so that one step "
+                "cannot be replayed alone");
+  }
   BatchNoise noise = NoiseOf(settings);
   StartLatents made;
   {

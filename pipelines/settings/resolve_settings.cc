@@ -1,12 +1,12 @@
 #include "pipelines/settings/resolve_settings.h"
 
 #include <cmath>
-#include <random>
 
 #include "attention/perturbation_list.h"
 #include "attention/plan.h"
 #include "pipelines/settings/image_settings.h"
 #include "pipelines/settings/prompt_weights_mode.h"
+#include "pipelines/settings/random_seed.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -148,8 +148,7 @@ GenerateSettings ResolveSettings(const GenerateSettings& asked, const SettingLim
   }
   CheckOneOf("dtype", asked.dtype, {"auto", "f32", "bf16"});
   if (asked.dtype == "auto") settings.dtype = "f32";
-  // 32 bits are easy to type and survive every JSON reader.
-  if (!asked.seed) settings.seed = std::random_device{}();
+  if (!asked.seed) settings.seed = RandomSeed();
   return settings;
 }
 

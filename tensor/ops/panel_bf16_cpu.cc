@@ -152,8 +152,7 @@ PanelMultiply Bf16PanelMultiply() {
   }
   static const bool has_tiles = AskForTiles();
   if (has_tiles) return MultiplyTiles;
-  const bool dots_pay = __builtin_cpu_supports("avx512bf16") && __builtin_cpu_is("amd");
-  return dots_pay ? MultiplyDots : nullptr;
+  return __builtin_cpu_is("amd") ? MultiplyDots : nullptr;  // elsewhere they do not pay
 }
 
 }  // namespace fovea

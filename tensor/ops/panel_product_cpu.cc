@@ -94,11 +94,19 @@ using TileFunction = void (*)(const float*, const float*, int64_t, bool, Upcomin
 void MultiplyF32(const float* a, int64_t rows, const float* b, int64_t steps, bool fresh,
                  Upcoming& upcoming, float* c) {
   static constexpr TileFunction kTiles[] = {
-      MultiplyTile<1>, MultiplyTile<2>, MultiplyTile<3>, MultiplyTile<4>,
-      MultiplyTile<5>, MultiplyTile<6>,
+    MultiplyTile<1>,
+    MultiplyTile<2>,
+    MultiplyTile<3>,
+    MultiplyTile<4>,
+    MultiplyTile<5>,
+    MultiplyTile<6>,
 #if HWY_TARGET <= HWY_AVX3
-      MultiplyTile<7>, MultiplyTile<8>, MultiplyTile<9>, MultiplyTile<10>,
-      MultiplyTile<11>, MultiplyTile<12>,
+    MultiplyTile<7>,
+    MultiplyTile<8>,
+    MultiplyTile<9>,
+    MultiplyTile<10>,
+    MultiplyTile<11>,
+    MultiplyTile<12>,
 #endif
   };
   // Tiles as equal as possible: low ones leave multiply-add units waiting.
@@ -106,14 +114,15 @@ void MultiplyF32(const float* a, int64_t rows, const float* b, int64_t steps, bo
   for (int64_t v = 0; v < kStrip; v += 2 * kLanes) {
     for (int64_t tile = 0; tile < tiles; ++tile) {
       const Range range = Range::Part(rows, tile, tiles);
-      kTiles[range.end - range.begin - 1](a + range.begin * kPitch, b + v, steps, fresh,
-                                          upcoming, c + range.begin * kStrip + v);
+      kTiles[range.end - range.begin - 1](a + range.begin * kPitch, b + v, steps, fresh, upcoming,
+                                          c + range.begin * kStrip + v);
     }
   }
 }
 
-// Elements [0, count) of up to kLanes rows, `pitch` bytes apart, widened, to `to`: (count rounded up
-// to kLanes, kStrip). Rows from `rows` on are zero. Pairs of bf16 pass as floats: nothing is computed.
+// Elements [0, count) of up to kLanes rows, `pitch` bytes apart, widened, to `to`: (count rounded
+// up to kLanes, kStrip). Rows from `rows` on are zero. Pairs of bf16 pass as floats: nothing is
+// computed.
 template <class T>
 void TransposeRows(const std::byte* from, int64_t pitch, int64_t rows, int64_t count, float* to) {
   const F32 d;
@@ -128,7 +137,7 @@ void TransposeRows(const std::byte* from, int64_t pitch, int64_t rows, int64_t c
     } else {
       for (int r = 0; r < kLanes; ++r) {
         const T* row = reinterpret_cast<const T*>(from + r * pitch) + k;
-        x[r] = r >= rows          ? hn::Zero(d)
+        x[r] = r >= rows        ? hn::Zero(d)
                : left >= kLanes ? LoadF32(d, row)
                                 : LoadPart(d, row, static_cast<size_t>(left));
       }
@@ -148,8 +157,8 @@ void ReadAsBf16(const WeightRows& weights, int64_t row, int64_t first, int64_t c
   if (count % 2 != 0) to[count] = BFloat16{0};
 }
 
-// Steps [begin, begin + steps) of the outputs from `first` on, to `to`: (steps rounded up to kLanes,
-// kStrip) words. `rows` holds kLanes rows of kPitch words.
+// Steps [begin, begin + steps) of the outputs from `first` on, to `to`: (steps rounded up to
+// kLanes, kStrip) words. `rows` holds kLanes rows of kPitch words.
 void PackStrip(const PanelRun& run, int64_t first, int64_t begin, int64_t steps, float* rows,
                float* to) {
   const WeightRows& w = run.weights;
@@ -169,7 +178,7 @@ void PackStrip(const PanelRun& run, int64_t first, int64_t begin, int64_t steps,
         ReadAsBf16(w, o + r, element, count, reinterpret_cast<BFloat16*>(rows + r * kPitch));
       }
       TransposeRows<float>(reinterpret_cast<const std::byte*>(rows), kPitch * 4, height, steps,
-                          to + lane);
+                           to + lane);
     } else if (w.dtype == DType::kF32) {
       TransposeRows<float>(from, pitch, height, steps, to + lane);
     } else if (w.dtype == DType::kF16) {
@@ -188,8 +197,8 @@ void CopyRows(const PanelRun& run, int64_t first, int64_t count, int64_t begin, 
   const int64_t element = pairs ? 2 * begin : begin;
   const int64_t elements = pairs ? std::min(2 * steps, run.plan.in - element) : steps;
   for (int64_t r = 0; r < count; ++r, to += kPitch) {
-    const std::byte* from = static_cast<const std::byte*>(run.x.data) +
-                            (RowOffset(run.x, first + r) + element) * size;
+    const std::byte* from =
+        static_cast<const std::byte*>(run.x.data) + (RowOffset(run.x, first + r) + element) * size;
     if (!pairs && run.x.dtype == DType::kBF16) {
       ConvertDense(from, DType::kBF16, to, DType::kF32, elements);
       continue;
@@ -267,8 +276,7 @@ void RunPart(const PanelRun& run, PanelMultiply multiply, WriteFunction write, R
           if (s + 1 < j_end) Announce(run, (s + 1) * kStrip, begin, steps, calls, upcoming);
           for (int64_t first = i; first < i_end; first += PanelPlan::kRows) {
             const int64_t height = std::min(PanelPlan::kRows, i_end - first);
-            float* c =
-                plan.blocks == 1 ? sums : sums + ((s - j) * block_rows + first - i) * kStrip;
+            float* c = plan.blocks == 1 ? sums : sums + ((s - j) * block_rows + first - i) * kStrip;
             multiply(a + (first - i) * kPitch, height, panel, steps, block == 0, upcoming, c);
             if (block + 1 == plan.blocks) write(run, c, first, height, s * kStrip);
           }
@@ -286,12 +294,11 @@ void PanelProductTarget(const PanelRun& run, float* scratch) {
       plan.arithmetic == Arithmetic::kBF16 ? Bf16PanelMultiply() : MultiplyF32;
   WriteFunction write = nullptr;
   DispatchActivationType(run.out.dtype, [&](auto type) {
-    DispatchAct(run.act, [&](auto kind) {
-      write = WriteRows<decltype(kind)::value, decltype(type)>;
-    });
+    DispatchAct(run.act,
+                [&](auto kind) { write = WriteRows<decltype(kind)::value, decltype(type)>; });
   });
   const int64_t units = (plan.rows + plan.row_unit - 1) / plan.row_unit;
-  ParallelFor(plan.threads, 1, [&](int64_t part, int64_t last) {
+  ParallelFor(plan.row_parts * plan.strip_parts, 1, [&](int64_t part, int64_t last) {
     for (; part < last; ++part) {
       const Range unit = Range::Part(units, part / plan.strip_parts, plan.row_parts);
       const Range rows{unit.begin * plan.row_unit, std::min(unit.end * plan.row_unit, plan.rows)};
@@ -313,9 +320,9 @@ HWY_EXPORT(PanelProductTarget);
 void PanelProductCpu(const PanelPlan& plan, const Tensor& x, const WeightRows& weights,
                      const Tensor& bias, const Epilogue& epilogue, void* scratch,
                      const Tensor& out) {
-  const PanelRun run{plan,    x,
-                     out,     epilogue.residual ? *epilogue.residual : Tensor{},
-                     weights, bias.Empty() ? nullptr : bias.Data<float>(),
+  const PanelRun run{plan,        x,
+                     out,         epilogue.residual ? *epilogue.residual : Tensor{},
+                     weights,     bias.Empty() ? nullptr : bias.Data<float>(),
                      epilogue.act};
   HWY_DYNAMIC_DISPATCH(PanelProductTarget)(run, static_cast<float*>(scratch));
 }

@@ -134,9 +134,7 @@ bool SameBytes(const HostTensor& a, const HostTensor& b) {
 double Difference(const HostTensor& a, const HostTensor& b) {
   Worst worst;
   const HostTensor x = a.ToF32(), y = b.ToF32();
-  for (int64_t i = 0; i < x.NumElements(); ++i) {
-    worst.Add(x.Data<float>()[i], y.Data<float>()[i]);
-  }
+  for (int64_t i = 0; i < x.NumElements(); ++i) worst.Add(x.Data<float>()[i], y.Data<float>()[i]);
   return worst.Value();
 }
 

@@ -197,7 +197,7 @@ struct Passed {
 };
 
 // The largest differences, over the largest values: of A, and of dy/dA by differences.
-std::pair<double, double> Worst(Passed& pass, const MaskedBy& sees) {
+std::pair<double, double> WorstErrors(Passed& pass, const MaskedBy& sees) {
   const size_t layers = pass.model->Modules().blocks.size();
   std::vector<std::vector<Matrix>> weights;
   NaiveAnswer(*pass.model, pass.State(0), 0, pass.d_pooled, sees, std::nullopt, &weights);
@@ -265,7 +265,7 @@ TEST_CASE("gradients of attention are those of finite differences") {
   for (const auto& each : cases) {
     INFO(each.name);
     Passed pass(each.name, "", each.height, each.width);
-    const auto [a, d] = Worst(pass, [](size_t, size_t) { return true; });
+    const auto [a, d] = WorstErrors(pass, [](size_t, size_t) { return true; });
     CHECK(a < 1e-6);
     CHECK(d < 5e-6);
   }
@@ -275,8 +275,8 @@ TEST_CASE("gradients go through attention to a part of the keys") {
   // 4 x 4 patches after the class token, blocks of 2 x 2 see only themselves and the token.
   Passed pass("vit_plain", "*: halo(block=2,halo=0)", 32, 32);
   const auto block = [](size_t token) { return (token - 1) / 8 * 2 + (token - 1) % 4 / 2; };
-  const auto [a, d] =
-      Worst(pass, [&](size_t i, size_t j) { return i == 0 || j == 0 || block(i) == block(j); });
+  const auto [a, d] = WorstErrors(
+      pass, [&](size_t i, size_t j) { return i == 0 || j == 0 || block(i) == block(j); });
   CHECK(a < 1e-6);
   CHECK(d < 5e-6);
 }

