@@ -8,7 +8,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include "app/completion.h"
 #include "app/exit_code.h"
+#include "app/manual.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -209,30 +211,90 @@ void CheckUtf8(const std::string& flag, const std::string& text) {
   }
 }
 
-const Command* ParseArguments(const CommandLine& line, int argc, char** argv) {
-  CLI::App app(line.about, line.program);
-  app.set_version_flag("--version", line.program + " " + line.version, "print the version");
-  app.require_subcommand(1);
-  std::map<std::string, CLI::App*> groups;
-  std::map<const CLI::App*, const Command*> by_app;
-  for (const Command& command : line.commands) {
-    const size_t space = command.name.find(' ');
-    CLI::App* parent = &app;
-    if (space != std::string::npos) {
-      const std::string group = command.name.substr(0, space);
-      if (!groups.contains(group)) {
-        groups[group] = app.add_subcommand(group, "commands: " + group + " ...");
-        groups[group]->require_subcommand(1);
+namespace {
+
+// CLI11's tables of a whole program.
+struct Tree {
+  explicit Tree(const CommandLine& line) : app(line.about, line.program) {
+    app.set_version_flag("--version", line.program + " " + line.version, "print the version");
+    Flags::Parser own{app};
+    Flags(own).Value(
+        "--completion", ListOf(kShells),
+        [&line](const std::string& shell) {
+          CheckChoice("--completion", shell, kShells);
+          std::fputs(CompletionScript(line.program, DescribeCommands(line), shell).c_str(), stdout);
+          throw CLI::Success();
+        },
+        "print what makes this shell complete commands and flags");
+    Flags(own).Value(
+        "--manual", "DIR",
+        [&line](const std::string& folder) {
+          WriteManual(folder, line, DescribeCommands(line));
+          throw CLI::Success();
+        },
+        "write the pages of the manual into this folder");
+    for (const Command& command : line.commands) Add(command);
+    if (!commands.contains(&app)) app.require_subcommand(1);
+    app.get_formatter()->column_width(34);
+  }
+
+  void Add(const Command& command) {
+    CLI::App* at = &app;
+    for (size_t begin = 0; begin < command.name.size();) {
+      const size_t end = std::min(command.name.find(' ', begin), command.name.size());
+      const std::string word = command.name.substr(begin, end - begin);
+      begin = end + 1;
+      const auto known =
+          at->get_subcommands([&word](const CLI::App* sub) { return sub->get_name() == word; });
+      if (!known.empty()) {
+        at = known.front();
+        continue;
       }
-      parent = groups[group];
+      const bool group = end < command.name.size();
+      at = at->add_subcommand(word, group ? "commands: " + word + " ..." : command.help);
+      if (group) at->require_subcommand(1);
     }
-    CLI::App* sub = parent->add_subcommand(command.name.substr(space + 1), command.help);
-    Flags::Parser parser{*sub};
+    Flags::Parser parser{*at};
     Flags flags(parser);
     command.add_flags(flags);
-    by_app[sub] = &command;
+    commands[at] = &command;
   }
-  app.get_formatter()->column_width(34);
+
+  CLI::App app;
+  std::map<const CLI::App*, const Command*> commands;
+};
+
+FlagText Describe(const CLI::Option& option) {
+  FlagText text;
+  for (const std::string& name : option.get_snames()) text.names.push_back("-" + name);
+  for (const std::string& name : option.get_lnames()) text.names.push_back("--" + name);
+  if (option.get_items_expected_max() > 0) text.placeholder = option.get_type_name();
+  text.help = option.get_description();
+  text.repeated = option.get_items_expected_max() > 1;
+  return text;
+}
+
+void Describe(const CLI::App& app, const std::string& name, std::vector<CommandText>* out) {
+  CommandText text{name, app.get_description(), {}};
+  for (const CLI::Option* option : app.get_options()) text.flags.push_back(Describe(*option));
+  out->push_back(std::move(text));
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    Describe(*sub, (name.empty() ? "" : name + " ") + sub->get_name(), out);
+  }
+}
+
+}  // namespace
+
+std::vector<CommandText> DescribeCommands(const CommandLine& line) {
+  const Tree tree(line);
+  std::vector<CommandText> out;
+  Describe(tree.app, "", &out);
+  return out;
+}
+
+const Command* ParseArguments(const CommandLine& line, int argc, char** argv) {
+  Tree tree(line);
+  CLI::App& app = tree.app;
   try {
     std::vector<std::string> words = Words(argc, argv);
     std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
@@ -243,10 +305,12 @@ const Command* ParseArguments(const CommandLine& line, int argc, char** argv) {
   } catch (const CLI::CallForVersion&) {
     std::puts(app.version().c_str());
     return nullptr;
+  } catch (const CLI::Success&) {
+    return nullptr;
   } catch (const CLI::ParseError& error) {
     ThrowParseError(app, error);
   }
-  return by_app.at(&Innermost(app));
+  return tree.commands.at(&Innermost(app));
 }
 
 }  // namespace fovea

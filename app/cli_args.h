@@ -53,7 +53,8 @@ void CheckChoice(const std::string& flag, const std::string& text,
 void CheckUtf8(const std::string& flag, const std::string& text);
 
 struct Command {
-  std::string name;  // "generate", or "bench model" for a command in a group
+  std::string name;  // "generate", or "bench model" for a command in a group; "" of a program
+                     // that has no others
   std::string help;
   std::function<void(Flags&)> add_flags;
   std::function<int()> run;  // returns the exit code; throws
@@ -64,8 +65,26 @@ struct CommandLine {
   std::vector<Command> commands;
 };
 
-// The command that the arguments name, its variables filled; null when --help or --version was
-// asked for, whose text then goes to standard output. Throws kUsage.
+// What is known of a flag: for manuals and completion.
+struct FlagText {
+  std::vector<std::string> names;  // "-W", "--width"; empty: a positional argument
+  std::string placeholder;         // of its value, "a|b|c" where these are all there are; "": none
+  std::string help;                // with its default
+  bool repeated = false;
+};
+
+struct CommandText {
+  std::string name, help;  // name: as Command's, but that a group ("bench") has one, too
+  std::vector<FlagText> flags;
+};
+
+// Every command and every group of commands, in the order of the help. The program's own flags are
+// those of the command "", which stands first.
+std::vector<CommandText> DescribeCommands(const CommandLine& line);
+
+// The command that the arguments name, its variables filled; null when what was asked for is done:
+// --help, --version and --completion print to standard output, --manual writes into a folder.
+// Throws kUsage, and kBadFile where the folder cannot be written.
 const Command* ParseArguments(const CommandLine& line, int argc, char** argv);
 
 }  // namespace fovea

@@ -7,6 +7,7 @@
 #include "app/cli_commands/commands.h"
 #include "app/exit_code.h"
 #include "app/passive_waits.h"
+#include "tensor/instruction_set.h"
 
 namespace fovea {
 namespace {
@@ -34,6 +35,7 @@ int RunProgram(int argc, char** argv) {
 int main(int argc, char** argv) {
   fovea::RestartWithPassiveWaits(argv);
   try {
+    fovea::UsedInstructionSet();  // a wrong FOVEA_ISA is said before anything is done
     return fovea::RunProgram(argc, argv);
   } catch (...) {
     const fovea::Failure failure = fovea::DescribeCurrentException();

@@ -14,6 +14,7 @@
 #include "models/search/model_search.h"
 #include "models/single_file/single_file.h"
 #include "tensor/error.h"
+#include "tensor/make_backend.h"
 #include "tensor/threads.h"
 
 namespace fovea {
@@ -45,8 +46,20 @@ void CommonFlags::Add(Flags& flags) {
   flags.Switch("-v,--verbose", verbose, "say what was predicted, measured and chosen");
 }
 
+namespace {
+
+bool IsCuda(const std::optional<std::string>& device) {
+  return device.value_or("auto").compare(0, 4, "cuda") == 0;
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> CommonFlags::MakeDevice() const {
+  return MakeBackend(IsCuda(device) ? DeviceKind::kCuda : DeviceKind::kCpu);
+}
+
 void CommonFlags::Apply() const {
-  if (device.value_or("auto").compare(0, 4, "cuda") == 0) {
+  if (IsCuda(device)) {
     throw Error(ErrorCode::kDevice,
                 "--device " + *device + ": this build has no CUDA backend; use --device cpu");
   }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 
 #include "app/cli_args.h"
 #include "models/model_folder.h"
+#include "tensor/backend.h"
 #include "tensor/dtype.h"
 
 namespace fovea {
@@ -23,7 +25,8 @@ struct CommonFlags {
   void Add(Flags& flags);
   // Sets the number of threads; throws for devices and dtypes that this build or processor lacks.
   void Apply() const;
-  DType ComputeType() const;  // after Apply; auto resolved
+  DType ComputeType() const;                    // after Apply; auto resolved
+  std::unique_ptr<Backend> MakeDevice() const;  // that --device names
 };
 
 struct ModelFlags {

@@ -8,6 +8,7 @@
 #include "app/passive_waits.h"
 #include "app/studio/desk.h"
 #include "pipelines/pictures/png_file.h"
+#include "tensor/instruction_set.h"
 #include "tensor/threads.h"
 #include "ui/window/window.h"
 
@@ -63,22 +64,15 @@ int RunStudio(const StudioFlags& flags) {
 int main(int argc, char** argv) {
   fovea::RestartWithPassiveWaits(argv);
   try {
+    fovea::UsedInstructionSet();
     fovea::StudioFlags flags;
     fovea::CommandLine line;
     line.program = "fovea-studio";
     line.version = FOVEA_VERSION;
     line.about = "Fovea's desktop program: create pictures, swap attention, compare, keep.";
-    line.commands = {{"open", "open the window (also without a command)",
-                      [&flags](fovea::Flags& parser) { flags.Add(parser); },
+    line.commands = {{"", "", [&flags](fovea::Flags& parser) { flags.Add(parser); },
                       [&flags] { return fovea::RunStudio(flags); }}};
-    // The program has one command, which need not be named.
-    std::vector<char*> arguments(argv, argv + argc);
-    char open[] = "open";
-    const bool named = argc > 1 && (argv[1][0] != '-' || std::string_view(argv[1]) == "--help" ||
-                                    std::string_view(argv[1]) == "--version");
-    if (!named) arguments.insert(arguments.begin() + 1, open);
-    const fovea::Command* command =
-        fovea::ParseArguments(line, static_cast<int>(arguments.size()), arguments.data());
+    const fovea::Command* command = fovea::ParseArguments(line, argc, argv);
     return command == nullptr ? fovea::kExitDone : command->run();
   } catch (const fovea::NoWindow& error) {
     std::fprintf(stderr, "fovea-studio: %s\n", error.what());

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
-#include "attention/ops/agent.h"
-#include "attention/tile_map.h"
 #include "tensor/trace.h"
 
 namespace fovea {
@@ -23,117 +22,100 @@ void CheckIo(const AttentionSite& site, const AttentionSpec& spec, const Attenti
          site.path);
 }
 
-std::string Key(const AttentionSpec& spec) {
-  std::string key;
-  const auto add = [&key](auto value) { key += std::to_string(value) + ' '; };
-  add(spec.batch), add(spec.heads), add(spec.head_dim), add(static_cast<int>(spec.dtype));
-  add(static_cast<int>(spec.device)), add(spec.scale), add(static_cast<int>(spec.causal));
-  for (const TokenLayout* layout : {&spec.q, &spec.kv}) {
-    for (const Segment& segment : *layout) {
-      add(static_cast<int>(segment.kind)), add(segment.length);
-      for (int side : segment.grid) add(side);
+// Heads of which no softmax is evaluated leave it so.
+void FillNan(const Tensor& lse) {
+  for (int64_t b = 0; b < lse.shape[0]; ++b) {
+    for (int64_t head = 0; head < lse.shape[1]; ++head) {
+      std::fill_n(lse.Data<float>() + b * lse.stride[0] + head * lse.stride[1], lse.shape[2],
+                  std::numeric_limits<float>::quiet_NaN());
     }
-    key += '|';
   }
-  return key;
 }
 
-// "0-3,5", or empty if all.
-std::string HeadsText(const std::vector<bool>& heads) {
-  if (std::all_of(heads.begin(), heads.end(), [](bool head) { return head; })) return {};
-  std::string text;
-  for (size_t i = 0; i < heads.size(); ++i) {
-    if (!heads[i]) continue;
-    size_t last = i;
-    while (last + 1 < heads.size() && heads[last + 1]) ++last;
-    if (!text.empty()) text += ',';
-    text += std::to_string(i);
-    if (last > i) text.append(1, '-').append(std::to_string(last));
-    i = last;
-  }
-  return text;
-}
-
-bool DrawsUpstream(const OperatorSpec& op) {
-  bool upstream = false, fixed = false;
-  for (const auto& [name, value] : op.params) {
-    upstream = upstream || (name == "schedule" && value == "upstream");
-    fixed = fixed || name == "shift" || name == "quarter";
-  }
-  return op.name == "window" && upstream && !fixed;
-}
-
-// Cross-attention is left alone by rules, save for those that ask for dense.
-bool Covers(const PlanRule& rule, const AttentionSite& site) {
-  if (site.kind == SiteKind::kCross && (rule.op.name != "dense" || !rule.has_selector))
-    return false;
-  return rule.MatchesPath(site.path);
+bool Any(const std::vector<bool>& heads) {
+  return std::any_of(heads.begin(), heads.end(), [](bool head) { return head; });
 }
 
 }  // namespace
 
-struct AttentionRuntime::Choice {
-  OperatorSpec op{"dense", {}};
-  std::vector<bool> heads;
-  std::string refusal;
-};
-
 AttentionRuntime::AttentionRuntime(AttentionPlan plan, std::span<const AttentionSite> sites,
-                                   int steps, std::vector<uint64_t> seeds)
-    : plan_(std::move(plan)), sites_(sites), steps_(steps), seeds_(std::move(seeds)) {
+                                   int steps, std::vector<uint64_t> seeds, OperatorTable operators)
+    : plan_(std::move(plan)),
+      sites_(sites),
+      steps_(steps),
+      seeds_(std::move(seeds)),
+      operators_(operators),
+      perturbed_(sites, operators) {
   ENSURE(!seeds_.empty());
-  CheckRules();
+  BindRules();
 }
 
 AttentionRuntime::~AttentionRuntime() = default;
 
-void AttentionRuntime::CheckRules() const {
-  for (const PlanRule& rule : plan_.Rules()) {
-    AttentionSpec any;  // only so that arguments are parsed; a refusal does not matter here
-    any.q = any.kv = GridLayout(64, 64);
-    FindAttentionOp(rule.op.name).Supports(any, rule.op.params);
-    if (rule.otherwise) FindAttentionOp(rule.otherwise->name).Supports(any, rule.otherwise->params);
-    if (!rule.has_selector) continue;
+AttentionRuntime::Bound AttentionRuntime::BoundFor(const OperatorSpec& op) {
+  Bound& bound = bound_[op.Text()];
+  if (bound == nullptr) bound = BindOperator(op, operators_);
+  return bound;
+}
+
+void AttentionRuntime::BindRules() {
+  for (const PlanRule& text : plan_.Rules()) {
+    Rule rule{&text, BoundFor(text.op), text.otherwise ? BoundFor(*text.otherwise) : nullptr};
+    rules_.push_back(rule);
+    if (!text.has_selector) continue;
     const auto matches = [&rule](const AttentionSite& site) {
       if (!Covers(rule, site)) return false;
       for (int head = 0; head < site.heads; ++head) {
-        if (rule.HasHead(head)) return true;
+        if (rule.text->HasHead(head)) return true;
       }
       return false;
     };
     if (std::none_of(sites_.begin(), sites_.end(), matches)) {
-      throw Error(ErrorCode::kUnsupported, "plan: \"" + rule.text +
+      throw Error(ErrorCode::kUnsupported, "plan: \"" + text.text +
                                                "\" matches no attention layer or head of this "
                                                "model; fovea info MODEL --layers lists them");
     }
     bool held = false;
-    for (int step = 0; step < steps_ && !held; ++step) held = rule.steps.Holds(step, steps_);
+    for (int step = 0; step < steps_ && !held; ++step) held = text.steps.Holds(step, steps_);
     if (!held) {
-      throw Error(ErrorCode::kUnsupported, "plan: \"" + rule.text + "\" holds at none of the " +
+      throw Error(ErrorCode::kUnsupported, "plan: \"" + text.text + "\" holds at none of the " +
                                                std::to_string(steps_) + " steps of this run");
     }
   }
 }
 
-void AttentionRuntime::BeginStep(int step, int steps) {
+// Cross-attention is left alone by rules, save for those that ask for an operator that serves it.
+bool AttentionRuntime::Covers(const Rule& rule, const AttentionSite& site) {
+  if (site.kind == SiteKind::kCross && !(rule.op->Traits().cross && rule.text->has_selector)) {
+    return false;
+  }
+  return rule.text->MatchesPath(site.path);
+}
+
+void AttentionRuntime::BeginStep(int step, int steps, BranchLayout branches) {
   ENSURE(step >= 0 && step < steps);
   step_ = step;
   steps_ = steps;
+  branches_ = std::move(branches);
   draw_ = DrawsBefore(step);
 }
 
+void AttentionRuntime::SetPerturbation(BranchKind branch, const Perturbation& perturbation) {
+  perturbed_.Set(branch, perturbation);
+}
+
 int64_t AttentionRuntime::DrawsBefore(int step) const {
-  const auto draws = [](const PlanRule& rule) { return DrawsUpstream(rule.op); };
-  if (std::none_of(plan_.Rules().begin(), plan_.Rules().end(), draws)) return 0;
+  const auto draws = [](const Rule& rule) { return rule.op->Traits().draws; };
+  if (std::none_of(rules_.begin(), rules_.end(), draws)) return 0;
   int64_t count = 0;
   for (int earlier = 0; earlier < step; ++earlier) {
     for (const AttentionSite& site : sites_) {
-      for (const PlanRule& rule : plan_.Rules()) {
-        if (!Covers(rule, site) || !rule.steps.Holds(earlier, steps_) ||
-            !rule.MatchesTokens(TokenCount(site.tokens))) {
+      for (const Rule& rule : rules_) {
+        if (!Covers(rule, site) || !rule.text->steps.Holds(earlier, steps_) ||
+            !rule.text->MatchesTokens(TokenCount(site.tokens))) {
           continue;
         }
-        count += DrawsUpstream(rule.op);
+        count += draws(rule);
         break;
       }
     }
@@ -141,66 +123,68 @@ int64_t AttentionRuntime::DrawsBefore(int step) const {
   return count;
 }
 
-AttentionRuntime::Choice AttentionRuntime::Choose(const PlanRule& rule, const AttentionSite& site,
-                                                  const AttentionSpec& spec,
-                                                  const OperatorSpec& own) const {
-  const Support first = FindAttentionOp(rule.op.name).Supports(spec, rule.op.params);
+std::vector<int> AttentionRuntime::StepsOfChange() const {
+  std::set<int> changes{0};
+  for (const Rule& rule : rules_) {
+    int refresh = rule.op->Traits().refresh;
+    if (rule.otherwise != nullptr) refresh = std::max(refresh, rule.otherwise->Traits().refresh);
+    int first = 0;
+    for (int step = 0; step < steps_; ++step) {
+      const bool holds = rule.text->steps.Holds(step, steps_);
+      const bool held = step > 0 && rule.text->steps.Holds(step - 1, steps_);
+      if (holds && !held) first = step;
+      if (step > 0 && holds != held) changes.insert(step);
+      // A dear step, and the first of the cheap ones after it.
+      if (holds && refresh > 0 && (step - first) % refresh <= 1) changes.insert(step);
+    }
+  }
+  return {changes.begin(), changes.end()};
+}
+
+bool AttentionRuntime::Remembers() const {
+  return std::any_of(rules_.begin(), rules_.end(), [](const Rule& rule) {
+    return rule.op->Traits().state || (rule.otherwise && rule.otherwise->Traits().state);
+  });
+}
+
+ChosenHeads AttentionRuntime::Choose(const Rule& rule, const AttentionSite& site,
+                                     const AttentionSpec& spec, const Bound& own) const {
+  const Support first = rule.op->Supports(spec);
   if (first.ok) return {rule.op, {}, {}};
   std::string reason = first.reason;
-  if (rule.otherwise) {
-    const Support second =
-        FindAttentionOp(rule.otherwise->name).Supports(spec, rule.otherwise->params);
-    if (second.ok) return {*rule.otherwise, {}, {}};
+  if (rule.otherwise != nullptr) {
+    const Support second = rule.otherwise->Supports(spec);
+    if (second.ok) return {rule.otherwise, {}, {}};
     reason += "; else: " + second.reason;
   }
-  if (rule.has_selector) {
+  if (rule.text->has_selector) {
     throw Error(ErrorCode::kUnsupported,
                 site.path + ": " + reason + "; add \"else dense\" to the rule to allow that");
   }
   return {own, {}, reason};
 }
 
-std::vector<AttentionRuntime::Choice> AttentionRuntime::Resolve(const AttentionSite& site,
-                                                                const AttentionSpec& spec,
-                                                                const OperatorSpec& own) const {
+std::vector<ChosenHeads> AttentionRuntime::Resolve(const AttentionSite& site,
+                                                   const AttentionSpec& spec,
+                                                   const Bound& own) const {
   std::vector<bool> open(static_cast<size_t>(spec.heads), true);
-  std::vector<Choice> choices;
-  for (const PlanRule& rule : plan_.Rules()) {
-    if (!Covers(rule, site) || !rule.steps.Holds(step_, steps_) ||
-        !rule.MatchesTokens(TokenCount(spec.q))) {
+  std::vector<ChosenHeads> choices;
+  for (const Rule& rule : rules_) {
+    if (!Covers(rule, site) || !rule.text->steps.Holds(step_, steps_) ||
+        !rule.text->MatchesTokens(TokenCount(spec.q))) {
       continue;
     }
     std::vector<bool> taken(open.size());
     for (size_t head = 0; head < open.size(); ++head) {
-      taken[head] = open[head] && rule.HasHead(static_cast<int>(head));
+      taken[head] = open[head] && rule.text->HasHead(static_cast<int>(head));
     }
-    if (std::none_of(taken.begin(), taken.end(), [](bool head) { return head; })) continue;
+    if (!Any(taken)) continue;
     for (size_t head = 0; head < open.size(); ++head) open[head] = open[head] && !taken[head];
     choices.push_back(Choose(rule, site, spec, own));
     choices.back().heads = std::move(taken);
   }
-  if (std::any_of(open.begin(), open.end(), [](bool head) { return head; })) {
-    choices.push_back({own, std::move(open), {}});
-  }
+  if (Any(open)) choices.push_back({own, std::move(open), {}});
   return choices;
-}
-
-void AttentionRuntime::Attend(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
-                              const AttentionIo& io) {
-  TRACE_ZONE("attention", site.path);
-  CheckIo(site, spec, io);
-  const OperatorSpec own = LearnedAgent(io).value_or(OperatorSpec{"dense", {}});
-  const std::vector<Choice> choices = Resolve(site, spec, own);
-  AttentionIo heard = io;
-  const bool tells = !listeners_.empty() && !ctx.backend.IsPlanning();
-  if (tells && io.lse.Empty()) {
-    const Shape shape{spec.batch, spec.heads, io.q.shape[1]};
-    lse_.assign(static_cast<size_t>(shape.NumElements()), std::numeric_limits<float>::quiet_NaN());
-    heard.lse = Tensor::Contiguous(lse_.data(), shape, DType::kF32);
-  }
-  parts_.clear();
-  for (const Choice& choice : choices) Run(ctx, site, spec, heard, choice);
-  if (tells) Tell(ctx, site, spec, heard);
 }
 
 void AttentionRuntime::SetListeners(const std::vector<AttentionListener*>& listeners) {
@@ -208,109 +192,53 @@ void AttentionRuntime::SetListeners(const std::vector<AttentionListener*>& liste
   std::erase(listeners_, nullptr);
 }
 
-void AttentionRuntime::Tell(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
-                            const AttentionIo& io) {
+BatchRow AttentionRuntime::RowOf(int row, int batch) const {
+  const int pictures = static_cast<int>(seeds_.size());
+  const auto made = [&](BranchKind kind, int order, int picture) {
+    return BatchRow{kind, order, picture, seeds_[static_cast<size_t>(picture % pictures)]};
+  };
+  for (const Branch& branch : branches_.Branches()) {
+    const int64_t picture = row - branch.first_row;
+    if (picture < branch.rows) return made(branch.kind, 0, static_cast<int>(picture));
+  }
+  ENSURE(branches_.Branches().empty() && batch % pictures == 0);
+  return made(BranchKind::kConditional, row / pictures, row % pictures);
+}
+
+void AttentionRuntime::Attend(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
+                              const AttentionIo& io) {
+  TRACE_ZONE("attention", site.path);
+  CheckIo(site, spec, io);
+  const auto known = bound_.find(site.trained);
+  const Bound own = known != bound_.end() ? known->second : BoundFor(ParseOperator(site.trained));
+  const std::vector<ChosenHeads> choices = Resolve(site, spec, own);
+  SiteCall call{ctx, site, spec, io, {}, {}, step_, steps_, draw_};
+  const bool tells = !listeners_.empty() && !ctx.backend.IsPlanning();
+  if (tells && io.lse.Empty()) {
+    const Shape shape{spec.batch, spec.heads, io.q.shape[1]};
+    lse_.assign(static_cast<size_t>(shape.NumElements()), std::numeric_limits<float>::quiet_NaN());
+    call.io.lse = Tensor::Contiguous(lse_.data(), shape, DType::kF32);
+  }
+  if (!perturbed_.Empty() && !call.io.lse.Empty() && !ctx.backend.IsPlanning())
+    FillNan(call.io.lse);
+  for (int row = 0; row < spec.batch; ++row) {
+    call.rows.push_back(RowOf(row, spec.batch));
+    if (perturbed_.Empty()) continue;
+    call.handling.push_back(perturbed_.At(call.rows.back().branch, site, spec));
+  }
+  parts_.clear();
+  for (const ChosenHeads& choice : choices) {
+    const std::vector<AttentionPart> parts = runner_.Run(call, choice);
+    if (choice.op->Traits().draws) ++draw_, ++call.draw;
+    const bool is_plain = site.kind == SiteKind::kCross && choice.op == own;
+    if (!plan_.Empty() && !is_plain) uses_.Add(site, choice, parts, step_);
+    if (tells) parts_.insert(parts_.end(), parts.begin(), parts.end());
+  }
+  if (!tells) return;
   TRACE_ZONE("listen", site.path);
   for (AttentionListener* listener : listeners_) {
-    listener->Attended(ctx, {site, spec, io, step_, steps_, parts_});
+    listener->Attended(ctx, {site, spec, call.io, step_, steps_, parts_, branches_});
   }
-}
-
-void AttentionRuntime::Run(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
-                           const AttentionIo& io, const Choice& choice) {
-  const size_t pictures = seeds_.size();
-  AttentionIo part = io;
-  part.at = {step_, steps_, seeds_[0], site.index, draw_};
-  if (DrawsUpstream(choice.op)) ++draw_;
-  if (pictures == 1 || !FindAttentionOp(choice.op.name).UsesSeed(choice.op.params)) {
-    return RunHeads(ctx, site, spec, part, choice);
-  }
-  ENSURE(static_cast<size_t>(spec.batch) % pictures == 0, site.path);
-  AttentionSpec one = spec;
-  one.batch = 1;
-  for (int b = 0; b < spec.batch; ++b) {
-    part.q = io.q.Slice(0, b, 1);
-    part.k = io.k.Slice(0, b, 1);
-    part.v = io.v.Slice(0, b, 1);
-    part.out = io.out.Slice(0, b, 1);
-    if (!io.lse.Empty()) part.lse = io.lse.Slice(0, b, 1);
-    if (!io.hidden.Empty()) part.hidden = io.hidden.Slice(0, b, 1);
-    if (!io.mix.empty()) {
-      part.mix =
-          io.mix.subspan(static_cast<size_t>(b * spec.heads), static_cast<size_t>(spec.heads));
-    }
-    part.at.seed = seeds_[static_cast<size_t>(b) % pictures];
-    first_sample_ = b;
-    RunHeads(ctx, site, one, part, choice);
-  }
-  first_sample_ = 0;
-}
-
-void AttentionRuntime::RunHeads(Context& ctx, const AttentionSite& site, const AttentionSpec& spec,
-                                const AttentionIo& io, const Choice& choice) {
-  AttentionIo part = io;
-  std::vector<HeadMix> mix;
-  for (int first = 0; first < spec.heads;) {
-    if (!choice.heads[static_cast<size_t>(first)]) {
-      ++first;
-      continue;
-    }
-    int end = first;
-    while (end < spec.heads && choice.heads[static_cast<size_t>(end)]) ++end;
-    AttentionSpec some = spec;
-    some.heads = end - first;
-    std::unique_ptr<PreparedAttention>& prepared = prepared_[choice.op.Text() + '|' + Key(some)];
-    if (prepared == nullptr) {
-      prepared = FindAttentionOp(choice.op.name).Prepare(some, choice.op.params);
-    }
-    part.first_head = io.first_head + first;
-    part.q = io.q.Slice(2, first, some.heads);
-    part.k = io.k.Slice(2, first, some.heads);
-    part.v = io.v.Slice(2, first, some.heads);
-    part.out = io.out.Slice(2, first, some.heads);
-    part.lse = {};
-    if (!io.lse.Empty() && FindAttentionOp(choice.op.name).HasLse(some, choice.op.params)) {
-      part.lse = io.lse.Slice(1, first, some.heads);
-    }
-    if (!io.mix.empty() && some.heads != spec.heads) {
-      mix.clear();
-      for (int b = 0; b < spec.batch; ++b) {
-        const auto own = io.mix.subspan(static_cast<size_t>(b * spec.heads + first),
-                                        static_cast<size_t>(some.heads));
-        mix.insert(mix.end(), own.begin(), own.end());
-      }
-      part.mix = mix;
-    }
-    prepared->Run(ctx, part);
-    if (!listeners_.empty() && !ctx.backend.IsPlanning()) {
-      parts_.push_back({choice.op, prepared.get(), some, part, first_sample_, first});
-      parts_.back().io.mix = {};
-    }
-    Remember(site, choice, *prepared);
-    first = end;
-  }
-}
-
-void AttentionRuntime::Remember(const AttentionSite& site, const Choice& choice,
-                                const PreparedAttention& prepared) {
-  if (plan_.Empty() || (site.kind == SiteKind::kCross && choice.op.name == "dense")) return;
-  const std::string op = choice.op.Text(), heads = HeadsText(choice.heads);
-  for (AttentionUse& use : uses_) {
-    if (use.path != site.path || use.op != op || use.heads != heads) continue;
-    auto& [first, last] = use.steps.back();
-    if (step_ == last + 1)
-      last = step_;
-    else if (step_ < first || step_ > last)
-      use.steps.emplace_back(step_, step_);
-    return;
-  }
-  const double share = prepared.PairShare();
-  AttentionUse use{site.path, op, heads, {{step_, step_}}, share, share, choice.refusal};
-  if (const TileMap* map = prepared.Map(); map != nullptr) {
-    use.density = map->Density();
-    use.visited = map->VisitedShare();
-  }
-  uses_.push_back(std::move(use));
 }
 
 }  // namespace fovea

@@ -18,6 +18,9 @@ struct AttentionSite {
   SiteKind kind = SiteKind::kSelf;
   int heads = 1, head_dim = 64;
   TokenLayout tokens;  // of the queries at the model's own size
+  // The operator that the layer was trained with, as a plan writes it. It serves the heads that no
+  // rule covers.
+  std::string trained = "dense";
 };
 
 }  // namespace fovea

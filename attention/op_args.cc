@@ -92,8 +92,7 @@ std::string_view OpArgs::Word(std::string_view name,
   Bad(name, "one of " + list);
 }
 
-std::array<int, 3> OpArgs::PerAxis(std::string_view name, const std::array<int, 3>& grid, int low,
-                                   int high) const {
+AxisValues OpArgs::PerAxis(std::string_view name, int low, int high) const {
   std::vector<int> values;
   std::string_view rest = Text(name);
   for (bool more = true; more;) {
@@ -108,10 +107,28 @@ std::array<int, 3> OpArgs::PerAxis(std::string_view name, const std::array<int, 
     more = cross != std::string_view::npos;
     if (more) rest.remove_prefix(cross + 1);
   }
-  if (values.size() == 1) return {values[0], values[0], values[0]};
-  if (values.size() == 3) return {values[0], values[1], values[2]};
-  if (grid[0] > 1) Bad(name, "A or AxBxC on a grid of " + std::to_string(grid[0]) + " frames");
-  return {1, values[0], values[1]};
+  return {std::move(values), op_ + ": " + std::string(name) + " must be A or AxBxC, not \"" +
+                                 std::string(Text(name)) + "\","};
+}
+
+std::array<int, 3> AxisValues::On(const std::array<int, 3>& grid) const {
+  if (values_.size() == 1) return {values_[0], values_[0], values_[0]};
+  if (values_.size() == 3) return {values_[0], values_[1], values_[2]};
+  if (grid[0] > 1) {
+    throw Error(ErrorCode::kUsage,
+                on_frames_ + " on a grid of " + std::to_string(grid[0]) + " frames");
+  }
+  return {1, values_[0], values_[1]};
+}
+
+std::string OperatorSpec::Text() const {
+  std::string text = name;
+  for (size_t i = 0; i < params.size(); ++i) {
+    text += (i == 0 ? '(' : ',');
+    text.append(params[i].first).append(1, '=').append(params[i].second);
+  }
+  if (!params.empty()) text += ')';
+  return text;
 }
 
 }  // namespace fovea

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <set>
 
 #include "attention/plan_json.h"
 #include "tensor/error.h"
@@ -105,22 +104,12 @@ StepRange ParseStepRange(std::string_view text) {
   return range;
 }
 
-std::string OperatorSpec::Text() const {
-  std::string text = name;
-  for (size_t i = 0; i < params.size(); ++i) {
-    text += (i == 0 ? '(' : ',');
-    text.append(params[i].first).append(1, '=').append(params[i].second);
-  }
-  if (!params.empty()) text += ')';
-  return text;
-}
-
 OperatorSpec ParseOperator(std::string_view text) {
   text = Trim(text);
   const std::string_view whole = text;
   const auto is_word = [](std::string_view word) {
     return !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
     });
   };
   OperatorSpec spec;
@@ -218,16 +207,6 @@ std::string AttentionPlan::Text() const {
     text += rule.text;
   }
   return text;
-}
-
-std::vector<int> AttentionPlan::StepsOfChange(int steps) const {
-  std::set<int> changes{0};
-  for (const PlanRule& rule : rules_) {
-    for (int step = 1; step < steps; ++step) {
-      if (rule.steps.Holds(step, steps) != rule.steps.Holds(step - 1, steps)) changes.insert(step);
-    }
-  }
-  return {changes.begin(), changes.end()};
 }
 
 }  // namespace fovea

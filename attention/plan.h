@@ -23,14 +23,8 @@
 
 namespace fovea {
 
-struct OperatorSpec {
-  std::string name;
-  OpParams params;
-  std::string Text() const;  // "clear(r=16)"
-};
-
 // Throws kUsage saying where it stops to make sense. The operator and its arguments are checked by
-// AttentionOp::Supports, not here.
+// AttentionOp::Bind, not here.
 OperatorSpec ParseOperator(std::string_view text);
 
 struct StepRange {
@@ -68,8 +62,6 @@ class AttentionPlan {
   const std::vector<PlanRule>& Rules() const { return rules_; }
   bool Empty() const { return rules_.empty(); }
   std::string Text() const;  // Parse(Text()) is the same plan
-  // The steps at which some rule begins or ends to hold, 0 included: one dry run each.
-  std::vector<int> StepsOfChange(int steps) const;
 
  private:
   std::vector<PlanRule> rules_;

@@ -12,21 +12,25 @@
 
 namespace fovea {
 
-std::span<const AttentionOp* const> AttentionOps() {
+OperatorTable AttentionOps() {
   static const AttentionOp* const ops[] = {
       &DenseAttention(), &WindowAttention(), &ClearAttention(), &GeneralizedNeighborhoodAttention(),
       &HaloAttention(),  &RadialAttention(), &AgentAttention(), &AgentSdAttention()};
   return ops;
 }
 
-const AttentionOp& FindAttentionOp(std::string_view name) {
+const AttentionOp& FindAttentionOp(std::string_view name, OperatorTable table) {
   std::string known;
-  for (const AttentionOp* op : AttentionOps()) {
+  for (const AttentionOp* op : table) {
     if (op->Name() == name) return *op;
     known += (known.empty() ? "" : ", ") + std::string(op->Name());
   }
   throw Error(ErrorCode::kUsage,
               "no attention operator is called \"" + std::string(name) + "\"; there are: " + known);
+}
+
+std::shared_ptr<const BoundOp> BindOperator(const OperatorSpec& spec, OperatorTable table) {
+  return FindAttentionOp(spec.name, table).Bind(spec.params);
 }
 
 }  // namespace fovea

@@ -304,4 +304,18 @@ TileMap BuildTileMap(const TokenLayout& layout, const GridPattern& pattern, int 
   return Builder(layout, pattern, extra_keys, box).Build();
 }
 
+double TileMaps::MeanPairs() const {
+  if (each.empty()) return planned_pairs;
+  double sum = 0;
+  for (const auto& map : each) sum += static_cast<double>(map->pairs);
+  return sum / static_cast<double>(each.size());
+}
+
+double TileMaps::MeanVisitedPairs() const {
+  if (each.empty()) return planned_pairs;
+  double sum = 0;
+  for (const auto& map : each) sum += static_cast<double>(map->visited_pairs);
+  return sum / static_cast<double>(each.size());
+}
+
 }  // namespace fovea

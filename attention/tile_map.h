@@ -1,11 +1,14 @@
 // Which key tiles each query tile visits, and what it sees inside them.
 //
-// One kernel runs every local operator from this map. It is shared by heads, batch, layers and
-// steps, and built once per geometry. Masks are few: patterns repeat away from the borders.
+// One kernel runs every operator that is a softmax from this map. The map of a local operator is
+// shared by heads, batch, layers and steps, and built once per geometry; an operator that chooses
+// tiles by content makes one for each sample and head of a call (TileMaps). Masks are few: patterns
+// repeat away from the borders.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "attention/grid_pattern.h"
@@ -41,8 +44,23 @@ struct TileMap {
   }
 };
 
-// Every query sees every key (or, causal, key j <= query i), in runs of 64. All rows of the plain map
-// are one: its size grows with the tokens, not with their square.
+// What one call visits, as a value: it is kept with the call, so that what is shown of it is what
+// ran.
+struct TileMaps {
+  std::vector<std::shared_ptr<const TileMap>> each;  // 1 for all, or samples * heads; never changed
+  // Under the PlanningBackend, where nothing can be chosen: `each` is empty, and this is a bound
+  // from above of the pairs that one head visits.
+  double planned_pairs = 0;
+
+  const TileMap& Of(size_t sample_and_head) const {
+    return *each[each.size() == 1 ? 0 : sample_and_head];
+  }
+  double MeanPairs() const;         // that are seen, over the maps
+  double MeanVisitedPairs() const;  // or planned_pairs
+};
+
+// Every query sees every key (or, causal, key j <= query i), in runs of 64. All rows of the plain
+// map are one: its size grows with the tokens, not with their square.
 TileMap DenseTileMap(int queries, int keys, bool causal);
 
 // Self-attention over one layout: grid queries see grid keys by the pattern; tokens of other kinds

@@ -66,13 +66,13 @@ std::string Answer(const Request& r) {
   const int tokens = TokenCount(spec.q), keys = TokenCount(spec.kv);
   const HostTensor q = Random(shape(tokens), spec.dtype, 1), k = Random(shape(keys), spec.dtype, 2),
                    v = Random(shape(keys), spec.dtype, 3), out(shape(tokens), spec.dtype);
-  const AttentionIo io{view(q), view(k), view(v), view(out)};
-  const OperatorSpec op = ParseOperator(r.op);
-  const Support support = FindAttentionOp(op.name).Supports(spec, op.params);
+  const OperatorIo io{{view(q), view(k), view(v), view(out)}};
+  const auto op = BindOperator(ParseOperator(r.op));
+  const Support support = op->Supports(spec);
   if (!support.ok) return "refused: " + support.reason;
 
   const double before_prepare = Now();
-  const auto prepared = FindAttentionOp(op.name).Prepare(spec, op.params);
+  const auto prepared = op->Prepare(spec);
   const double prepare_ms = Now() - before_prepare;
   const auto backend = MakeCpuBackend();
   Arena arena(*backend, size_t{512} << 20);

@@ -17,7 +17,9 @@
 #include "tensor/context.h"
 #include "tensor/cpu/onednn.h"
 #include "tensor/cpu_info.h"
+#include "tensor/instruction_set.h"
 #include "tensor/host_tensor.h"
+#include "tensor/instruction_set.h"
 #include "tensor/ops/linear.h"
 #include "tensor/threads.h"
 

@@ -112,9 +112,9 @@ void BM_TileAttention(benchmark::State& state) {
   Bench b;
   const HostTensor q = Random({2, t, heads, d}), k = Random({2, kv, heads, d});
   HostTensor out({2, t, heads, d}, DType::kF32);
-  const AttentionIo io{q.View(), k.View(), k.View(), out.View()};
+  const TileCall call{q.View(), k.View(), k.View(), out.View()};
   const TileMap map = DenseTileMap(static_cast<int>(t), static_cast<int>(kv), false);
-  for (auto _ : state) TileAttentionCpu(b.ctx, map, 0.125f, io);
+  for (auto _ : state) TileAttention(b.ctx, map, 0.125f, call);
   Report(state, 4.0 * static_cast<double>(2 * t * kv * heads * d));
 }
 BENCHMARK(BM_TileAttention)

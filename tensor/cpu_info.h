@@ -1,15 +1,9 @@
-// The processor: which vector instructions it has and how fast it can multiply and add.
+// How fast can the processor multiply and add, and copy memory?
 #pragma once
-
-#include <string_view>
 
 #include "tensor/dtype.h"
 
 namespace fovea {
-
-// What the kernels are chosen by: "avx512_bf16", "avx512", "avx2" or "baseline". Stored with
-// pictures, since the last bits depend on it.
-std::string_view InstructionSetName();
 
 // Multiply-adds in registers alone, on NumThreads() threads, in GFLOP/s (multiply and add count
 // two): what no product of matrices can exceed. bf16 is that of its dot-product instruction, or

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "tensor/instruction_set.h"
 #include "tensor/threads.h"
 
 namespace fovea {
@@ -66,7 +67,7 @@ __attribute__((target("avx2,fma"))) float RunAvx2() {
   return total;
 }
 
-float RunBaseline() {
+float RunPortable() {
   __m128 sums[kChains];
   for (auto& sum : sums) sum = _mm_set1_ps(1);
   const __m128 factor = _mm_set1_ps(0.999999f), addend = _mm_set1_ps(1e-6f);
@@ -88,23 +89,14 @@ struct PeakLoop {
 };
 
 PeakLoop ChooseLoop(DType dtype) {
-  const std::string_view name = InstructionSetName();
-  if (dtype == DType::kBF16 && name == "avx512_bf16") return {RunAvx512Bf16, 64};
-  if (name.starts_with("avx512")) return {RunAvx512, 32};
-  if (name == "avx2") return {RunAvx2, 16};
-  return {RunBaseline, 8};
+  const InstructionSet set = UsedInstructionSet();
+  if (dtype == DType::kBF16 && set == InstructionSet::kAvx512Bf16) return {RunAvx512Bf16, 64};
+  if (set >= InstructionSet::kAvx512) return {RunAvx512, 32};
+  if (set == InstructionSet::kAvx2) return {RunAvx2, 16};
+  return {RunPortable, 8};
 }
 
 }  // namespace
-
-std::string_view InstructionSetName() {
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl")) {
-    return __builtin_cpu_supports("avx512bf16") ? "avx512_bf16" : "avx512";
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "avx2";
-  return "baseline";
-}
 
 double MeasurePeakGflops(DType dtype) {
   const PeakLoop loop = ChooseLoop(dtype);

@@ -8,9 +8,9 @@
 
 namespace fovea {
 
-// For Backend::LimitWeights: of `memory` bytes, `fixed` are taken by all but the weights, which
-// `cost` of a dry run tells. Nothing if all weights fit. Throws kOutOfMemory telling the least that
-// would do: room for the largest weight.
+// For Backend::LimitWeights. `memory`: the budget in bytes. `fixed`: bytes used by everything
+// except weights. `cost`: from a dry run. Nothing if all weights fit. Throws kOutOfMemory if not
+// even the largest weight fits; the message says how much would do.
 std::optional<size_t> WeightLimit(size_t memory, size_t fixed, const Cost& cost);
 
 }  // namespace fovea

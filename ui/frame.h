@@ -7,6 +7,7 @@
 #include <imgui.h>
 
 #include "ui/command.h"
+#include "ui/imgui_names.h"
 #include "ui/snapshot.h"
 #include "ui/state.h"
 #include "ui/theme.h"

@@ -54,28 +54,26 @@ void Remember(Frame& frame) {
 void Keys(Frame& frame) {
   UiState& state = frame.state;
   const ImGuiIO& io = ImGui::GetIO();
-  const auto pressed = [](int key) { return ImGui::IsKeyPressed(key, false); };
-  if (io.KeyCtrl && (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_Enter), false) ||
-                     ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_KeyPadEnter), false))) {
+  const auto ctrl = [&io](char letter) { return io.KeyCtrl && Pressed(LetterKey(letter)); };
+  if (io.KeyCtrl && (Pressed(NamedKey(ImGuiKey_Enter)) || Pressed(NamedKey(kKeypadEnter)))) {
     if (MayRun(frame)) Run(frame);
   }
-  // GLFW's key codes of letters and digits are their ASCII codes.
-  if (io.KeyCtrl && pressed('1')) state.tab = Tab::kCreate;
-  if (io.KeyCtrl && pressed('2')) state.tab = Tab::kAttention;
-  if (io.KeyCtrl && pressed('3')) state.tab = Tab::kCompare;
-  if (io.KeyCtrl && pressed('4')) state.tab = Tab::kGallery;
-  if (io.KeyCtrl && pressed('D')) state.dark = !state.dark;
+  if (ctrl('1')) state.tab = Tab::kCreate;
+  if (ctrl('2')) state.tab = Tab::kAttention;
+  if (ctrl('3')) state.tab = Tab::kCompare;
+  if (ctrl('4')) state.tab = Tab::kGallery;
+  if (ctrl('D')) state.dark = !state.dark;
   if (io.WantTextInput) return;
-  if (io.KeyCtrl && pressed('Z')) {
+  if (ctrl('Z')) {
     state.draft = io.KeyShift ? state.history.Redo() : state.history.Undo();
     frame.Send(KeepHistory{state.history.Entries(), state.history.Cursor()});
   }
-  if (pressed(ImGui::GetKeyIndex(ImGuiKey_Escape)) && frame.snapshot.jobs != nullptr) {
+  if (Pressed(NamedKey(ImGuiKey_Escape)) && frame.snapshot.jobs != nullptr) {
     for (const JobView& job : *frame.snapshot.jobs) {
       if (job.state == JobState::kRunning) frame.Send(CancelJob{job.id});
     }
   }
-  if (pressed(ImGui::GetKeyIndex(ImGuiKey_Delete))) {
+  if (Pressed(NamedKey(ImGuiKey_Delete))) {
     const int64_t id =
         state.tab == Tab::kGallery ? state.selected_picture : frame.snapshot.opened_id;
     if (id != 0 && (state.tab == Tab::kGallery || state.tab == Tab::kCreate)) {
@@ -147,7 +145,7 @@ void DrawKeys(Frame& frame) {
     ImGui::SameLine(frame.look.Px(210));
     ImGui::TextUnformatted(what);
   }
-  if (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_Escape))) frame.state.show_keys = false;
+  if (Pressed(NamedKey(ImGuiKey_Escape))) frame.state.show_keys = false;
   ImGui::EndPopup();
 }
 

@@ -116,7 +116,7 @@ void CheckShapes(const HostTensor& q, const HostTensor& k, const HostTensor& v,
 
 Attended Attend(const AttendFlags& flags, const NamedTensors& inputs, Backend& backend) {
   const OperatorSpec chosen = ParseOperator(flags.attention.value_or("dense"));
-  const AttentionOp& op = FindAttentionOp(chosen.name);
+  const auto op = BindOperator(chosen);
   const DType dtype = ComputeType(flags, inputs);
   Arena none(backend, 0);
   Context convert{backend, none};
@@ -130,12 +130,13 @@ Attended Attend(const AttendFlags& flags, const NamedTensors& inputs, Backend& b
   spec.heads = static_cast<int>(q.shape()[2]);
   spec.head_dim = static_cast<int>(q.shape()[3]);
   spec.dtype = dtype;
-  const Support support = op.Supports(spec, chosen.params);
+  const Support support = op->Supports(spec);
   if (!support.ok) throw Error(ErrorCode::kUnsupported, "attend: " + support.reason);
 
   HostTensor out(q.shape(), dtype), lse;
-  AttentionIo io{q.View(), k.View(), v.View(), out.View()};
-  if (op.HasLse(spec, chosen.params)) {
+  OperatorIo io{{q.View(), k.View(), v.View(), out.View()}};
+  const auto prepared = op->Prepare(spec);
+  if (prepared->HasLse()) {
     lse = HostTensor({spec.batch, spec.heads, q.shape()[1]}, DType::kF32);
     io.lse = lse.View();
   }
@@ -152,7 +153,6 @@ Attended Attend(const AttendFlags& flags, const NamedTensors& inputs, Backend& b
   }
   io.at = {static_cast<int>(flags.step.value_or(0)), static_cast<int>(flags.steps.value_or(1)),
            flags.seed, static_cast<int>(flags.layer.value_or(0)), 0};
-  const auto prepared = op.Prepare(spec, chosen.params);
   const auto planning = MakePlanningBackend(backend);
   Arena plan(*planning, kPlanningArenaBytes);
   Context dry{*planning, plan};
@@ -187,7 +187,7 @@ int RunAttend(const AttendFlags& flags) {
   OutputFiles files;
   const auto temporary = files.Replace(*flags.out);
   const NamedTensors inputs = ReadSafetensors(*flags.in);
-  const auto backend = MakeCpuBackend();
+  const auto backend = flags.common.MakeDevice();
   const Attended result = Attend(flags, inputs, *backend);
   WriteSafetensors(temporary, result.outputs);
   files.Commit();

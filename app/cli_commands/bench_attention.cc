@@ -156,7 +156,7 @@ int RunBenchAttention(const BenchAttentionFlags& flags) {
   const AttentionBenchOptions options = flags.Options();
   std::optional<Plots> plots;
   if (flags.plot) plots.emplace(*flags.plot, options.dims);
-  const auto backend = MakeCpuBackend();
+  const auto backend = flags.common.MakeDevice();
   AttentionBench bench(options, *backend);
   RequireMemory(PeakMemoryBytes() + bench.PeakBytes(), "take smaller grids or fewer heads");
   const auto done = [&flags](const AttentionTiming& timing) {

@@ -79,7 +79,7 @@ int RunBench(const BenchFlags& flags) {
   const StopSignals signals;
   const ModelFolder folder = flags.models.Open(flags.models.model.value_or(""));
   const ComponentFolder& chosen = flags.models.Choose(folder);
-  const auto backend = MakeCpuBackend();
+  const auto backend = flags.common.MakeDevice();
   const auto component = Component::Load(chosen, *backend);
 
   const int batch = static_cast<int>(flags.batch.value_or(1));

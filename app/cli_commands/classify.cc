@@ -51,7 +51,7 @@ int RunClassify(const ClassifyFlags& flags) {
   options.attention = ReadPlan(flags.attention.value_or(""), BuiltInPlansFolder());
   const auto pictures = ListPictures(flags.pictures);
   const ModelFolder folder = flags.models.Open(*flags.models.model);
-  const auto backend = MakeCpuBackend();
+  const auto backend = flags.common.MakeDevice();
   const auto model =
       PictureModel::Load(FindPictureComponent(folder, flags.models.component), *backend);
 

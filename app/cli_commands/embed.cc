@@ -88,7 +88,7 @@ class Embedder {
   Embedder(const EmbedFlags& flags, ForwardOptions options)
       : flags_(flags),
         options_(std::move(options)),
-        backend_(MakeCpuBackend()),
+        backend_(flags.common.MakeDevice()),
         folder_(flags.models.Open(flags.models.model.value_or("still-life-clip"))) {}
 
   HostTensor Embed(const Item& item) {

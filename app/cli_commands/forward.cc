@@ -76,7 +76,7 @@ int RunForward(const ForwardFlags& flags) {
   const ModelFolder folder = flags.models.Open(flags.models.model.value_or(""));
   const ComponentFolder& chosen = flags.models.Choose(folder);
   const NamedTensors inputs = ReadSafetensors(*flags.in);
-  const auto backend = MakeCpuBackend();
+  const auto backend = flags.common.MakeDevice();
   const auto component = Component::Load(chosen, *backend);
   signals.ThrowIfStopped();
   options.used_memory = CurrentMemoryBytes();

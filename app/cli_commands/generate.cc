@@ -12,10 +12,8 @@
 #include "app/progress.h"
 #include "app/stop_signals.h"
 #include "models/files/safetensors.h"
-#include "pipelines/generation/text_to_image.h"
-#include "tensor/cpu_info.h"
+#include "pipelines/generation/provenance.h"
 #include "tensor/error.h"
-#include "tensor/threads.h"
 #include "tensor/trace.h"
 
 namespace fovea {
@@ -25,15 +23,6 @@ using Clock = std::chrono::steady_clock;
 
 double Since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-Provenance HereAndNow(const GenerateFlags& flags) {
-  Provenance here;
-  here.version = FOVEA_VERSION;
-  here.instruction_set = InstructionSetName();
-  here.threads = NumThreads();
-  here.init_latents = flags.init_latents.has_value();
-  return here;
 }
 
 void WarnOfUnused(const GenerateFlags& flags, const PictureSettings& asked) {
@@ -78,6 +67,11 @@ std::string MemoryAdvice(const GenerateSettings& settings) {
          std::to_string(settings.height);
 }
 
+// Of the work, by computing a perturbed branch only from where it differs.
+double SavedShare(const Prediction& predicted) {
+  return 1 - predicted.flops / predicted.unshared_flops;
+}
+
 nlohmann::ordered_json Report(const Generated& generated, const Prediction& predicted,
                               const Provenance& here,
                               const std::vector<std::filesystem::path>& names, double load,
@@ -108,6 +102,11 @@ nlohmann::ordered_json Report(const Generated& generated, const Prediction& pred
                          {"predicted_speedup", predicted.dense_flops / predicted.flops},
                          {"ran", ToJson(GroupUses(generated.attention))}};
   }
+  if (!predicted.perturbed_from.empty()) {
+    json["perturbed"] = {{"from", predicted.perturbed_from},
+                         {"saved_share", SavedShare(predicted)},
+                         {"unshared_gflop", predicted.unshared_flops / 1e9}};
+  }
   json["peak_memory_mb"] = static_cast<double>(PeakMemoryBytes()) / 1e6;
   json["predicted_peak_memory_mb"] = static_cast<double>(predicted.PeakBytes()) / 1e6;
   json["arena_bytes"] = generated.arena_bytes;
@@ -127,6 +126,12 @@ void NotePrediction(const Prediction& predicted) {
             ", packed weights " + FormatBytes(static_cast<double>(predicted.packed_bytes)) +
             ", mapped weights " + FormatBytes(static_cast<double>(predicted.weight_bytes)) + "), " +
             work);
+  if (!predicted.perturbed_from.empty()) {
+    char shared[96];
+    std::snprintf(shared, sizeof shared, ": saves %.1f %% of %.1f GFLOP",
+                  100 * SavedShare(predicted), predicted.unshared_flops / 1e9);
+    PrintNote("perturbed branch: shared up to " + predicted.perturbed_from + shared);
+  }
   if (predicted.attention.empty() && predicted.hires.Empty()) return;
   char saved[64];
   std::snprintf(saved, sizeof saved, "instead of %.1f GFLOP if dense: %.2fx",
@@ -155,7 +160,8 @@ int RunGenerate(const GenerateFlags& flags) {
   const StopSignals signals;
   PictureSettings asked = flags.Settings();
   const GivenPictures given = flags.ReadPictures(&asked.settings);
-  Provenance here = HereAndNow(flags);
+  Provenance here = HereAndNow(FOVEA_VERSION);
+  here.init_latents = flags.init_latents.has_value();
   GenerateOutputs outputs(flags, asked.settings);
   if (flags.trace) trace::Start();
 
@@ -163,7 +169,7 @@ int RunGenerate(const GenerateFlags& flags) {
       asked.settings.model, ParseLoraText(asked.settings.lora), asked.settings.overlay);
   for (const std::string& note : folder.notes) PrintNote(note);
   FileHasher hasher(folder);
-  const auto backend = MakeCpuBackend();
+  const auto backend = flags.common.MakeDevice();
   const auto pipeline = TextToImage::Load(folder, *backend);
   pipeline->LimitMemory(flags.memory.Bytes());
   asked.settings.model = folder.name;

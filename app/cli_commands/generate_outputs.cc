@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "models/files/safetensors.h"
-#include "pipelines/metadata/metadata.h"
+#include "pipelines/generation/provenance.h"
 #include "pipelines/pictures/png_file.h"
 #include "tensor/trace.h"
 
@@ -52,11 +52,7 @@ void GenerateOutputs::DumpStep(const StepView& view) {
 std::vector<std::filesystem::path> GenerateOutputs::Finish(const Generated& generated,
                                                            const Provenance& from) {
   ENSURE(generated.images.size() == pictures_.size());
-  Provenance ran = from;
-  ran.sampler = generated.sampler;
-  ran.schedule = generated.schedule;
-  ran.attention = GroupUses(generated.attention);
-  ran.hires = generated.hires;
+  const Provenance ran = ProvenanceOf(generated, from);
   for (size_t i = 0; i < pictures_.size(); ++i) {
     WritePng(pictures_[i], generated.images[i],
              PictureText(generated.settings, ran, static_cast<int>(i)));

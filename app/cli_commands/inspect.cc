@@ -15,15 +15,14 @@
 #include "app/picture_list.h"
 #include "app/progress.h"
 #include "app/stop_signals.h"
+#include "pipelines/generation/provenance.h"
 #include "pipelines/inspect/inspect.h"
 #include "pipelines/pictures/picture_file.h"
-#include "pipelines/sampling/hires.h"
+#include "pipelines/settings/hires_request.h"
 #include "pipelines/settings/plan_source.h"
 #include "pipelines/vision/find_tower.h"
-#include "tensor/cpu_info.h"
 #include "tensor/error.h"
 #include "tensor/glob.h"
-#include "tensor/threads.h"
 
 namespace fovea {
 namespace {
@@ -159,18 +158,6 @@ InspectRequest InspectFlags::Request(bool of_pictures) const {
   return request;
 }
 
-Provenance HereAndNow(const Generated& generated) {
-  Provenance here;
-  here.version = FOVEA_VERSION;
-  here.instruction_set = InstructionSetName();
-  here.threads = NumThreads();
-  here.sampler = generated.sampler;
-  here.schedule = generated.schedule;
-  here.attention = GroupUses(generated.attention);
-  here.hires = generated.hires;
-  return here;
-}
-
 ordered_json InspectPrompt(const InspectFlags& flags, const StopSignals& signals,
                            InspectOutputs& outputs) {
   const GenerateFlags& generate = flags.generate;
@@ -181,7 +168,7 @@ ordered_json InspectPrompt(const InspectFlags& flags, const StopSignals& signals
   const ModelFolder folder = generate.models.Open(
       asked.settings.model, ParseLoraText(asked.settings.lora), asked.settings.overlay);
   for (const std::string& note : folder.notes) PrintNote(note);
-  const auto backend = MakeCpuBackend();
+  const auto backend = generate.common.MakeDevice();
   const auto pipeline = TextToImage::Load(folder, *backend);
   pipeline->LimitMemory(flags.generate.memory.Bytes());
   asked.settings.model = folder.name;
@@ -228,8 +215,10 @@ ordered_json InspectPrompt(const InspectFlags& flags, const StopSignals& signals
     signals.ThrowIfStopped();
     pictures.push_back(generated.images.at(0));
     const std::string plan = runs.size() == 1 ? "" : i == 0 ? "a" : "b";
-    outputs.Add({"", plan}, pictures.back(),
-                PictureText(generated.settings, HereAndNow(generated), 0), inspections.back());
+    outputs.Add(
+        {"", plan}, pictures.back(),
+        PictureText(generated.settings, ProvenanceOf(generated, HereAndNow(FOVEA_VERSION)), 0),
+        inspections.back());
     hooks.on_text = {};
     hooks.warn = {};
   }
@@ -248,7 +237,7 @@ ordered_json InspectPictures(const InspectFlags& flags, const StopSignals& signa
   const auto files = ListPictures(flags.pictures);
   const ModelFolder folder =
       flags.generate.models.Open(flags.generate.models.model.value_or("still-life-clip"));
-  const auto backend = MakeCpuBackend();
+  const auto backend = flags.generate.common.MakeDevice();
   const auto model =
       PictureModel::Load(FindPictureComponent(folder, flags.generate.models.component), *backend);
   ForwardOptions options;

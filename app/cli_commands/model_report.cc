@@ -10,6 +10,7 @@
 #include "models/component_weights.h"
 #include "pipelines/forward/forward.h"
 #include "tensor/error.h"
+#include "tensor/make_backend.h"
 
 namespace fovea {
 namespace {
@@ -51,7 +52,7 @@ void AddWeights(const ComponentFolder& component, bool list, Json& described, Js
 }
 
 void AddLayers(const ComponentFolder& component, Json& layers) {
-  const auto backend = MakeCpuBackend();
+  const auto backend = MakeBackend(DeviceKind::kCpu);
   std::vector<AttentionSite> sites;
   try {
     sites = Component::Load(component, *backend)->AttentionSites();

@@ -10,6 +10,7 @@
 #include "pipelines/generation/text_to_image.h"
 #include "pipelines/settings/plan_source.h"
 #include "tensor/error.h"
+#include "tensor/make_backend.h"
 #include "ui/settings_history.h"
 
 namespace fovea {
@@ -118,7 +119,7 @@ void Checker::Load(const GenerateSettings& settings) {
   view_.reset();
   auto loaded = std::make_unique<Loaded>();
   loaded->key = key;
-  loaded->backend = MakeCpuBackend();
+  loaded->backend = MakeBackend(DeviceKind::kCpu);
   const ModelFolder folder = access_.Open(settings);
   loaded->pipeline = TextToImage::Load(folder, *loaded->backend);
   loaded->facts = loaded->pipeline->Facts();

@@ -1,10 +1,10 @@
 // The desk's queue: jobs in order, one picture of one job at a time in the engine.
 #include <algorithm>
 #include <cstdlib>
-#include <random>
 
 #include "app/studio/desk_state.h"
 #include "app/studio/settings_json.h"
+#include "pipelines/settings/random_seed.h"
 
 namespace fovea {
 
@@ -19,8 +19,7 @@ int64_t Desk::State::Add(StoredJob job) {
 void Desk::State::On(const Generate& command) {
   StoredJob job;
   job.settings = command.settings;
-  // 32 bits are easy to type and survive every JSON reader.
-  if (!job.settings.seed) job.settings.seed = std::random_device{}();
+  if (!job.settings.seed) job.settings.seed = RandomSeed();
   Add(std::move(job));
   paused_ = false;
 }
@@ -37,7 +36,7 @@ void Desk::State::On(const RunComparison& command) {
   job.settings = command.settings;
   job.settings.batch = 1;
   job.comparison = comparison.id;
-  if (!job.settings.seed) job.settings.seed = std::random_device{}();
+  if (!job.settings.seed) job.settings.seed = RandomSeed();
   for (const bool right : {false, true}) {
     job.right = right;
     job.settings.attention = right ? command.plan_b : command.plan_a;

@@ -10,8 +10,8 @@
 #include "attention/attention_op.h"
 #include "pipelines/sampling/scheduler.h"
 #include "pipelines/settings/plan_source.h"
-#include "tensor/cpu_info.h"
 #include "tensor/error.h"
+#include "tensor/instruction_set.h"
 #include "tensor/threads.h"
 
 namespace fovea {

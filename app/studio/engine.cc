@@ -11,12 +11,10 @@
 #include "app/output_files.h"
 #include "app/studio/latent_preview.h"
 #include "pipelines/forward/forward.h"
-#include "pipelines/generation/text_to_image.h"
-#include "pipelines/metadata/metadata.h"
+#include "pipelines/generation/provenance.h"
 #include "pipelines/pictures/png_file.h"
 #include "pipelines/sampling/noise.h"
-#include "tensor/cpu_info.h"
-#include "tensor/threads.h"
+#include "tensor/make_backend.h"
 
 namespace fovea {
 namespace {
@@ -29,25 +27,13 @@ void LowerPriority() {
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
 }
 
-Provenance HereAndNow(const Generated& generated) {
-  Provenance here;
-  here.version = FOVEA_VERSION;
-  here.instruction_set = InstructionSetName();
-  here.threads = NumThreads();
-  here.sampler = generated.sampler;
-  here.schedule = generated.schedule;
-  here.attention = GroupUses(generated.attention);
-  here.hires = generated.hires;
-  return here;
-}
-
 std::string WritePicture(const PictureTask& task, const Generated& generated) {
   OutputFiles files;
   files.MakeFolder(task.folder);
   const std::string prefix = std::to_string(generated.settings.seed.value_or(0)) + "-";
   const auto name = files.CountUp(task.folder, prefix, ".png");
   WritePng(name, generated.images.front(),
-           PictureText(generated.settings, HereAndNow(generated), 0));
+           PictureText(generated.settings, ProvenanceOf(generated, HereAndNow(FOVEA_VERSION)), 0));
   return files.Commit().front().string();
 }
 
@@ -103,13 +89,11 @@ void Engine::Loop() {
 
 namespace {
 
-// A first fit of the preview: smooth random latents through the model's own VAE.
-void FitPreview(const ModelFolder& folder, Backend& backend, LatentPreview* preview) {
-  const ComponentFolder& part = folder.Get("vae");
-  const Config config = Config::ReadFile(part.folder / "config.json");
-  const double scaling = config.Number("scaling_factor", 0.18215);
-  const double shift = config.Number("shift_factor", 0);
-  const auto vae = Component::Load(part, backend);
+// A first fit of the preview: smooth random latents through the model's own VAE, which is given
+// them as the pipeline gives them.
+void FitPreview(const ModelFolder& folder, const PipelineFacts& facts, Backend& backend,
+                LatentPreview* preview) {
+  const auto vae = Component::Load(folder.Get("vae"), backend);
   constexpr int64_t kSide = 16;
   const Shape shape{1, preview->Channels(), kSide, kSide};
   HostTensor latents(shape, DType::kF32);
@@ -122,7 +106,8 @@ void FitPreview(const ModelFolder& folder, Backend& backend, LatentPreview* prev
   for (size_t i = 0; i < count; ++i) {
     const size_t x = i % kSide, y = i / kSide % kSide, c = i / (kSide * kSide);
     latents.Data<float>()[i] = coarse[c * kSide * kSide + y / 4 * kSide + x / 4];
-    scaled.Data<float>()[i] = static_cast<float>(latents.Data<float>()[i] / scaling + shift);
+    scaled.Data<float>()[i] =
+        static_cast<float>(latents.Data<float>()[i] / facts.latent_scale + facts.latent_shift);
   }
   NamedTensors inputs;
   inputs["z"] = scaled;
@@ -147,14 +132,15 @@ Engine::Model& Engine::Load(const PictureTask& task) {
   model_.reset();  // its memory first
   auto model = std::make_unique<Model>();
   model->key = key;
-  model->backend = MakeCpuBackend();
+  model->backend = MakeBackend(DeviceKind::kCpu);
   const ModelFolder folder = access_.Open(task.settings);
   model->pipeline = TextToImage::Load(folder, *model->backend);
-  model->preview = std::make_unique<LatentPreview>(model->pipeline->Facts().latent_channels);
+  const PipelineFacts facts = model->pipeline->Facts();
+  model->preview = std::make_unique<LatentPreview>(facts.latent_channels);
   model->preview->Read(task.preview);
   if (!model->preview->Fitted()) {
-    const auto scratch = MakeCpuBackend();
-    FitPreview(folder, *scratch, model->preview.get());
+    const auto scratch = MakeBackend(DeviceKind::kCpu);
+    FitPreview(folder, facts, *scratch, model->preview.get());
   }
   model_ = std::move(model);
   return *model_;

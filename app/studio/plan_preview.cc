@@ -96,17 +96,17 @@ TileMapView DescribeTileMap(const std::string& op, const SiteView& site) {
   }
   try {
     const OperatorSpec spec = ParseOperator(op);
-    const AttentionOp& found = FindAttentionOp(spec.name);
+    const auto found = BindOperator(spec);
     AttentionSpec geometry;
     geometry.heads = site.heads;
     geometry.head_dim = site.head_dim;
     geometry.q = geometry.kv = LayoutOf(site);
-    const Support support = found.Supports(geometry, spec.params);
+    const Support support = found->Supports(geometry);
     if (!support.ok) {
       view.refusal = support.reason;
       return view;
     }
-    const auto prepared = found.Prepare(geometry, spec.params);
+    const auto prepared = found->Prepare(geometry);
     if (const TileMap* map = prepared->Map(); map != nullptr) {
       view.has_map = true;
       view.density = map->Density();
@@ -117,8 +117,8 @@ TileMapView DescribeTileMap(const std::string& op, const SiteView& site) {
       CopySeenKeys(*map, site, &view);
     } else {
       view.density = view.visited_share = prepared->PairShare();
-      view.note =
-          spec.name == "dense" ? "every query sees every key" : std::string(found.About().what);
+      view.note = spec.name == "dense" ? "every query sees every key"
+                                       : std::string(FindAttentionOp(spec.name).About().what);
       if (spec.name == "dense") {
         view.seen.assign(static_cast<size_t>(site.rows * site.columns), 1);
         view.text_seen = view.text_tokens;

@@ -1,9 +1,9 @@
-#include "attention/kernels/biased_attention.h"
-
+// Attention with a bias of every score, on the CPU (T5).
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include "attention/kernels/cpu_kernels.h"
 #include "attention/kernels/element.h"
 #include "tensor/threads.h"
 

@@ -1,9 +1,9 @@
-#include "attention/kernels/pooling.h"
-
+// Pooling of tokens over their grid, on the CPU.
 #include <algorithm>
 #include <array>
 #include <vector>
 
+#include "attention/kernels/cpu_kernels.h"
 #include "attention/kernels/element.h"
 #include "tensor/threads.h"
 

@@ -27,7 +27,7 @@ class RowPrefetcher {
     first_ = OfGroup(map, group, head.out, head.out_stride);
     second_ = {};
     if (upcoming.head != nullptr) {
-      second_ = OfGroup(map, upcoming.group, upcoming.head->q, upcoming.head->q_stride);
+      second_ = OfGroup(*upcoming.map, upcoming.group, upcoming.head->q, upcoming.head->q_stride);
     }
     step_ = (std::max(first_.left, second_.left) + calls - 1) / calls;
   }

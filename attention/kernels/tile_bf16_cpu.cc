@@ -5,6 +5,7 @@
 // Only where it pays: on Zen 4 the instruction does twice the work of an f32 multiply-add (452
 // against 234 GFLOP/s on two cores); on Intel processors half of it.
 #include "attention/kernels/tile_job.h"
+#include "tensor/instruction_set.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "attention/kernels/tile_bf16_cpu.cc"
@@ -138,8 +139,8 @@ namespace fovea {
 
 #if HWY_TARGETS & HWY_AVX3
 TileKernel Bf16TileKernel() {
-  const bool pays = __builtin_cpu_supports("avx512bf16") && __builtin_cpu_is("amd") &&
-                    (hwy::SupportedTargets() & HWY_AVX3) != 0;
+  const bool pays = UsedInstructionSet() == InstructionSet::kAvx512Bf16 &&
+                    __builtin_cpu_is("amd") && (hwy::SupportedTargets() & HWY_AVX3) != 0;
   return pays ? N_AVX3::Bf16Group() : nullptr;
 }
 #else

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "attention/attention_op.h"
+#include "attention/kernels/head_mix.h"
 #include "attention/tile_map.h"
 
 namespace fovea {
@@ -14,9 +14,9 @@ namespace fovea {
 struct HeadView {
   const std::byte *q, *k, *v, *extra_k, *extra_v;
   std::byte* out;
-  float* lse;           // stride 1, or null
-  const float* mean_v;  // d, or null
+  float* lse;  // stride 1, or null
   HeadMix mix;
+  const float* mean_v;  // what mix.e takes: d, or null
   int64_t q_stride, k_stride, v_stride, extra_k_stride, extra_v_stride, out_stride;
   int64_t kv;  // keys before the extra ones
   int64_t d;
@@ -40,6 +40,7 @@ struct TileGroup {
 // What the same thread will do after this group, so that its queries can be brought near; or null.
 struct TileUpcoming {
   const HeadView* head = nullptr;
+  const TileMap* map = nullptr;  // of that head
   TileGroup group;
 };
 

@@ -64,18 +64,22 @@ FOVEA_TILE_TARGET void LoadQueries(const HeadView& head, const TileMap& map, con
   }
 }
 
-// a * O / sum + b * V + e * mean(V), from Oᵀ.
+// a * O / sum + b * V + e * mean(V), from Oᵀ; O / sum on rows that the mix leaves alone.
 template <class T>
 FOVEA_TILE_TARGET void StoreRows(const HeadView& head, const int32_t* tokens, int64_t queries,
                                  const float* o, const float* sum) {
   const F32 d;
   const HeadMix& mix = head.mix;
-  const bool mixed = mix.b != 0 || mix.e != 0;
+  const bool mixed = mix.a == 0 || mix.b != 0 || mix.e != 0;
+  HWY_ALIGN float a[kLanes];
   for (int64_t first = 0; first < queries; first += kLanes) {
+    const int64_t rows = std::min<int64_t>(kLanes, queries - first);
+    for (int64_t i = 0; i < kLanes; ++i) {
+      a[i] = i < rows && mix.rows.Holds(tokens[first + i]) ? mix.a : 1;
+    }
     const VF32 total = hn::Load(d, sum + first);
     const VF32 factor =
-        hn::IfThenElse(hn::Gt(total, hn::Zero(d)), hn::Div(hn::Set(d, mix.a), total), hn::Zero(d));
-    const int64_t rows = std::min<int64_t>(kLanes, queries - first);
+        hn::IfThenElse(hn::Gt(total, hn::Zero(d)), hn::Div(hn::Load(d, a), total), hn::Zero(d));
     for (int64_t block = 0; block < head.d; block += kLanes) {
       const int64_t at = std::max<int64_t>(0, std::min(block, head.d - kLanes));
       const size_t count = static_cast<size_t>(std::min<int64_t>(kLanes, head.d - at));
@@ -89,11 +93,17 @@ FOVEA_TILE_TARGET void StoreRows(const HeadView& head, const int32_t* tokens, in
         const int64_t token = tokens[first + i];
         VF32 y = x[i];
         const bool whole = count == kLanes;
-        if (mixed) {
+        if (mixed && mix.rows.Holds(token)) {
           const T* v = reinterpret_cast<const T*>(head.v) + token * head.v_stride + at;
           const float* mean = head.mean_v + at;
-          y = hn::MulAdd(hn::Set(d, mix.b), whole ? LoadF32(d, v) : LoadPart(d, v, count), y);
-          y = hn::MulAdd(hn::Set(d, mix.e), whole ? LoadF32(d, mean) : LoadPart(d, mean, count), y);
+          if (mix.a == 0) y = hn::Zero(d);
+          if (mix.b != 0) {
+            y = hn::MulAdd(hn::Set(d, mix.b), whole ? LoadF32(d, v) : LoadPart(d, v, count), y);
+          }
+          if (mix.e != 0) {
+            y = hn::MulAdd(hn::Set(d, mix.e), whole ? LoadF32(d, mean) : LoadPart(d, mean, count),
+                           y);
+          }
         }
         T* out = reinterpret_cast<T*>(head.out) + token * head.out_stride + at;
         if (whole) {
@@ -138,9 +148,40 @@ FOVEA_TILE_TARGET inline void StoreTile(const HeadView& head, const TileMap& map
   }
 }
 
+// A group whose rows are all mixed without their attention: nothing is read but what the mix takes.
+FOVEA_TILE_TARGET inline void StoreMixAlone(const HeadView& head, const TileMap& map,
+                                            TileGroup group, const TileScratch& s) {
+  std::fill_n(s.o, head.d * kTileTokens, 0.0f);
+  std::fill_n(s.sum, kTileTokens, 1.0f);
+  for (int32_t i = group.first; i < group.first + group.count; ++i) {
+    const TokenTile& tile = map.q.tiles[static_cast<size_t>(i)];
+    const int32_t* tokens = map.q.tokens.data() + tile.begin;
+    for (int64_t q = 0; head.lse != nullptr && q < tile.count; ++q) {
+      head.lse[tokens[q]] = std::numeric_limits<float>::quiet_NaN();
+    }
+    if (head.bf16) {
+      StoreRows<BFloat16>(head, tokens, tile.count, s.o, s.sum);
+    } else {
+      StoreRows<float>(head, tokens, tile.count, s.o, s.sum);
+    }
+  }
+}
+
+inline bool MixAlone(const HeadView& head, const TileMap& map, TileGroup group) {
+  if (head.mix.a != 0) return false;
+  for (int32_t i = group.first; i < group.first + group.count; ++i) {
+    const TokenTile& tile = map.q.tiles[static_cast<size_t>(i)];
+    for (int32_t q = tile.begin; q < tile.begin + tile.count; ++q) {
+      if (!head.mix.rows.Holds(map.q.tokens[static_cast<size_t>(q)])) return false;
+    }
+  }
+  return true;
+}
+
 template <class A>
 FOVEA_TILE_TARGET void RunGroup(const HeadView& head, const TileMap& map, TileGroup group,
                                 const TileUpcoming& upcoming, const TileScratch& s) {
+  if (MixAlone(head, map, group)) return StoreMixAlone(head, map, group, s);
   const int64_t tile_floats = head.d * kTileTokens;
   const TokenTile* q_tiles = map.q.tiles.data() + group.first;
   for (int64_t i = 0; i < group.count; ++i) {

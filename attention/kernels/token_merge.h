@@ -36,9 +36,12 @@ TokenMatching MatchTokens(Context& ctx, const Tensor& x, std::vector<int32_t> de
 TokenGroups GroupTokens(const TokenMatching& matching, int64_t merged);
 
 // Means over groups: x (t,heads,d) -> out (groups,heads,d), of one dtype, strided.
-void MergeTokensCpu(const Tensor& x, const TokenGroups& groups, const Tensor& out);
+void MergeTokens(Context& ctx, const Tensor& x, const TokenGroups& groups, const Tensor& out);
 
 // out (t,heads,d) = rows of x (groups,heads,d), each token that of its group.
-void UnmergeTokensCpu(const Tensor& x, const TokenGroups& groups, const Tensor& out);
+void UnmergeTokens(Context& ctx, const Tensor& x, const TokenGroups& groups, const Tensor& out);
+
+// out += share * x, element by element; both contiguous, f32 or bf16 alike.
+void AddShare(Context& ctx, const Tensor& x, float share, const Tensor& out);
 
 }  // namespace fovea

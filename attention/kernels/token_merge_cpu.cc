@@ -9,6 +9,7 @@
 #include <limits>
 #include <numeric>
 
+#include "attention/kernels/cpu_kernels.h"
 #include "attention/kernels/element.h"
 #include "tensor/ops/linear.h"
 #include "tensor/threads.h"
@@ -214,6 +215,16 @@ void UnmergeTokensCpu(const Tensor& x, const TokenGroups& groups, const Tensor& 
                     static_cast<size_t>(d) * size,
                     to + static_cast<size_t>(t * out.stride[0] + h * out.stride[1]) * size);
       }
+    }
+  });
+}
+
+void AddShareCpu(const Tensor& x, float share, const Tensor& out) {
+  const bool bf16 = out.dtype == DType::kBF16;
+  ParallelFor(out.NumElements(), 1 << 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      StoreElement(out.data, i, bf16,
+                   LoadElement(out.data, i, bf16) + share * LoadElement(x.data, i, bf16));
     }
   });
 }

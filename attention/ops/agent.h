@@ -6,24 +6,18 @@
 // Text and class tokens are not pooled, but are queries and keys. Cost: 8 n d a token for n agents:
 // linear in the tokens. Not a softmax over keys: no log-sum-exp.
 //
-// A network that was trained with it brings, in AttentionIo::weights, for its own number of agents
-// n (f32, heads of the whole layer):
+// A network that was trained with it says so (AttentionSite::trained) and brings, in
+// AttentionIo::weights, for its own number of agents n (f32, heads of the whole layer):
 //   agent.bias  (heads,n,tokens)  added to the scores of agents and keys
 //   query.bias  (heads,tokens,n)  added to the scores of queries and agents
 //   dwc.weight  (heads*d,1,3,3), dwc.bias (heads*d)  a convolution of v over the grid, channel by
 //               channel, that is added to the output
 #pragma once
 
-#include <optional>
-
 #include "attention/attention_op.h"
-#include "attention/plan.h"
 
 namespace fovea {
 
 const AttentionOp& AgentAttention();
-
-// The operator of a layer that was trained with agents, told by its tensors.
-std::optional<OperatorSpec> LearnedAgent(const AttentionIo& io);
 
 }  // namespace fovea

@@ -3,15 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "attention/kernels/element.h"
-#include "attention/kernels/head_mix.h"
+#include "attention/kernels/cpu_kernels.h"
 #include "attention/kernels/tile_attention.h"
 #include "attention/kernels/token_merge.h"
 #include "attention/ops/local_attention.h"
 #include "attention/ops/merged_matrix.h"
 #include "attention/ops/softmax_matrix.h"
 #include "attention/random_bits.h"
-#include "tensor/threads.h"
 
 namespace fovea {
 namespace {
@@ -31,8 +29,7 @@ struct Settings {
   bool random;
 };
 
-Settings Read(const OpParams& params) {
-  const OpArgs args("agentsd", kArgs, params);
+Settings Read(const OpArgs& args) {
   Settings settings{};
   settings.ratio = args.Number("ratio", 0, 1);
   settings.agents = args.Number("agents", 0, 1);
@@ -42,17 +39,6 @@ Settings Read(const OpParams& params) {
   settings.rows = args.Int("sy", 1, 4096);
   settings.random = args.Word("random", {"on", "off"}) == "on";
   return settings;
-}
-
-// out += share * v, element by element: (b,t,heads,d), contiguous.
-void AddShare(const Tensor& v, float share, const Tensor& out) {
-  const bool bf16 = out.dtype == DType::kBF16;
-  ParallelFor(out.NumElements(), 1 << 16, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      StoreElement(out.data, i, bf16,
-                   LoadElement(out.data, i, bf16) + share * LoadElement(v.data, i, bf16));
-    }
-  });
 }
 
 class PreparedAgentSd final : public PreparedAttention {
@@ -74,10 +60,12 @@ class PreparedAgentSd final : public PreparedAttention {
     }
   }
 
-  void Run(Context& ctx, const AttentionIo& io) override {
+  bool HasLse() const override { return false; }
+
+  void Run(Context& ctx, const OperatorIo& io, OpState*) override {
     ENSURE(io.lse.Empty(), "agentsd has no lse");
     if (counts_.tokens == io.q.shape[1] && !counts_.with_agents) {
-      return TileAttentionCpu(ctx, spread_, scale_, io);
+      return TileAttention(ctx, spread_, scale_, CallOf(io));
     }
     const int64_t batch = io.q.shape[0], heads = io.q.shape[2], d = io.q.shape[3];
     const DType dtype = io.q.dtype;
@@ -93,31 +81,28 @@ class PreparedAgentSd final : public PreparedAttention {
     const std::vector<int32_t> destinations = Destinations(io.at);
     for (int64_t b = 0; b < batch; ++b) {
       const TokenMatching matching = MatchTokens(ctx, Compared(io, b), destinations);
-      if (ctx.backend.IsPlanning()) continue;
       groups.push_back(GroupTokens(matching, io.q.shape[1] - counts_.tokens));
-      MergeTokensCpu(Sample(io.q, b), groups.back(), Sample(q, b));
-      MergeTokensCpu(Sample(io.k, b), groups.back(), Sample(k, b));
-      MergeTokensCpu(Sample(io.v, b), groups.back(), Sample(v, b));
+      MergeTokens(ctx, Sample(io.q, b), groups.back(), Sample(q, b));
+      MergeTokens(ctx, Sample(io.k, b), groups.back(), Sample(k, b));
+      MergeTokens(ctx, Sample(io.v, b), groups.back(), Sample(v, b));
       if (!counts_.with_agents) continue;
-      MergeTokensCpu(Sample(io.q, b), GroupTokens(matching, io.q.shape[1] - counts_.agents),
-                     Sample(agents, b));
+      MergeTokens(ctx, Sample(io.q, b), GroupTokens(matching, io.q.shape[1] - counts_.agents),
+                  Sample(agents, b));
     }
     if (counts_.with_agents) {
-      TileAttentionCpu(ctx, gather_, scale_, {agents, k, v, values});
+      TileAttention(ctx, gather_, scale_, {.q = agents, .k = k, .v = v, .out = values});
       const float scale = static_cast<float>(std::pow(double{scale_}, settings_.scale2));
-      TileAttentionCpu(ctx, spread_, scale, {q, agents, values, out});
+      TileAttention(ctx, spread_, scale, {.q = q, .k = agents, .v = values, .out = out});
+      AddShare(ctx, v, static_cast<float>(settings_.shortcut), out);
     } else {
-      TileAttentionCpu(ctx, spread_, scale_, {q, k, v, out});
+      TileAttention(ctx, spread_, scale_, {.q = q, .k = k, .v = v, .out = out});
     }
-    if (ctx.backend.IsPlanning()) return;
-    if (counts_.with_agents) AddShare(v, static_cast<float>(settings_.shortcut), out);
     for (int64_t b = 0; b < batch; ++b) {
-      UnmergeTokensCpu(Sample(out, b), groups[static_cast<size_t>(b)], Sample(io.out, b));
+      UnmergeTokens(ctx, Sample(out, b), groups[static_cast<size_t>(b)], Sample(io.out, b));
     }
-    ApplyHeadMixCpu(io);
   }
 
-  std::unique_ptr<AttentionMatrix> Matrix(Context& ctx, const AttentionIo& io) override {
+  std::unique_ptr<AttentionMatrix> Matrix(Context& ctx, const OperatorIo& io) override {
     if (counts_.tokens == io.q.shape[1] && !counts_.with_agents) {
       return SoftmaxMatrix({.q = io.q, .k = io.k, .scale = scale_, .map = &spread_});
     }
@@ -169,7 +154,7 @@ class PreparedAgentSd final : public PreparedAttention {
   }
 
   // What tokens are compared by: (t,parts,d).
-  static Tensor Compared(const AttentionIo& io, int64_t b) {
+  static Tensor Compared(const OperatorIo& io, int64_t b) {
     if (io.hidden.Empty()) return Sample(io.k, b);
     return Sample(
         io.hidden.Reshape({io.hidden.shape[0], io.hidden.shape[1], 1, io.hidden.shape[2]}), b);
@@ -207,34 +192,41 @@ constexpr OpAbout kAbout = {
     "cross-attention, causal attention; text tokens; several frames; grids smaller than a cell; "
     "has no lse"};
 
-class AgentSd final : public AttentionOp {
+class BoundAgentSd final : public BoundOp {
  public:
-  std::string_view Name() const override { return "agentsd"; }
-  OpAbout About() const override { return kAbout; }
-  std::span<const OpArg> Args() const override { return kArgs; }
-  bool HasLse(const AttentionSpec&, const OpParams&) const override { return false; }
-  bool UsesSeed(const OpParams& params) const override { return Read(params).random; }
-  bool UsesHidden() const override { return true; }
+  BoundAgentSd(OperatorSpec spec, const Settings& settings)
+      : BoundOp(std::move(spec), {.seed = settings.random, .hidden = true}), settings_(settings) {}
 
-  Support Supports(const AttentionSpec& spec, const OpParams& params) const override {
-    const Settings settings = Read(params);
-    const Support support = SupportsLocal(Name(), spec);
+  Support Supports(const AttentionSpec& spec) const override {
+    const Support support = SupportsLocal("agentsd", spec);
     if (!support.ok) return support;
     const auto grid = *GridOf(spec.q);
     if (spec.q.size() > 1 || grid[0] != 1) {
       return {false, "agentsd merges the tokens of one frame alone, without text or class tokens"};
     }
-    if (grid[1] < settings.rows || grid[2] < settings.columns) {
+    if (grid[1] < settings_.rows || grid[2] < settings_.columns) {
       return {false, "agentsd needs a grid of at least one cell of " +
-                         std::to_string(settings.rows) + "x" + std::to_string(settings.columns) +
+                         std::to_string(settings_.rows) + "x" + std::to_string(settings_.columns) +
                          ", not " + std::to_string(grid[1]) + "x" + std::to_string(grid[2])};
     }
     return {};
   }
+  std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec) const override {
+    return std::make_unique<PreparedAgentSd>(spec, settings_);
+  }
 
-  std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec,
-                                             const OpParams& params) const override {
-    return std::make_unique<PreparedAgentSd>(spec, Read(params));
+ private:
+  Settings settings_;
+};
+
+class AgentSd final : public AttentionOp {
+ public:
+  std::string_view Name() const override { return "agentsd"; }
+  OpAbout About() const override { return kAbout; }
+  std::span<const OpArg> Args() const override { return kArgs; }
+  std::unique_ptr<const BoundOp> Bind(const OpParams& params) const override {
+    return std::make_unique<BoundAgentSd>(OperatorSpec{"agentsd", params},
+                                          Read(OpArgs(Name(), kArgs, params)));
   }
 };
 

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "attention/kernels/cpu_kernels.h"
 #include "attention/kernels/pooling.h"
 #include "attention/kernels/tile_attention.h"
 #include "attention/ops/local_attention.h"
@@ -36,36 +37,46 @@ class Disk final : public GridPattern {
 
 constexpr std::string_view kWeight = "spatial_weight";
 
+struct Settings {
+  int radius, down;
+  bool proportional;
+};
+
 class PreparedClear final : public PreparedAttention {
  public:
-  PreparedClear(const TokenLayout& layout, int radius, int down, float scale)
-      : down_(down), scale_(scale) {
-    for (const Segment& segment : layout) {
-      if (segment.kind == SegmentKind::kGrid) grid_ = segment;
+  PreparedClear(const AttentionSpec& spec, const Settings& settings)
+      : grid_(*GridSegment(spec.q)),
+        down_(settings.down),
+        own_scale_(settings.proportional),
+        scale_(ScoreScale(spec)) {
+    if (down_ > 1) cells_ = grid_.length / (down_ * down_);
+    if (own_scale_) {
+      const double n = TokenCount(spec.q) * (down_ > 1 ? 10.0 : 1.0);
+      scale_ = static_cast<float>(std::sqrt(std::log(n) / std::log(4608.0) / spec.head_dim));
     }
-    if (down > 1) cells_ = grid_.length / (down * down);
-    map_ = BuildTileMap(layout, Disk(radius), cells_);
+    map_ = BuildTileMap(spec.q, Disk(settings.radius), cells_);
   }
 
   const TileMap* Map() const override { return &map_; }
-
-  void Run(Context& ctx, const AttentionIo& io) override {
-    CheckWeights(io);
-    if (cells_ == 0) return TileAttentionCpu(ctx, map_, scale_, io);
-    ArenaScope scope(ctx.arena);
-    const Shape pooled{io.k.shape[0], cells_, io.k.shape[2], io.k.shape[3]};
-    AttentionIo with_extra = io;
-    with_extra.extra_k = ctx.arena.New(pooled, io.k.dtype);
-    with_extra.extra_v = ctx.arena.New(pooled, io.v.dtype);
-    if (!ctx.backend.IsPlanning()) {
-      const std::vector<float> weights = Weights(io);
-      PoolCellsCpu(io.k, grid_, down_, weights.data(), with_extra.extra_k);
-      PoolCellsCpu(io.v, grid_, down_, weights.data(), with_extra.extra_v);
-    }
-    TileAttentionCpu(ctx, map_, scale_, with_extra);
+  std::string_view NotPlainSoftmax() const override {
+    return cells_ > 0 ? "has pooled keys" : own_scale_ ? "has a scale of its own" : "";
   }
 
-  std::unique_ptr<AttentionMatrix> Matrix(Context&, const AttentionIo& io) override {
+  void Run(Context& ctx, const OperatorIo& io, OpState*) override {
+    CheckWeights(io);
+    TileCall call = CallOf(io);
+    if (cells_ == 0) return TileAttention(ctx, map_, scale_, call);
+    ArenaScope scope(ctx.arena);
+    const Shape pooled{io.k.shape[0], cells_, io.k.shape[2], io.k.shape[3]};
+    call.extra_k = ctx.arena.New(pooled, io.k.dtype);
+    call.extra_v = ctx.arena.New(pooled, io.v.dtype);
+    const std::vector<float> weights = Weights(io);
+    PoolCells(ctx, io.k, grid_, down_, weights.data(), call.extra_k);
+    PoolCells(ctx, io.v, grid_, down_, weights.data(), call.extra_v);
+    TileAttention(ctx, map_, scale_, call);
+  }
+
+  std::unique_ptr<AttentionMatrix> Matrix(Context&, const OperatorIo& io) override {
     SoftmaxSource source{.q = io.q, .k = io.k, .lse = io.lse, .scale = scale_, .map = &map_};
     if (cells_ > 0) {
       const std::vector<float> weights = Weights(io);
@@ -94,14 +105,14 @@ class PreparedClear final : public PreparedAttention {
     return folded;
   }
 
-  static const Tensor* FindWeight(const AttentionIo& io) {
+  static const Tensor* FindWeight(const OperatorIo& io) {
     if (io.weights == nullptr) return nullptr;
     const auto found = io.weights->find(std::string(kWeight));
     return found == io.weights->end() ? nullptr : &found->second;
   }
 
   // A layer that was trained with pooled keys is not to lose them, or get others, unnoticed.
-  void CheckWeights(const AttentionIo& io) const {
+  void CheckWeights(const OperatorIo& io) const {
     const Tensor* weight = FindWeight(io);
     const int64_t count = int64_t{down_} * down_;
     if (weight == nullptr || (weight->NumElements() == count && weight->IsContiguous())) return;
@@ -111,7 +122,7 @@ class PreparedClear final : public PreparedAttention {
                     " values; give the side of its cells as down");
   }
 
-  std::vector<float> Weights(const AttentionIo& io) const {
+  std::vector<float> Weights(const OperatorIo& io) const {
     const size_t count = static_cast<size_t>(down_) * static_cast<size_t>(down_);
     if (const Tensor* weight = FindWeight(io)) {
       return {weight->Data<float>(), weight->Data<float>() + count};
@@ -121,8 +132,38 @@ class PreparedClear final : public PreparedAttention {
 
   Segment grid_;
   int down_, cells_ = 0;
+  bool own_scale_;
   float scale_;
   TileMap map_;
+};
+
+std::string Number(int value) {
+  return std::to_string(value);
+}
+
+class BoundClear final : public BoundOp {
+ public:
+  BoundClear(OperatorSpec spec, const Settings& settings)
+      : BoundOp(std::move(spec), {.mixes = true, .tensors = {kWeight}}), settings_(settings) {}
+
+  Support Supports(const AttentionSpec& spec) const override {
+    const Support support = SupportsLocal("clear", spec);
+    if (!support.ok) return support;
+    const auto grid = *GridOf(spec.q);
+    const int down = settings_.down;
+    if (grid[0] != 1) return {false, "clear is defined on one frame, not on " + Number(grid[0])};
+    if (grid[1] % down != 0 || grid[2] % down != 0) {
+      return {false, "clear(down=" + Number(down) + ") needs sides that " + Number(down) +
+                         " divides, not " + Number(grid[1]) + "x" + Number(grid[2])};
+    }
+    return {};
+  }
+  std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec) const override {
+    return std::make_unique<PreparedClear>(spec, settings_);
+  }
+
+ private:
+  Settings settings_;
 };
 
 constexpr OpArg kArgs[] = {
@@ -142,36 +183,12 @@ class Clear final : public AttentionOp {
   OpAbout About() const override { return kAbout; }
   std::span<const OpArg> Args() const override { return kArgs; }
 
-  Support Supports(const AttentionSpec& spec, const OpParams& params) const override {
+  std::unique_ptr<const BoundOp> Bind(const OpParams& params) const override {
     const OpArgs args(Name(), kArgs, params);
-    args.Int("r", 1, 1 << 20);
-    const int down = args.Int("down", 1, 1 << 20);
-    args.Word("proportional", {"off", "on"});
-    const Support support = SupportsLocal(Name(), spec);
-    if (!support.ok) return support;
-    const auto grid = *GridOf(spec.q);
-    if (grid[0] != 1) return {false, "clear is defined on one frame, not on " + Text(grid[0])};
-    if (grid[1] % down != 0 || grid[2] % down != 0) {
-      return {false, "clear(down=" + Text(down) + ") needs sides that " + Text(down) +
-                         " divides, not " + Text(grid[1]) + "x" + Text(grid[2])};
-    }
-    return {};
+    const Settings settings{args.Int("r", 1, 1 << 20), args.Int("down", 1, 1 << 20),
+                            args.Word("proportional", {"off", "on"}) == "on"};
+    return std::make_unique<BoundClear>(OperatorSpec{"clear", params}, settings);
   }
-
-  std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec,
-                                             const OpParams& params) const override {
-    const OpArgs args(Name(), kArgs, params);
-    const int down = args.Int("down", 1, 1 << 20);
-    float scale = ScoreScale(spec);
-    if (args.Word("proportional", {"off", "on"}) == "on") {
-      const double n = TokenCount(spec.q) * (down > 1 ? 10.0 : 1.0);
-      scale = static_cast<float>(std::sqrt(std::log(n) / std::log(4608.0) / spec.head_dim));
-    }
-    return std::make_unique<PreparedClear>(spec.q, args.Int("r", 1, 1 << 20), down, scale);
-  }
-
- private:
-  static std::string Text(int value) { return std::to_string(value); }
 };
 
 }  // namespace

@@ -1,8 +1,7 @@
 #include "attention/ops/dense.h"
 
-#include <cmath>
-
 #include "attention/kernels/tile_attention.h"
+#include "attention/ops/local_attention.h"
 #include "attention/ops/softmax_matrix.h"
 
 namespace fovea {
@@ -11,15 +10,15 @@ namespace {
 class PreparedDense final : public PreparedAttention {
  public:
   explicit PreparedDense(const AttentionSpec& spec)
-      : scale_(spec.scale > 0 ? spec.scale : 1 / std::sqrt(static_cast<float>(spec.head_dim))),
+      : scale_(ScoreScale(spec)),
         causal_(spec.causal),
         map_(DenseTileMap(TokenCount(spec.q), TokenCount(spec.kv), spec.causal)) {}
 
   const TileMap* Map() const override { return &map_; }
-  void Run(Context& ctx, const AttentionIo& io) override {
-    TileAttentionCpu(ctx, map_, scale_, io);
+  void Run(Context& ctx, const OperatorIo& io, OpState*) override {
+    TileAttention(ctx, map_, scale_, CallOf(io));
   }
-  std::unique_ptr<AttentionMatrix> Matrix(Context&, const AttentionIo& io) override {
+  std::unique_ptr<AttentionMatrix> Matrix(Context&, const OperatorIo& io) override {
     return SoftmaxMatrix(
         {.q = io.q, .k = io.k, .lse = io.lse, .scale = scale_, .map = &map_, .causal = causal_});
   }
@@ -30,6 +29,19 @@ class PreparedDense final : public PreparedAttention {
   TileMap map_;
 };
 
+class BoundDense final : public BoundOp {
+ public:
+  explicit BoundDense(const OperatorSpec& spec) : BoundOp(spec, {.mixes = true, .cross = true}) {}
+
+  Support Supports(const AttentionSpec& spec) const override {
+    if (spec.dtype == DType::kF32 || spec.dtype == DType::kBF16) return {};
+    return {false, "dense computes in f32 or bf16, not " + std::string(Name(spec.dtype))};
+  }
+  std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec) const override {
+    return std::make_unique<PreparedDense>(spec);
+  }
+};
+
 constexpr OpAbout kAbout = {"softmax attention over all keys: softmax(q kT / sqrt(d)) v",
                             "Vaswani et al. 2017, arXiv:1706.03762", "4 t kv d FLOPs a head",
                             "nothing"};
@@ -38,18 +50,9 @@ class Dense final : public AttentionOp {
  public:
   std::string_view Name() const override { return "dense"; }
   OpAbout About() const override { return kAbout; }
-
-  Support Supports(const AttentionSpec& spec, const OpParams& params) const override {
+  std::unique_ptr<const BoundOp> Bind(const OpParams& params) const override {
     OpArgs(Name(), {}, params);  // throws for any
-    if (spec.dtype != DType::kF32 && spec.dtype != DType::kBF16) {
-      return {false, "dense computes in f32 or bf16, not " + std::string(fovea::Name(spec.dtype))};
-    }
-    return {};
-  }
-
-  std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec,
-                                             const OpParams&) const override {
-    return std::make_unique<PreparedDense>(spec);
+    return std::make_unique<BoundDense>(OperatorSpec{"dense", params});
   }
 };
 

@@ -65,24 +65,27 @@ constexpr OpAbout kAbout = {
     "arXiv:2504.16922",
     "4 w d FLOPs a query for windows of w keys", "cross-attention, causal attention"};
 
-std::unique_ptr<GridPattern> MakePattern(const std::array<int, 3>& grid, const OpArgs& args) {
-  const auto window = args.PerAxis("window", grid, 1, 1 << 20);
-  const auto stride = args.PerAxis("stride", grid, 1, 1 << 20);
-  const auto dilation = args.PerAxis("dilation", grid, 1, 1 << 20);
-  const auto causal = args.PerAxis("causal", grid, 0, 1);
-  std::array<Axis, 3> axes;
-  for (size_t a = 0; a < 3; ++a) {
-    const int d = std::min(dilation[a], grid[a]);
-    const int w = std::min(window[a], grid[a] / d);
-    axes[a] = {grid[a], w, std::min(stride[a], w), d, causal[a] != 0 && grid[a] > 1};
-  }
-  return std::make_unique<Neighborhood>(axes);
+LocalAttention::PatternOf Bind(const OpArgs& args) {
+  constexpr int kMost = 1 << 20;
+  return [windows = args.PerAxis("window", 1, kMost), strides = args.PerAxis("stride", 1, kMost),
+          dilations = args.PerAxis("dilation", 1, kMost),
+          causals = args.PerAxis("causal", 0, 1)](const std::array<int, 3>& grid) {
+    const auto window = windows.On(grid), stride = strides.On(grid);
+    const auto dilation = dilations.On(grid), causal = causals.On(grid);
+    std::array<Axis, 3> axes;
+    for (size_t a = 0; a < 3; ++a) {
+      const int d = std::min(dilation[a], grid[a]);
+      const int w = std::min(window[a], grid[a] / d);
+      axes[a] = {grid[a], w, std::min(stride[a], w), d, causal[a] != 0 && grid[a] > 1};
+    }
+    return std::make_unique<Neighborhood>(axes);
+  };
 }
 
 }  // namespace
 
 const AttentionOp& GeneralizedNeighborhoodAttention() {
-  static const LocalAttention op("gna", kAbout, kArgs, MakePattern);
+  static const LocalAttention op("gna", kAbout, kArgs, Bind);
   return op;
 }
 

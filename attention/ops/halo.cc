@@ -35,15 +35,17 @@ constexpr OpAbout kAbout = {
     "Vaswani et al. 2021, HaloNet, arXiv:2103.12731", "4 (b + 2 h)^2 d FLOPs a query",
     "cross-attention, causal attention"};
 
-std::unique_ptr<GridPattern> MakePattern(const std::array<int, 3>& grid, const OpArgs& args) {
-  return std::make_unique<Halo>(args.PerAxis("block", grid, 1, 1 << 20),
-                                args.PerAxis("halo", grid, 0, 1 << 20));
+LocalAttention::PatternOf Bind(const OpArgs& args) {
+  return [block = args.PerAxis("block", 1, 1 << 20),
+          halo = args.PerAxis("halo", 0, 1 << 20)](const std::array<int, 3>& grid) {
+    return std::make_unique<Halo>(block.On(grid), halo.On(grid));
+  };
 }
 
 }  // namespace
 
 const AttentionOp& HaloAttention() {
-  static const LocalAttention op("halo", kAbout, kArgs, MakePattern);
+  static const LocalAttention op("halo", kAbout, kArgs, Bind);
   return op;
 }
 

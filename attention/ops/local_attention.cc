@@ -2,16 +2,43 @@
 
 #include <cmath>
 
-#include "attention/kernels/tile_attention.h"
 #include "attention/ops/softmax_matrix.h"
 
 namespace fovea {
+namespace {
+
+class BoundLocal final : public BoundOp {
+ public:
+  BoundLocal(OperatorSpec spec, LocalAttention::PatternOf pattern_of)
+      : BoundOp(std::move(spec), {.mixes = true}), pattern_of_(std::move(pattern_of)) {}
+
+  Support Supports(const AttentionSpec& spec) const override {
+    const Support support = SupportsLocal(Spec().name, spec);
+    if (support.ok) pattern_of_(*GridOf(spec.q));  // throws for arguments that do not fit
+    return support;
+  }
+  std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec) const override {
+    return std::make_unique<PreparedTiles>(BuildTileMap(spec.q, *pattern_of_(*GridOf(spec.q))),
+                                           ScoreScale(spec));
+  }
+
+ private:
+  LocalAttention::PatternOf pattern_of_;
+};
+
+}  // namespace
+
+const Segment* GridSegment(const TokenLayout& layout) {
+  for (const Segment& segment : layout) {
+    if (segment.kind == SegmentKind::kGrid) return &segment;
+  }
+  return nullptr;
+}
 
 std::optional<std::array<int, 3>> GridOf(const TokenLayout& layout) {
-  for (const Segment& segment : layout) {
-    if (segment.kind == SegmentKind::kGrid) return segment.grid;
-  }
-  return std::nullopt;
+  const Segment* segment = GridSegment(layout);
+  if (segment == nullptr) return std::nullopt;
+  return segment->grid;
 }
 
 Support SupportsLocal(std::string_view op, const AttentionSpec& spec) {
@@ -31,27 +58,21 @@ float ScoreScale(const AttentionSpec& spec) {
   return spec.scale > 0 ? spec.scale : 1 / std::sqrt(static_cast<float>(spec.head_dim));
 }
 
-Support LocalAttention::Supports(const AttentionSpec& spec, const OpParams& params) const {
-  const OpArgs args(name_, args_, params);
-  const Support support = SupportsLocal(name_, spec);
-  if (!support.ok) return support;
-  const auto grid = *GridOf(spec.q);
-  make_(grid, args);  // throws for values that do not parse
-  return refuse_ == nullptr ? Support{} : refuse_(grid, args);
+TileCall CallOf(const OperatorIo& io) {
+  return {.q = io.q, .k = io.k, .v = io.v, .out = io.out, .lse = io.lse, .mix = io.mix};
 }
 
-std::unique_ptr<PreparedAttention> LocalAttention::Prepare(const AttentionSpec& spec,
-                                                           const OpParams& params) const {
-  const auto pattern = make_(*GridOf(spec.q), OpArgs(name_, args_, params));
-  return std::make_unique<PreparedTiles>(BuildTileMap(spec.q, *pattern), ScoreScale(spec));
+std::unique_ptr<const BoundOp> LocalAttention::Bind(const OpParams& params) const {
+  return std::make_unique<BoundLocal>(OperatorSpec{std::string(name_), params},
+                                      bind_(OpArgs(name_, args_, params)));
 }
 
-std::unique_ptr<AttentionMatrix> PreparedTiles::Matrix(Context&, const AttentionIo& io) {
+std::unique_ptr<AttentionMatrix> PreparedTiles::Matrix(Context&, const OperatorIo& io) {
   return SoftmaxMatrix({.q = io.q, .k = io.k, .lse = io.lse, .scale = scale_, .map = &map_});
 }
 
-void PreparedTiles::Run(Context& ctx, const AttentionIo& io) {
-  TileAttentionCpu(ctx, map_, scale_, io);
+void PreparedTiles::Run(Context& ctx, const OperatorIo& io, OpState*) {
+  TileAttention(ctx, map_, scale_, CallOf(io));
 }
 
 }  // namespace fovea

@@ -4,17 +4,20 @@
 // class and register tokens see, and are seen by, everything.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
 #include "attention/attention_op.h"
 #include "attention/grid_pattern.h"
+#include "attention/kernels/tile_attention.h"
 #include "attention/op_args.h"
 #include "attention/tile_map.h"
 
 namespace fovea {
 
-// The layout's one grid: frames, rows, columns. Empty without one.
+// The layout's one grid: its segment; its frames, rows, columns. Empty without one.
+const Segment* GridSegment(const TokenLayout& layout);
 std::optional<std::array<int, 3>> GridOf(const TokenLayout& layout);
 
 // What every local operator refuses: cross-attention, no grid, other dtypes.
@@ -23,38 +26,37 @@ Support SupportsLocal(std::string_view op, const AttentionSpec& spec);
 // 1/sqrt(head_dim), or the spec's own scale.
 float ScoreScale(const AttentionSpec& spec);
 
+// The kernel's call of an operator that ends with it.
+TileCall CallOf(const OperatorIo& io);
+
 class LocalAttention final : public AttentionOp {
  public:
-  using MakePattern = std::unique_ptr<GridPattern> (*)(const std::array<int, 3>& grid,
-                                                       const OpArgs& args);
-  using Refuse = Support (*)(const std::array<int, 3>& grid, const OpArgs& args);
+  // What is seen on a grid. Throws kUsage where arguments do not fit the grid's number of axes.
+  using PatternOf = std::function<std::unique_ptr<GridPattern>(const std::array<int, 3>& grid)>;
+  using BindPattern = PatternOf (*)(const OpArgs& args);
 
-  // `refuse` may be null: nothing beyond SupportsLocal.
   LocalAttention(std::string_view name, const OpAbout& about, std::span<const OpArg> args,
-                 MakePattern make, Refuse refuse = nullptr)
-      : name_(name), about_(about), args_(args), make_(make), refuse_(refuse) {}
+                 BindPattern bind)
+      : name_(name), about_(about), args_(args), bind_(bind) {}
 
   std::string_view Name() const override { return name_; }
   OpAbout About() const override { return about_; }
   std::span<const OpArg> Args() const override { return args_; }
-  Support Supports(const AttentionSpec& spec, const OpParams& params) const override;
-  std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec,
-                                             const OpParams& params) const override;
+  std::unique_ptr<const BoundOp> Bind(const OpParams& params) const override;
 
  private:
   std::string_view name_;
   OpAbout about_;
   std::span<const OpArg> args_;
-  MakePattern make_;
-  Refuse refuse_;
+  BindPattern bind_;
 };
 
 // A tile map and a scale, ready to run.
 class PreparedTiles final : public PreparedAttention {
  public:
   PreparedTiles(TileMap map, float scale) : map_(std::move(map)), scale_(scale) {}
-  void Run(Context& ctx, const AttentionIo& io) override;
-  std::unique_ptr<AttentionMatrix> Matrix(Context& ctx, const AttentionIo& io) override;
+  void Run(Context& ctx, const OperatorIo& io, OpState* state) override;
+  std::unique_ptr<AttentionMatrix> Matrix(Context& ctx, const OperatorIo& io) override;
   const TileMap* Map() const override { return &map_; }
 
  private:

@@ -73,17 +73,18 @@ class RadialTiles final : public GridPattern {
 
 struct Settings {
   bool picture = false, lattice = false;
-  std::array<int, 3> tile{1, 8, 8};
+  AxisValues tile;
   RadialMapSettings video;
+
+  std::array<int, 3> Tile() const { return tile.On({1, 1, 1}); }
 };
 
-Settings Read(const std::array<int, 3>& grid, const OpParams& params) {
-  const OpArgs args("radial", kArgs, params);
-  Settings settings;
+Settings Read(const OpArgs& args) {
   const std::string_view model = args.Word("model", {"wan", "hunyuan", "2d"});
-  settings.picture = model == "2d";
-  settings.lattice = args.Word("rule", {"half", "lattice"}) == "lattice";
-  settings.tile = args.PerAxis("tile", {1, grid[1], grid[2]}, 1, 1 << 20);
+  Settings settings{model == "2d",
+                    args.Word("rule", {"half", "lattice"}) == "lattice",
+                    args.PerAxis("tile", 1, 1 << 20),
+                    {}};
   settings.video.sink = model == "wan";
   settings.video.full_ring = args.Word("ring", {"full", "half"}) == "full";
   settings.video.decay = args.Number("decay", 0, 1e6);
@@ -102,6 +103,41 @@ Settings Read(const std::array<int, 3>& grid, const OpParams& params) {
   return settings;
 }
 
+class BoundRadial final : public BoundOp {
+ public:
+  BoundRadial(OperatorSpec spec, Settings settings)
+      : BoundOp(std::move(spec), {.mixes = true}), settings_(std::move(settings)) {}
+
+  Support Supports(const AttentionSpec& spec) const override {
+    const Support support = SupportsLocal("radial", spec);
+    if (!support.ok) return support;
+    const auto grid = *GridOf(spec.q);
+    const int tokens = grid[0] * grid[1] * grid[2];
+    if (settings_.picture && grid[0] != 1) {
+      return {false, "radial(model=2d) is for one frame, not " + std::to_string(grid[0])};
+    }
+    if (!settings_.picture && tokens % settings_.video.block != 0) {
+      return {false, "radial needs grid tokens in a multiple of its block of " +
+                         std::to_string(settings_.video.block) + ", not " + std::to_string(tokens)};
+    }
+    return {};
+  }
+
+  std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec) const override {
+    const auto grid = *GridOf(spec.q);
+    if (settings_.picture) {
+      return std::make_unique<PreparedTiles>(
+          BuildTileMap(spec.q, RadialTiles(settings_.Tile(), settings_.lattice)), ScoreScale(spec));
+    }
+    const auto kept = RadialBlockMap(grid[0], grid[1] * grid[2], settings_.video);
+    return std::make_unique<PreparedTiles>(BlockTileMap(spec.q, settings_.video.block, kept),
+                                           ScoreScale(spec));
+  }
+
+ private:
+  Settings settings_;
+};
+
 constexpr OpAbout kAbout = {
     "blocks of video frames in bands that narrow with distance; model=2d: our analogue for "
     "pictures",
@@ -115,34 +151,9 @@ class Radial final : public AttentionOp {
   std::string_view Name() const override { return "radial"; }
   OpAbout About() const override { return kAbout; }
   std::span<const OpArg> Args() const override { return kArgs; }
-
-  Support Supports(const AttentionSpec& spec, const OpParams& params) const override {
-    const Support support = SupportsLocal(Name(), spec);
-    const auto grid = support.ok ? *GridOf(spec.q) : std::array<int, 3>{1, 1, 1};
-    const Settings settings = Read(grid, params);
-    if (!support.ok) return support;
-    const int tokens = grid[0] * grid[1] * grid[2];
-    if (settings.picture && grid[0] != 1) {
-      return {false, "radial(model=2d) is for one frame, not " + std::to_string(grid[0])};
-    }
-    if (!settings.picture && tokens % settings.video.block != 0) {
-      return {false, "radial needs grid tokens in a multiple of its block of " +
-                         std::to_string(settings.video.block) + ", not " + std::to_string(tokens)};
-    }
-    return {};
-  }
-
-  std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec,
-                                             const OpParams& params) const override {
-    const auto grid = *GridOf(spec.q);
-    const Settings settings = Read(grid, params);
-    if (settings.picture) {
-      return std::make_unique<PreparedTiles>(
-          BuildTileMap(spec.q, RadialTiles(settings.tile, settings.lattice)), ScoreScale(spec));
-    }
-    const auto kept = RadialBlockMap(grid[0], grid[1] * grid[2], settings.video);
-    return std::make_unique<PreparedTiles>(BlockTileMap(spec.q, settings.video.block, kept),
-                                           ScoreScale(spec));
+  std::unique_ptr<const BoundOp> Bind(const OpParams& params) const override {
+    return std::make_unique<BoundRadial>(OperatorSpec{"radial", params},
+                                         Read(OpArgs(Name(), kArgs, params)));
   }
 };
 

@@ -30,11 +30,12 @@ class Softmax final : public AttentionMatrix {
  public:
   explicit Softmax(SoftmaxSource source)
       : AttentionMatrix(source.q.shape[0], source.q.shape[2], source.q.shape[1], source.k.shape[1]),
-        source_(std::move(source)),
-        whole_(source_.extra_k.Empty() && !source_.causal &&
-               source_.map->pairs == source_.map->AllPairs()) {
-    const TokenTiles& q = source_.map->q;
+        source_(std::move(source)) {
+    const TokenTiles& q = MapOf(0, 0).q;
     ENSURE(static_cast<int64_t>(q.tokens.size()) == Queries());
+    for (size_t i = 1; source_.maps != nullptr && i < source_.maps->each.size(); ++i) {
+      ENSURE(source_.maps->each[i]->q.tokens == q.tokens);
+    }
     place_.resize(static_cast<size_t>(Queries()));
     for (size_t tile = 0; tile < q.tiles.size(); ++tile) {
       for (int32_t i = 0; i < q.tiles[tile].count; ++i) {
@@ -47,7 +48,10 @@ class Softmax final : public AttentionMatrix {
   void Rows(int64_t sample, int64_t head, std::span<const int32_t> queries,
             float* rows) const override {
     const auto keys = static_cast<size_t>(Keys());
-    if (whole_ && queries.size() <= kFewQueries) return WholeRows(sample, head, queries, rows);
+    const TileMap& map = MapOf(sample, head);
+    if (IsWhole(map) && queries.size() <= kFewQueries) {
+      return WholeRows(sample, head, queries, rows);
+    }
     std::fill_n(rows, queries.size() * keys, 0.0f);
     // By tiles, whose queries visit the same keys.
     std::vector<size_t> order(queries.size());
@@ -59,7 +63,7 @@ class Softmax final : public AttentionMatrix {
     for (size_t begin = 0; begin < order.size();) {
       size_t end = begin + 1;
       while (end < order.size() && end - begin < static_cast<size_t>(kScoreQueries) &&
-             SameRow(tile_of(order[end]), tile_of(order[begin]))) {
+             SameRow(map, tile_of(order[end]), tile_of(order[begin]))) {
         ++end;
       }
       const std::span<const size_t> group = std::span(order).subspan(begin, end - begin);
@@ -74,7 +78,8 @@ class Softmax final : public AttentionMatrix {
 
   void Columns(int64_t sample, int64_t head, std::span<const int32_t> keys,
                float* columns) const override {
-    if (!SeenByAll(keys)) return AttentionMatrix::Columns(sample, head, keys, columns);
+    if (!SeenByAll(MapOf(sample, head), keys))
+      return AttentionMatrix::Columns(sample, head, keys, columns);
     std::vector<float> q(static_cast<size_t>(source_.q.shape[3]));
     const Tensor& lse = source_.lse;
     const float* own = lse.Data<float>() + sample * lse.stride[0] + head * lse.stride[1];
@@ -104,22 +109,28 @@ class Softmax final : public AttentionMatrix {
   }
 
   // Whether two query tiles visit the same keys and see all of them.
-  bool SameRow(int32_t a, int32_t b) const {
+  static bool SameRow(const TileMap& map, int32_t a, int32_t b) {
     if (a == b) return true;
-    const TileMap& map = *source_.map;
     const TileMap::Row &x = map.rows[static_cast<size_t>(a)], &y = map.rows[static_cast<size_t>(b)];
-    return x.begin == y.begin && x.end == y.end && !HasMasks(x);
+    return x.begin == y.begin && x.end == y.end && !HasMasks(map, x);
   }
-  bool HasMasks(const TileMap::Row& row) const {
-    const auto& visits = source_.map->visits;
-    return std::any_of(visits.begin() + row.begin, visits.begin() + row.end,
+  static bool HasMasks(const TileMap& map, const TileMap::Row& row) {
+    return std::any_of(map.visits.begin() + row.begin, map.visits.begin() + row.end,
                        [](const TileMap::Visit& visit) { return visit.mask >= 0; });
   }
 
-  bool SeenByAll(std::span<const int32_t> keys) const {
+  const TileMap& MapOf(int64_t sample, int64_t head) const {
+    if (source_.maps == nullptr) return *source_.map;
+    return source_.maps->Of(static_cast<size_t>(sample * Heads() + head));
+  }
+  // Every query sees every key, and there are no further ones.
+  bool IsWhole(const TileMap& map) const {
+    return source_.extra_k.Empty() && !source_.causal && map.pairs == map.AllPairs();
+  }
+
+  bool SeenByAll(const TileMap& map, std::span<const int32_t> keys) const {
     if (source_.lse.Empty() || !source_.bias.Empty() || source_.causal) return false;
-    const TileMap& map = *source_.map;
-    if (whole_) return true;
+    if (IsWhole(map)) return true;
     // Tokens outside of the grid are.
     size_t found = 0;
     for (const TokenTile& tile : map.kv.tiles) {
@@ -140,9 +151,8 @@ class Softmax final : public AttentionMatrix {
   }
 
   // Keys that tile `tile` visits; if `position` >= 0 only those that its query there sees.
-  void VisitedKeys(int32_t tile, int32_t position, Scratch& scratch) const {
+  void VisitedKeys(const TileMap& map, int32_t tile, int32_t position, Scratch& scratch) const {
     scratch.own.clear(), scratch.extra.clear();
-    const TileMap& map = *source_.map;
     const TileMap::Row& row = map.rows[static_cast<size_t>(tile)];
     for (int64_t v = row.begin; v < row.end; ++v) {
       const TileMap::Visit& visit = map.visits[static_cast<size_t>(v)];
@@ -182,7 +192,7 @@ class Softmax final : public AttentionMatrix {
 
   void One(int64_t sample, int64_t head, int32_t query, Scratch& scratch, float* row) const {
     const Place place = place_[static_cast<size_t>(query)];
-    VisitedKeys(place.tile, place.position, scratch);
+    VisitedKeys(MapOf(sample, head), place.tile, place.position, scratch);
     scratch.q.resize(static_cast<size_t>(Size()));
     LoadQuery(sample, head, query, scratch.q.data(), 1, 1);
     const int64_t own = static_cast<int64_t>(scratch.own.size());
@@ -224,7 +234,8 @@ class Softmax final : public AttentionMatrix {
   void Block(int64_t sample, int64_t head, std::span<const int32_t> queries,
              std::span<const size_t> group, Scratch& scratch, float* rows) const {
     const auto place = [&](size_t i) { return place_[static_cast<size_t>(queries[group[i]])]; };
-    VisitedKeys(place(0).tile, -1, scratch);
+    const TileMap& map = MapOf(sample, head);
+    VisitedKeys(map, place(0).tile, -1, scratch);
     scratch.q.assign(static_cast<size_t>(Size() * kScoreQueries), 0.0f);
     for (size_t i = 0; i < group.size(); ++i) {
       LoadQuery(sample, head, queries[group[i]], scratch.q.data() + i, kScoreQueries,
@@ -241,7 +252,7 @@ class Softmax final : public AttentionMatrix {
     }
     // Visits are listed in the order of the keys; own and further keys never share a tile, and the
     // further ones come in tiles of their own, so masks are walked by key lists.
-    Hide(place(0).tile, group, place, scratch);
+    Hide(map, place(0).tile, group, place, scratch);
     SoftmaxBlockCpu(scratch.scores.data(), own + extra);
     for (size_t i = 0; i < group.size(); ++i) {
       Spread(scratch, static_cast<size_t>(kScoreQueries),
@@ -250,9 +261,8 @@ class Softmax final : public AttentionMatrix {
   }
 
   template <class PlaceOf>
-  void Hide(int32_t tile, std::span<const size_t> group, const PlaceOf& place,
+  void Hide(const TileMap& map, int32_t tile, std::span<const size_t> group, const PlaceOf& place,
             Scratch& scratch) const {
-    const TileMap& map = *source_.map;
     const TileMap::Row& row = map.rows[static_cast<size_t>(tile)];
     size_t own = 0, extra = 0;
     for (int64_t v = row.begin; v < row.end; ++v) {
@@ -272,8 +282,7 @@ class Softmax final : public AttentionMatrix {
   }
 
   SoftmaxSource source_;
-  bool whole_;                // every query sees every key, and there are no further ones
-  std::vector<Place> place_;  // of each query in the map
+  std::vector<Place> place_;  // of each query in the maps
 };
 
 class Product final : public AttentionMatrix {

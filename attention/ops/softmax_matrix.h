@@ -18,10 +18,11 @@ struct FoldedKeys {
 
 struct SoftmaxSource {
   Tensor q = {}, k = {};  // (b,t,heads,d), (b,n,heads,d) as AttentionIo's
-  Tensor lse = {};   // (b,heads,t) f32, or empty: columns then take all rows
-  Tensor bias = {};  // (heads,t,n) f32 added to scaled scores, or empty
+  Tensor lse = {};        // (b,heads,t) f32, or empty: columns then take all rows
+  Tensor bias = {};       // (heads,t,n) f32 added to scaled scores, or empty
   float scale = 1;
-  const TileMap* map = nullptr;
+  const TileMap* map = nullptr;               // of all samples and heads, or
+  std::shared_ptr<const TileMaps> maps = {};  // of each; queries are cut alike in all
   bool causal = false;
   Tensor extra_k = {};  // (b,extra,heads,d): what `folded` says, or empty
   FoldedKeys folded = {};

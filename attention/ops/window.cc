@@ -4,7 +4,8 @@
 #include <optional>
 #include <random>
 
-#include "attention/kernels/bicubic.h"
+#include "attention/kernels/cpu_kernels.h"
+#include "attention/kernels/resize_grid.h"
 #include "attention/kernels/tile_attention.h"
 #include "attention/ops/local_attention.h"
 #include "attention/ops/resampled_matrix.h"
@@ -60,21 +61,25 @@ class Windows final : public GridPattern {
 };
 
 struct Settings {
-  std::array<int, 3> windows;
-  std::optional<std::array<int, 3>> shift;
+  AxisValues windows;
+  std::optional<AxisValues> shift;
   std::optional<int> quarter;
   bool upstream, resample;
+
+  bool Draws() const { return !shift && !quarter; }
+  std::array<int, 3> WindowsOn(const std::array<int, 3>& grid) const {
+    std::array<int, 3> count = windows.On(grid);
+    if (grid[0] == 1) count[0] = 1;
+    return count;
+  }
 };
 
-Settings Read(const std::array<int, 3>& grid, const OpParams& params) {
-  const OpArgs args("window", kArgs, params);
+Settings Read(const OpArgs& args) {
   if (args.Has("shift") && args.Has("quarter")) {
     throw Error(ErrorCode::kUsage, "window: shift and quarter both fix the shift; give one");
   }
-  Settings settings;
-  settings.windows = args.PerAxis("grid", grid, 1, 4096);
-  if (grid[0] == 1) settings.windows[0] = 1;
-  if (args.Has("shift")) settings.shift = args.PerAxis("shift", grid, 0, 1 << 20);
+  Settings settings{args.PerAxis("grid", 1, 4096), {}, {}, false, false};
+  if (args.Has("shift")) settings.shift = args.PerAxis("shift", 0, 1 << 20);
   if (args.Has("quarter")) settings.quarter = args.Int("quarter", 0, 3);
   settings.upstream = args.Word("schedule", {"step", "upstream"}) == "upstream";
   settings.resample = args.Word("odd", {"ragged", "resample"}) == "resample";
@@ -85,14 +90,16 @@ class PreparedWindow final : public PreparedAttention {
  public:
   PreparedWindow(const AttentionSpec& spec, const Settings& settings)
       : settings_(settings), layout_(spec.q), grid_(*GridOf(spec.q)), scale_(ScoreScale(spec)) {
+    const std::array<int, 3> windows = settings.WindowsOn(grid_);
+    if (settings.shift) shift_ = settings.shift->On(grid_);
     for (size_t a = 0; a < 3; ++a) {
-      size_[a] = (grid_[a] + settings.windows[a] - 1) / settings.windows[a];
-      resized_ = resized_ || size_[a] * settings.windows[a] != grid_[a];
+      size_[a] = (grid_[a] + windows[a] - 1) / windows[a];
+      resized_ = resized_ || size_[a] * windows[a] != grid_[a];
     }
     resized_ = resized_ && settings.resample;
     if (resized_) {
       source_ = grid_;
-      for (size_t a = 0; a < 3; ++a) grid_[a] = size_[a] * settings.windows[a];
+      for (size_t a = 0; a < 3; ++a) grid_[a] = size_[a] * windows[a];
       layout_ = GridLayout(grid_[1], grid_[2]);
     }
     MapFor({0, 0, 0});
@@ -100,26 +107,25 @@ class PreparedWindow final : public PreparedAttention {
 
   const TileMap* Map() const override { return &maps_.begin()->second; }
 
-  void Run(Context& ctx, const AttentionIo& io) override {
+  bool HasLse() const override { return !resized_; }
+
+  void Run(Context& ctx, const OperatorIo& io, OpState*) override {
     const TileMap& map = MapFor(ShiftAt(io.at));
-    if (!resized_) return TileAttentionCpu(ctx, map, scale_, io);
+    if (!resized_) return TileAttention(ctx, map, scale_, CallOf(io));
     ENSURE(io.lse.Empty(), "window(odd=resample) has no lse");
     ArenaScope scope(ctx.arena);
     const Shape shape{io.q.shape[0], TokenCount(layout_), io.q.shape[2], io.q.shape[3]};
-    AttentionIo even = io;
-    even.out = ctx.arena.New(shape, io.q.dtype);
+    TileCall even{.q = io.q, .k = io.k, .v = io.v, .out = ctx.arena.New(shape, io.q.dtype)};
     for (Tensor* x : {&even.q, &even.k, &even.v}) {
       const Tensor source = *x;
       *x = ctx.arena.New(shape, io.q.dtype);
-      if (ctx.backend.IsPlanning()) continue;
-      ResizeBicubicCpu(source, source_[1], source_[2], *x, grid_[1], grid_[2]);
+      ResizeGrid(ctx, source, source_[1], source_[2], *x, grid_[1], grid_[2]);
     }
-    TileAttentionCpu(ctx, map, scale_, even);
-    if (ctx.backend.IsPlanning()) return;
-    ResizeBicubicCpu(even.out, grid_[1], grid_[2], io.out, source_[1], source_[2]);
+    TileAttention(ctx, map, scale_, even);
+    ResizeGrid(ctx, even.out, grid_[1], grid_[2], io.out, source_[1], source_[2]);
   }
 
-  std::unique_ptr<AttentionMatrix> Matrix(Context&, const AttentionIo& io) override {
+  std::unique_ptr<AttentionMatrix> Matrix(Context&, const OperatorIo& io) override {
     const TileMap& map = MapFor(ShiftAt(io.at));
     if (!resized_) {
       return SoftmaxMatrix({.q = io.q, .k = io.k, .lse = io.lse, .scale = scale_, .map = &map});
@@ -128,7 +134,7 @@ class PreparedWindow final : public PreparedAttention {
     const Shape shape{io.q.shape[0], TokenCount(layout_), io.q.shape[2], io.q.shape[3]};
     for (const Tensor* x : {&io.q, &io.k}) {
       even.owned.emplace_back(shape, x->dtype);
-      ResizeBicubicCpu(*x, source_[1], source_[2], even.owned.back().View(), grid_[1], grid_[2]);
+      ResizeGridCpu(*x, source_[1], source_[2], even.owned.back().View(), grid_[1], grid_[2]);
     }
     even.q = even.owned[0].View();
     even.k = even.owned[1].View();
@@ -140,7 +146,7 @@ class PreparedWindow final : public PreparedAttention {
   std::array<int, 3> ShiftAt(const RunPoint& at) const {
     std::array<int, 3> shift{};
     if (settings_.shift) {
-      for (size_t a = 0; a < 3; ++a) shift[a] = (*settings_.shift)[a] % grid_[a];
+      for (size_t a = 0; a < 3; ++a) shift[a] = shift_[a] % grid_[a];
       return shift;
     }
     const int quarter = settings_.quarter    ? *settings_.quarter
@@ -159,10 +165,42 @@ class PreparedWindow final : public PreparedAttention {
 
   Settings settings_;
   TokenLayout layout_;
-  std::array<int, 3> grid_, size_{}, source_{};
+  std::array<int, 3> grid_, size_{}, source_{}, shift_{};
   float scale_;
   bool resized_ = false;
   std::map<std::array<int, 3>, TileMap> maps_;  // by shift; at most four under a schedule
+};
+
+class BoundWindow final : public BoundOp {
+ public:
+  BoundWindow(OperatorSpec spec, Settings settings)
+      : BoundOp(std::move(spec), {.seed = settings.Draws(),
+                                  .draws = settings.Draws() && settings.upstream,
+                                  .mixes = !settings.resample}),
+        settings_(std::move(settings)) {}
+
+  Support Supports(const AttentionSpec& spec) const override {
+    const Support support = SupportsLocal("window", spec);
+    if (!support.ok) return support;
+    const auto grid = *GridOf(spec.q), windows = settings_.WindowsOn(grid);
+    if (settings_.shift) settings_.shift->On(grid);  // throws where it does not fit
+    for (size_t a = 0; a < 3; ++a) {
+      if (windows[a] > grid[a]) {
+        return {false, "window cannot cut a side of " + std::to_string(grid[a]) + " tokens into " +
+                           std::to_string(windows[a]) + " windows"};
+      }
+    }
+    if (settings_.resample && (spec.q.size() > 1 || grid[0] > 1)) {
+      return {false, "window(odd=resample) resizes one frame of grid tokens alone"};
+    }
+    return {};
+  }
+  std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec) const override {
+    return std::make_unique<PreparedWindow>(spec, settings_);
+  }
+
+ private:
+  Settings settings_;
 };
 
 constexpr OpAbout kAbout = {
@@ -176,39 +214,9 @@ class Window final : public AttentionOp {
   std::string_view Name() const override { return "window"; }
   OpAbout About() const override { return kAbout; }
   std::span<const OpArg> Args() const override { return kArgs; }
-
-  bool HasLse(const AttentionSpec& spec, const OpParams& params) const override {
-    const auto grid = *GridOf(spec.q);
-    const Settings settings = Read(grid, params);
-    if (!settings.resample) return true;
-    return grid[1] % settings.windows[1] == 0 && grid[2] % settings.windows[2] == 0;
-  }
-
-  bool UsesSeed(const OpParams& params) const override {
-    const OpArgs args(Name(), kArgs, params);
-    return !args.Has("shift") && !args.Has("quarter");
-  }
-
-  Support Supports(const AttentionSpec& spec, const OpParams& params) const override {
-    const Support support = SupportsLocal(Name(), spec);
-    const auto grid = support.ok ? *GridOf(spec.q) : std::array<int, 3>{1, 1, 1};
-    const Settings settings = Read(grid, params);
-    if (!support.ok) return support;
-    for (size_t a = 0; a < 3; ++a) {
-      if (settings.windows[a] > grid[a]) {
-        return {false, "window cannot cut a side of " + std::to_string(grid[a]) + " tokens into " +
-                           std::to_string(settings.windows[a]) + " windows"};
-      }
-    }
-    if (settings.resample && (spec.q.size() > 1 || grid[0] > 1)) {
-      return {false, "window(odd=resample) resizes one frame of grid tokens alone"};
-    }
-    return {};
-  }
-
-  std::unique_ptr<PreparedAttention> Prepare(const AttentionSpec& spec,
-                                             const OpParams& params) const override {
-    return std::make_unique<PreparedWindow>(spec, Read(*GridOf(spec.q), params));
+  std::unique_ptr<const BoundOp> Bind(const OpParams& params) const override {
+    return std::make_unique<BoundWindow>(OperatorSpec{"window", params},
+                                         Read(OpArgs(Name(), kArgs, params)));
   }
 };
 

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "attention/kernels/score_block.h"
+#include "attention/probe/call_matrix.h"
 #include "attention/probe/matrix_passes.h"
 #include "tensor/glob.h"
 #include "tensor/threads.h"
@@ -124,7 +125,7 @@ CallScalars MeasureScalars(Context& ctx, const AttentionCall& call, int rows_eve
   const int64_t work = static_cast<int64_t>(queries.size()) * out.keys * call.spec.head_dim;
   const int64_t grain = std::max<int64_t>(1, (int64_t{1} << 21) / std::max<int64_t>(1, work));
   for (const AttentionPart& part : call.parts) {
-    const auto matrix = part.io.lse.Empty() ? nullptr : part.prepared->Matrix(ctx, part.io);
+    const auto matrix = part.io.lse.Empty() ? nullptr : MatrixOf(ctx, part);
     const int64_t heads = part.spec.heads;
     ParallelFor(part.spec.batch * heads, grain, [&](int64_t begin, int64_t end) {
       std::vector<float> rows(queries.size() * static_cast<size_t>(out.keys));

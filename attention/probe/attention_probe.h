@@ -18,15 +18,16 @@
 
 namespace fovea {
 
-// Without regard to mixed heads. All NaN where the operator is no softmax over keys (agent,
-// agentsd): its rows cost as much as the operator, so they are made on demand only.
+// Of the rows that made a head's output, perturbed ones included. All NaN where the operator is no
+// softmax over keys (agent, agentsd): its rows cost as much as the operator, so they are made on
+// demand only.
 struct HeadScalars {
   float entropy = 0;  // mean over sampled rows, nats
   float distance =
       0;           // mean distance to the keys on the grid, tokens; NaN without one of the queries'
   float text = 0;  // share of weight on text tokens
   float single = 0;  // on class and register tokens
-  float lse = 0;     // mean of all queries' log-sum-exps; NaN where the operator has none
+  float lse = 0;     // mean of all queries' log-sum-exps; NaN where no softmax was evaluated
 };
 
 struct CallScalars {

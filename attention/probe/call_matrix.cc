@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "attention/probe/perturbed_matrix.h"
+
 namespace fovea {
 namespace {
 
@@ -14,10 +16,9 @@ class CallMatrix final : public AttentionMatrix {
  public:
   CallMatrix(Context& ctx, const AttentionCall& call)
       : AttentionMatrix(call.spec.batch, call.spec.heads, TokenCount(call.spec.q),
-                        TokenCount(call.spec.kv)),
-        mix_(call.io.mix.begin(), call.io.mix.end()) {
+                        TokenCount(call.spec.kv)) {
     for (const AttentionPart& part : call.parts) {
-      parts_.push_back({part.first_sample, part.first_head, part.prepared->Matrix(ctx, part.io)});
+      parts_.push_back({part.first_sample, part.first_head, MatrixOf(ctx, part)});
     }
   }
 
@@ -25,20 +26,10 @@ class CallMatrix final : public AttentionMatrix {
             float* rows) const override {
     const Part& part = PartOf(sample, head);
     part.matrix->Rows(sample - part.first_sample, head - part.first_head, queries, rows);
-    if (mix_.empty()) return;
-    const HeadMix mix = MixOf(sample, head);
-    const auto keys = static_cast<size_t>(Keys());
-    const float mean = mix.e / static_cast<float>(Keys());
-    for (size_t i = 0; i < queries.size(); ++i) {
-      float* row = rows + i * keys;
-      for (size_t j = 0; j < keys; ++j) row[j] = mix.a * row[j] + mean;
-      row[queries[i]] += mix.b;
-    }
   }
 
   void Columns(int64_t sample, int64_t head, std::span<const int32_t> keys,
                float* columns) const override {
-    if (!mix_.empty()) return AttentionMatrix::Columns(sample, head, keys, columns);
     const Part& part = PartOf(sample, head);
     part.matrix->Columns(sample - part.first_sample, head - part.first_head, keys, columns);
   }
@@ -53,18 +44,19 @@ class CallMatrix final : public AttentionMatrix {
     }
     ThrowCheckFailed("a part has every head", __FILE__, __LINE__);
   }
-  HeadMix MixOf(int64_t sample, int64_t head) const {
-    return mix_[static_cast<size_t>(sample * Heads() + head)];
-  }
 
   std::vector<Part> parts_;
-  std::vector<HeadMix> mix_;
 };
 
 }  // namespace
 
 std::unique_ptr<AttentionMatrix> MatrixOf(Context& ctx, const AttentionCall& call) {
   return std::make_unique<CallMatrix>(ctx, call);
+}
+
+std::unique_ptr<AttentionMatrix> MatrixOf(Context& ctx, const AttentionPart& part) {
+  if (part.mix.empty() && !part.stand_in) return part.prepared->Matrix(ctx, part.io);
+  return PerturbedMatrix(ctx, part);
 }
 
 }  // namespace fovea

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "attention/probe/call_matrix.h"
+#include "attention/tile_map.h"
 #include "tensor/threads.h"
 
 namespace fovea {
@@ -49,8 +50,18 @@ HostTensor RowsOf(const Tensor& x, int64_t first, int64_t count) {
 bool UsesHidden(const AttentionCall& call) {
   return !call.io.hidden.Empty() &&
          std::any_of(call.parts.begin(), call.parts.end(), [](const AttentionPart& part) {
-           return FindAttentionOp(part.op.name).UsesHidden();
+           return part.op->Traits().hidden || (part.stand_in && part.stand_in->op->Traits().hidden);
          });
+}
+
+// The maps of `count` samples from `first` on.
+std::shared_ptr<const TileMaps> MapsOf(const std::shared_ptr<const TileMaps>& maps, int first,
+                                       int count, size_t heads) {
+  if (maps == nullptr || maps->each.size() <= 1) return maps;
+  auto some = std::make_shared<TileMaps>();
+  const auto from = maps->each.begin() + static_cast<int64_t>(heads) * first;
+  some->each.assign(from, from + static_cast<int64_t>(heads) * count);
+  return some;
 }
 
 int Samples(const AttentionCall& call, const KeepOptions& options) {
@@ -61,10 +72,10 @@ int Samples(const AttentionCall& call, const KeepOptions& options) {
 
 }  // namespace
 
+// A part of the call with its tensors left out, and what must be prepared again.
 struct KeptAttention::Part {
-  OperatorSpec op;
-  RunPoint at;
-  int first_sample, samples, first_head, heads;
+  AttentionPart kept;
+  int samples;
 };
 
 KeptAttention::~KeptAttention() = default;
@@ -82,6 +93,7 @@ KeptAttention::KeptAttention(Context&, const AttentionCall& call, const KeepOpti
     : site_(call.site), spec_(call.spec), step_(call.step), steps_(call.steps) {
   const int first = options.first_sample, count = Samples(call, options);
   spec_.batch = count;
+  branches_ = call.branches.Slice(first, count);
   q_ = ByHeads(call.io.q, first, count);
   k_ = ByHeads(call.io.k, first, count);
   if (options.values) v_ = ByHeads(call.io.v, first, count);
@@ -98,44 +110,62 @@ KeptAttention::KeptAttention(Context&, const AttentionCall& call, const KeepOpti
       weights_[name] = owned.View();
     }
   }
-  if (!call.io.mix.empty()) {
-    const auto mix = call.io.mix.subspan(static_cast<size_t>(first * spec_.heads),
-                                         static_cast<size_t>(count * spec_.heads));
-    mix_.assign(mix.begin(), mix.end());
-  }
   for (const AttentionPart& part : call.parts) {
     const int begin = std::max(part.first_sample, first);
     const int end = std::min(part.first_sample + part.spec.batch, first + count);
     if (begin >= end) continue;
-    parts_.push_back(
-        {part.op, part.io.at, begin - first, end - begin, part.first_head, part.spec.heads});
+    Part kept{part, end - begin};
+    const auto heads = static_cast<size_t>(part.spec.heads);
+    if (!part.mix.empty()) {
+      const auto from = part.mix.begin() + (begin - part.first_sample) * part.spec.heads;
+      kept.kept.mix.assign(from, from + static_cast<int64_t>(heads) * (end - begin));
+    }
+    kept.kept.io.maps = MapsOf(part.io.maps, begin - part.first_sample, end - begin, heads);
+    if (part.stand_in) {
+      kept.kept.stand_in->maps =
+          MapsOf(part.stand_in->maps, begin - part.first_sample, end - begin, heads);
+    }
+    kept.kept.first_sample = begin - first;
+    parts_.push_back(std::move(kept));
   }
 }
 
 const std::vector<AttentionPart>& KeptAttention::Parts() const {
   if (!made_.empty()) return made_;
   const Tensor q = ByTokens(q_), k = ByTokens(k_);
+  const auto prepare = [this](const BoundOp& op, const AttentionSpec& spec) {
+    prepared_.push_back(op.Prepare(spec));
+    return prepared_.back().get();
+  };
   for (const Part& own : parts_) {
-    AttentionPart part{own.op, nullptr, spec_, {}, own.first_sample, own.first_head};
+    AttentionPart part = own.kept;
     part.spec.batch = own.samples;
-    part.spec.heads = own.heads;
-    prepared_.push_back(FindAttentionOp(own.op.name).Prepare(part.spec, own.op.params));
-    part.prepared = prepared_.back().get();
-    const auto cut = [&](const Tensor& x) {
-      return x.Slice(0, own.first_sample, own.samples).Slice(2, own.first_head, own.heads);
+    part.prepared = prepare(*part.op, part.spec);
+    if (part.stand_in) {
+      part.stand_in->spec.batch = own.samples;
+      part.stand_in->prepared = prepare(*part.stand_in->op, part.stand_in->spec);
+    }
+    const auto cut = [&part](const Tensor& x) {
+      return x.Slice(0, part.first_sample, part.spec.batch)
+          .Slice(2, part.first_head, part.spec.heads);
     };
-    part.io.q = cut(q);
-    part.io.k = cut(k);
+    const bool has_lse = !part.io.lse.Empty();
+    OperatorIo io;
+    io.q = cut(q);
+    io.k = cut(k);
     if (hidden_.shape().rank > 0) {
-      part.io.hidden = hidden_.View().Slice(0, own.first_sample, own.samples);
+      io.hidden = hidden_.View().Slice(0, part.first_sample, part.spec.batch);
     }
-    if (lse_.shape().rank > 0 && FindAttentionOp(own.op.name).HasLse(part.spec, own.op.params)) {
-      part.io.lse =
-          lse_.View().Slice(0, own.first_sample, own.samples).Slice(1, own.first_head, own.heads);
+    if (has_lse && lse_.shape().rank > 0) {
+      io.lse = lse_.View()
+                   .Slice(0, part.first_sample, part.spec.batch)
+                   .Slice(1, part.first_head, part.spec.heads);
     }
-    if (!weights_.empty()) part.io.weights = &weights_;
-    part.io.first_head = own.first_head;
-    part.io.at = own.at;
+    if (!weights_.empty()) io.weights = &weights_;
+    io.first_head = part.io.first_head;
+    io.at = part.io.at;
+    io.maps = part.io.maps;
+    part.io = std::move(io);
     made_.push_back(std::move(part));
   }
   return made_;
@@ -143,16 +173,14 @@ const std::vector<AttentionPart>& KeptAttention::Parts() const {
 
 const AttentionMatrix& KeptAttention::Matrix(Context& ctx) const {
   if (matrix_ != nullptr) return *matrix_;
-  AttentionIo io;
-  io.mix = mix_;
-  matrix_ = MatrixOf(ctx, {site_, spec_, io, step_, steps_, Parts()});
+  const AttentionIo io;
+  matrix_ = MatrixOf(ctx, {site_, spec_, io, step_, steps_, Parts(), branches_});
   return *matrix_;
 }
 
 void KeptAttention::Replay(Context& ctx, AttentionListener& listener) const {
-  AttentionIo io;
-  io.mix = mix_;
-  listener.Attended(ctx, {site_, spec_, io, step_, steps_, Parts()});
+  const AttentionIo io;
+  listener.Attended(ctx, {site_, spec_, io, step_, steps_, Parts(), branches_});
 }
 
 }  // namespace fovea

@@ -30,7 +30,7 @@ class KeptAttention {
   const HostTensor& Queries() const { return q_; }  // (b,heads,t,d)
   const HostTensor& Keys() const { return k_; }     // (b,heads,kv,d)
   const HostTensor& Values() const { return v_; }   // (b,heads,kv,d), or empty
-  const HostTensor& Lse() const { return lse_; }   // (b,heads,t); NaN where there is none
+  const HostTensor& Lse() const { return lse_; }    // (b,heads,t); NaN where there is none
   // Sample 0 is the first kept one. `ctx` gives scratch to operators that must match tokens again.
   const AttentionMatrix& Matrix(Context& ctx) const;
   // Tells `listener` of the call as it was, without v and out.
@@ -41,10 +41,10 @@ class KeptAttention {
   AttentionSpec spec_;
   int step_ = 0, steps_ = 1;
   size_t bytes_ = 0;
+  BranchLayout branches_;  // of the kept samples
   HostTensor q_, k_, v_, hidden_, lse_;
   std::map<std::string, HostTensor> owned_weights_;
-  std::map<std::string, Tensor> weights_;
-  std::vector<HeadMix> mix_;
+  OperatorTensors weights_;
   struct Part;
   std::vector<Part> parts_;
   const std::vector<AttentionPart>& Parts() const;  // made at the first use

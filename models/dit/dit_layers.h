@@ -57,7 +57,7 @@ AttentionStream LoadStream(const WeightScope& scope, const StreamNames& names,
 // What operators were trained with at a site, by the names that they know (AttentionIo::weights):
 // CLEAR's pooling, `processor.spatial_weight` [1,1,1,d,1,d,1]; or nothing. Throws kBadFile for
 // another shape.
-using OperatorWeights = std::map<std::string, Tensor>;
+using OperatorWeights = OperatorTensors;
 OperatorWeights LoadOperatorWeights(const WeightScope& attention);
 
 // One stream of a call: x (n,t,c) in, out (n,t,c); out may be x. Empty: the result is not needed.

@@ -108,10 +108,7 @@ struct T5Block {
     };
     const Tensor queries = project(q), keys = project(k), values = project(v);
     const Tensor mixed = ctx.New({b, t, inner});
-    ctx.backend.CountFlops(4.0 * static_cast<double>(b * t * t * inner));
-    if (!ctx.backend.IsPlanning()) {
-      BiasedAttentionCpu(queries, keys, values, 1.0f, bias, mixed.Reshape(queries.shape));
-    }
+    BiasedAttention(ctx, queries, keys, values, 1.0f, bias, mixed.Reshape(queries.shape));
     ops::Linear(ctx, mixed, o, hidden, {.residual = &hidden});
   }
 

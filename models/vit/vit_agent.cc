@@ -37,7 +37,7 @@ VitAgent::VitAgent(const WeightScope& scope, const VitConfig& config, int agents
   weights_["dwc.bias"] = scope.F32("dwc.bias", {c});
 }
 
-const std::map<std::string, Tensor>& VitAgent::At(int64_t gh, int64_t gw) const {
+const OperatorTensors& VitAgent::At(int64_t gh, int64_t gw) const {
   if (gh == gh_ && gw == gw_) return weights_;
   const int64_t n = agents_, maps = heads_ * n, tokens = 1 + gh * gw;
   std::vector<float> of_keys(static_cast<size_t>(maps * h_ * w_)), of_queries(of_keys.size());

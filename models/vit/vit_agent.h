@@ -4,9 +4,7 @@
 // ah_bias, aw_bias, ha_bias, wa_bias, ac_bias, ca_bias, dwc.
 #pragma once
 
-#include <map>
-#include <string>
-
+#include "attention/attention_op.h"
 #include "models/vit/vit_config.h"
 #include "models/weight_store.h"
 #include "tensor/host_tensor.h"
@@ -20,7 +18,7 @@ class VitAgent {
   // What attention/ops/agent.h takes for a class token before gh x gw patches; a grid that is not
   // the trained one gets its biases resized bilinearly, as the official detection backbones do.
   // Kept until another grid is asked for.
-  const std::map<std::string, Tensor>& At(int64_t gh, int64_t gw) const;
+  const OperatorTensors& At(int64_t gh, int64_t gw) const;
 
  private:
   int64_t heads_, agents_, h_, w_;
@@ -30,7 +28,7 @@ class VitAgent {
   Tensor ac_, ca_;                   // of the class token: (1,heads,n,1), (1,heads,1,n)
   mutable int64_t gh_ = 0, gw_ = 0;  // of what is kept
   mutable HostTensor gather_, spread_;
-  mutable std::map<std::string, Tensor> weights_;
+  mutable OperatorTensors weights_;
 };
 
 }  // namespace fovea

@@ -1,6 +1,8 @@
 #include "models/vit/vit_block.h"
 
+#include <cmath>
 #include <cstring>
+#include <string>
 
 #include "tensor/ops/activation.h"
 #include "tensor/ops/linear.h"
@@ -79,6 +81,8 @@ VitBlock VitBlock::Load(const WeightScope& scope, const VitConfig& config, int a
   }
   if (agents > 0) {
     block.agent = std::make_unique<VitAgent>(scope.Sub(names.attention), config, agents);
+    const std::string side = std::to_string(std::lround(std::sqrt(agents)));
+    block.site.trained = "agent(agents=" + side + "x" + side + ")";
   }
   return block;
 }

@@ -18,18 +18,6 @@ namespace {
 constexpr int64_t kRows = 256;    // of an attention matrix at a time
 constexpr int64_t kGrain = 4096;  // elements that are worth a thread
 
-// Why an operator's attention is not what DifferentiateVit differentiates; empty if it is.
-std::string Refusal(const AttentionPart& part) {
-  const AttentionOp& op = FindAttentionOp(part.op.name);
-  if (!op.HasLse(part.spec, part.op.params)) return "is not one softmax over the layer's keys";
-  for (const auto& [name, value] : part.op.params) {
-    if (part.op.name != "clear") break;
-    if (name == "down" && value != "1") return "has pooled keys";
-    if (name == "proportional" && value == "on") return "has a scale of its own";
-  }
-  return {};
-}
-
 Tensor F32(HostTensor& storage, const Shape& shape) {
   storage = HostTensor(shape, DType::kF32);
   return storage.View();
@@ -299,10 +287,10 @@ void VitTape::Attended(Context& ctx, const AttentionCall& call) {
                     ", which gradients are not taken through; leave that layer dense");
   };
   for (const AttentionPart& part : call.parts) {
-    const std::string refusal = Refusal(part);
-    if (!refusal.empty()) refuse(part.op.Text() + " " + refusal);
+    const std::string refusal(part.prepared->NotPlainSoftmax());
+    if (!refusal.empty()) refuse(part.op->Text() + " " + refusal);
+    if (!part.mix.empty() || part.stand_in) refuse("has perturbed heads");
   }
-  if (!call.io.mix.empty()) refuse("has mixed heads");
   ENSURE(call.spec.dtype == DType::kF32, call.site.path);
   layers_.push_back(
       std::make_unique<KeptAttention>(ctx, call, KeepOptions{.samples = 1, .values = true}));

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "attention/kernels/element.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -11,9 +12,13 @@ bool Watched(const AttentionCall& call) {
   return call.site.kind != SiteKind::kCross;
 }
 
-// The d values of one head of one token.
-float* At(const Tensor& out, int64_t sample, int64_t token, int64_t head) {
-  return out.Data<float>() + sample * out.stride[0] + token * out.stride[1] + head * out.stride[2];
+// Index of the first of the d values of one head of one token.
+int64_t At(const Tensor& out, int64_t sample, int64_t token, int64_t head) {
+  return sample * out.stride[0] + token * out.stride[1] + head * out.stride[2];
+}
+
+bool IsBf16(const Tensor& out) {
+  return out.dtype == DType::kBF16;
 }
 
 }  // namespace
@@ -43,8 +48,10 @@ void HeadOutputs::Attended(Context& /*ctx*/, const AttentionCall& call) {
   pass.reserve(static_cast<size_t>(out.NumElements()));
   for (int64_t t = 0; t < site.tokens; ++t) {
     for (int64_t h = 0; h < site.heads; ++h) {
-      const float* values = At(out, 0, t, h);
-      pass.insert(pass.end(), values, values + site.dim);
+      const int64_t at = At(out, 0, t, h);
+      for (int64_t d = 0; d < site.dim; ++d) {
+        pass.push_back(LoadElement(out.data, at + d, IsBf16(out)));
+      }
     }
   }
 }
@@ -100,10 +107,10 @@ void HeadAblator::Attended(Context& /*ctx*/, const AttentionCall& call) {
     }
     for (int64_t n = 0; n < out.shape[0]; ++n) {
       for (int64_t t = 0; t < out.shape[1]; ++t) {
-        float* values = At(out, n, t, each.head);
+        const int64_t at = At(out, n, t, each.head);
         for (int64_t d = 0; d < site.dim; ++d) {
-          const auto at = static_cast<size_t>((t * site.heads + each.head) * site.dim + d);
-          values[d] = with == nullptr ? 0 : (*with)[at];
+          const auto kept = static_cast<size_t>((t * site.heads + each.head) * site.dim + d);
+          StoreElement(out.data, at + d, IsBf16(out), with == nullptr ? 0 : (*with)[kept]);
         }
       }
     }

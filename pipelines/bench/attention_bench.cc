@@ -83,9 +83,9 @@ struct AttentionBench::Case {
   std::unique_ptr<PreparedAttention> prepared;
   double flops = 0, ideal_flops = 0, bytes = 0;
 
-  AttentionIo Tensors(Context& ctx) const {
+  OperatorIo Tensors(Context& ctx) const {
     const Shape shape{1, TokenCount(spec.q), spec.heads, spec.head_dim};
-    AttentionIo io;
+    OperatorIo io;
     for (Tensor* x : {&io.q, &io.k, &io.v, &io.out}) *x = ctx.arena.New(shape, spec.dtype);
     return io;
   }
@@ -96,7 +96,7 @@ void AttentionBench::Case::Plan(Backend& backend, size_t* arena_bytes) {
   const auto planning = MakePlanningBackend(backend);
   Arena arena(*planning, kPlanningArenaBytes);
   Context ctx{*planning, arena};
-  const AttentionIo io = Tensors(ctx);
+  const OperatorIo io = Tensors(ctx);
   prepared->Run(ctx, io);
   *arena_bytes = std::max(*arena_bytes, arena.PeakBytes());
   flops = planning->TotalCost().flops;
@@ -116,7 +116,8 @@ AttentionBench::AttentionBench(AttentionBenchOptions options, Backend& backend)
     : options_(std::move(options)), backend_(backend) {
   for (const std::array<int, 3>& grid : options_.grids) {
     for (const int dim : options_.dims) {
-      for (const OperatorSpec& op : options_.operators) {
+      for (const OperatorSpec& text : options_.operators) {
+        const auto op = BindOperator(text);
         auto made = std::make_unique<Case>();
         AttentionSpec& spec = made->spec;
         spec.heads = options_.heads;
@@ -124,13 +125,13 @@ AttentionBench::AttentionBench(AttentionBenchOptions options, Backend& backend)
         spec.dtype = options_.dtype;
         spec.q = {{SegmentKind::kGrid, 0, grid[0] * grid[1] * grid[2], grid}};
         spec.kv = spec.q;
-        const Support support = FindAttentionOp(op.name).Supports(spec, op.params);
+        const Support support = op->Supports(spec);
         if (!support.ok) {
           throw Error(ErrorCode::kUnsupported,
-                      op.Text() + " on a grid of " + GridText(grid) + ": " + support.reason);
+                      op->Text() + " on a grid of " + GridText(grid) + ": " + support.reason);
         }
-        made->prepared = FindAttentionOp(op.name).Prepare(spec, op.params);
-        made->timing.op = op.Text();
+        made->prepared = op->Prepare(spec);
+        made->timing.op = op->Text();
         made->timing.grid = grid;
         made->timing.heads = spec.heads;
         made->timing.dim = dim;
@@ -158,7 +159,7 @@ std::vector<AttentionTiming> AttentionBench::Run(
   std::vector<AttentionTiming> timings;
   for (const std::unique_ptr<Case>& each : cases_) {
     ArenaScope scope(arena);
-    const AttentionIo io = each->Tensors(ctx);
+    const OperatorIo io = each->Tensors(ctx);
     FillRandom(1, io.q), FillRandom(2, io.k), FillRandom(3, io.v);
     std::vector<double> seconds;
     for (int i = 0; i <= options_.repeat && !stop.stop_requested(); ++i) {

@@ -12,6 +12,8 @@ struct PipelineFacts {
   int width = 512, height = 512;  // of the pictures it was trained on
   int factor = 8;                 // picture pixels a latent pixel
   int latent_channels = 4;
+  // The VAE is given latents / latent_scale + latent_shift.
+  double latent_scale = 1, latent_shift = 0;
   bool only_repaints = false;        // makes no picture without a given one and a mask
   std::vector<AttentionSite> sites;  // of the denoiser, token layouts at the trained size
 };

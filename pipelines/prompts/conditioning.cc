@@ -83,12 +83,10 @@ void EncodePrompt(Context& ctx, AttentionRuntime& attention, const ClipTextModel
       WeighAsA1111(weights, t, width, own);
   }
   ops::Copy(ctx, host.View().Slice(0, 0, count), out.Reshape({count, t, width}));
-  ctx.backend.Synchronize();  // the host tensor ends here
 }
 
 void CopyFromHost(Context& ctx, const HostTensor& host, const Tensor& out) {
   ops::Copy(ctx, host.View(), out);
-  ctx.backend.Synchronize();
 }
 
 void SetZero(Context& ctx, const Tensor& out) {

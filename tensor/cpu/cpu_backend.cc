@@ -5,6 +5,7 @@
 #include "tensor/cpu/kernels.h"
 #include "tensor/cpu/onednn.h"
 #include "tensor/cpu/weight_packs.h"
+#include "tensor/instruction_set.h"
 #include "tensor/trace.h"
 
 namespace fovea {
@@ -164,6 +165,7 @@ class CpuPlanningBackend final : public PlanningBackend {
 }  // namespace
 
 std::unique_ptr<Backend> MakeCpuBackend() {
+  UsedInstructionSet();  // before oneDNN is used
   return std::make_unique<CpuBackend>();
 }
 

@@ -14,6 +14,67 @@ using dnnl::memory;
 // A U-Net has some 60 distinct shapes, a text encoder and a VAE 50 more; a few image sizes fit.
 constexpr size_t kMaxCached = 1024;
 
+// What differs between the generations: 3 hides the fields of layouts, has no operation descriptors
+// and no scale of an activation.
+#if DNNL_VERSION_MAJOR >= 3
+memory::data_type DataType(const Layout& layout) {
+  return layout.get_data_type();
+}
+memory::dims Extents(const Layout& layout) {
+  return layout.get_dims();
+}
+memory::dims Strides(const Layout& layout) {
+  return layout.get_strides();
+}
+memory::dims InnerBlocks(const Layout& layout) {
+  return layout.get_inner_blks();
+}
+memory::dims InnerAxes(const Layout& layout) {
+  return layout.get_inner_idxs();
+}
+bool Blocked(const Layout& layout) {
+  return layout.get_format_kind() == memory::format_kind::blocked;
+}
+void AppendAct(dnnl::post_ops& ops, dnnl::algorithm act, float alpha) {
+  ops.append_eltwise(act, alpha, 0);
+}
+template <class Operation, class... Args>
+typename Operation::primitive_desc Describe(const dnnl::engine& engine,
+                                            const dnnl::primitive_attr& attr, const Args&... args) {
+  return {engine, args..., attr};
+}
+#else
+memory::data_type DataType(const Layout& layout) {
+  return layout.data_type();
+}
+memory::dims Extents(const Layout& layout) {
+  return layout.dims();
+}
+memory::dims Strides(const Layout& layout) {
+  const auto& strides = layout.data.format_desc.blocking.strides;
+  return {strides, strides + layout.data.ndims};
+}
+memory::dims InnerBlocks(const Layout& layout) {
+  const dnnl_blocking_desc_t& blocking = layout.data.format_desc.blocking;
+  return {blocking.inner_blks, blocking.inner_blks + blocking.inner_nblks};
+}
+memory::dims InnerAxes(const Layout& layout) {
+  const dnnl_blocking_desc_t& blocking = layout.data.format_desc.blocking;
+  return {blocking.inner_idxs, blocking.inner_idxs + blocking.inner_nblks};
+}
+bool Blocked(const Layout& layout) {
+  return layout.data.format_kind == dnnl_blocked;
+}
+void AppendAct(dnnl::post_ops& ops, dnnl::algorithm act, float alpha) {
+  ops.append_eltwise(1, act, alpha, 0);
+}
+template <class Operation, class... Args>
+typename Operation::primitive_desc Describe(const dnnl::engine& engine,
+                                            const dnnl::primitive_attr& attr, const Args&... args) {
+  return {typename Operation::desc(args...), attr, engine};
+}
+#endif
+
 memory::data_type TypeOf(DType dtype) {
   ENSURE(dtype == DType::kF32 || dtype == DType::kBF16, std::string(Name(dtype)));
   return dtype == DType::kF32 ? memory::data_type::f32 : memory::data_type::bf16;
@@ -27,19 +88,19 @@ dnnl::primitive_attr Attributes(const PostOps& post) {
     case Act::kNone:
       break;
     case Act::kSilu:
-      ops.append_eltwise(1, dnnl::algorithm::eltwise_swish, 1, 0);
+      AppendAct(ops, dnnl::algorithm::eltwise_swish, 1);
       break;
     case Act::kGeluErf:
-      ops.append_eltwise(1, dnnl::algorithm::eltwise_gelu_erf, 0, 0);
+      AppendAct(ops, dnnl::algorithm::eltwise_gelu_erf, 0);
       break;
     case Act::kGeluTanh:
-      ops.append_eltwise(1, dnnl::algorithm::eltwise_gelu_tanh, 0, 0);
+      AppendAct(ops, dnnl::algorithm::eltwise_gelu_tanh, 0);
       break;
     case Act::kQuickGelu:
-      ops.append_eltwise(1, dnnl::algorithm::eltwise_swish, 1.702f, 0);
+      AppendAct(ops, dnnl::algorithm::eltwise_swish, 1.702f);
       break;
     case Act::kRelu:
-      ops.append_eltwise(1, dnnl::algorithm::eltwise_relu, 0, 0);
+      AppendAct(ops, dnnl::algorithm::eltwise_relu, 0);
       break;
   }
   if (post.accumulate) ops.append_sum(1);
@@ -58,24 +119,41 @@ void AdoptThreads() {
 
 }  // namespace
 
+DType ElementType(const Layout& layout) {
+  switch (DataType(layout)) {
+    case memory::data_type::f32:
+      return DType::kF32;
+    case memory::data_type::f16:
+      return DType::kF16;
+    default:
+      ENSURE(DataType(layout) == memory::data_type::bf16, "element type of a layout");
+      return DType::kBF16;
+  }
+}
+
+int NumAxes(const Layout& layout) {
+  return static_cast<int>(Extents(layout).size());
+}
+
 std::vector<int64_t> Offsets(const Layout& layout, int axis) {
-  const dnnl_memory_desc_t& desc = layout.data;
-  const dnnl_blocking_desc_t& blocking = desc.format_desc.blocking;
-  ENSURE(desc.format_kind == dnnl_blocked && axis < desc.ndims, "weight layout");
+  ENSURE(Blocked(layout) && axis < NumAxes(layout), "weight layout");
+  const memory::dims blocks = InnerBlocks(layout);
+  const memory::dims axes = InnerAxes(layout);
   // Inner blocks of this axis from the innermost outwards: extent and stride of each digit.
   std::vector<std::pair<int64_t, int64_t>> digits;
   int64_t stride = 1;
   int64_t block = 1;
-  for (int i = blocking.inner_nblks - 1; i >= 0; --i) {
-    if (blocking.inner_idxs[i] == axis) {
-      digits.emplace_back(blocking.inner_blks[i], stride);
-      block *= blocking.inner_blks[i];
+  for (size_t i = blocks.size(); i-- > 0;) {
+    if (axes[i] == axis) {
+      digits.emplace_back(blocks[i], stride);
+      block *= blocks[i];
     }
-    stride *= blocking.inner_blks[i];
+    stride *= blocks[i];
   }
-  std::vector<int64_t> offsets(static_cast<size_t>(desc.dims[axis]));
-  for (int64_t i = 0; i < desc.dims[axis]; ++i) {
-    int64_t offset = i / block * blocking.strides[axis];
+  const int64_t outer_stride = Strides(layout)[static_cast<size_t>(axis)];
+  std::vector<int64_t> offsets(static_cast<size_t>(Extents(layout)[static_cast<size_t>(axis)]));
+  for (int64_t i = 0; i < static_cast<int64_t>(offsets.size()); ++i) {
+    int64_t offset = i / block * outer_stride;
     int64_t rest = i % block;
     for (const auto& [extent, digit_stride] : digits) {
       offset += rest % extent * digit_stride;
@@ -188,9 +266,9 @@ std::shared_ptr<Primitive> Library::Matmul(const MatmulSpec& spec, const Layout*
                          ? Layout({1, spec.out}, memory::data_type::f32, memory::format_tag::ab)
                          : Layout();
     const Layout out({spec.rows, spec.out}, type, memory::dims{spec.out_stride, 1});
-    const auto op =
-        spec.post.bias ? dnnl::matmul::desc(x, w, b, out) : dnnl::matmul::desc(x, w, out);
-    const dnnl::matmul::primitive_desc pd(op, Attributes(spec.post), engine_);
+    const dnnl::primitive_attr attr = Attributes(spec.post);
+    const auto pd = spec.post.bias ? Describe<dnnl::matmul>(engine_, attr, x, w, b, out)
+                                   : Describe<dnnl::matmul>(engine_, attr, x, w, out);
     return std::make_shared<Primitive>(dnnl::matmul(pd), engine_, x, pd.weights_desc(), b, out,
                                        pd.scratchpad_desc(), pd.impl_info_str());
   });
@@ -236,10 +314,11 @@ std::shared_ptr<Primitive> Library::Conv2d(const ConvSpec& spec, const Layout* w
     const memory::dims before{p.pad_top, p.pad_left};
     const memory::dims after{p.pad_bottom, p.pad_right};
     using Conv = dnnl::convolution_forward;
-    const auto op = spec.post.bias
-                        ? Conv::desc(kKind, kDirect, x, w, b, out, stride, skipped, before, after)
-                        : Conv::desc(kKind, kDirect, x, w, out, stride, skipped, before, after);
-    const Conv::primitive_desc pd(op, Attributes(spec.post), engine_);
+    const dnnl::primitive_attr attr = Attributes(spec.post);
+    const auto pd = spec.post.bias ? Describe<Conv>(engine_, attr, kKind, kDirect, x, w, b, out,
+                                                    stride, skipped, before, after)
+                                   : Describe<Conv>(engine_, attr, kKind, kDirect, x, w, out,
+                                                    stride, skipped, before, after);
     return std::make_shared<Primitive>(Conv(pd), engine_, x, pd.weights_desc(), b, out,
                                        pd.scratchpad_desc(), pd.impl_info_str());
   });

@@ -1,7 +1,8 @@
 // The one wrapper of oneDNN: matrix products and convolutions as cached primitives.
 //
-// Written for oneDNN 2.6 (operation descriptors). Scratch memory is the caller's, so that it can
-// come from the arena and a dry run can count it. One thread at a time.
+// Works with oneDNN 2.6 and with 3; what differs between them is in onednn.cc. Scratch memory is
+// the caller's, so that it can come from the arena and a dry run can count it. One thread at a
+// time.
 #pragma once
 
 #include <array>
@@ -19,6 +20,9 @@ namespace fovea::onednn {
 
 // How a primitive wants its weights: dtype, padded extents, blocking. Comparable.
 using Layout = dnnl::memory::desc;
+
+DType ElementType(const Layout& layout);  // f32, bf16 or f16
+int NumAxes(const Layout& layout);
 
 // Where the elements lie: offset(i0, i1, ..) = sum of Offsets(layout, axis)[i], in elements.
 // Blocked layouts split every index into digits with one stride each, so offsets of axes add up.

@@ -20,7 +20,7 @@ std::shared_ptr<Primitive> Choose(const Product& product, const onednn::PostOps&
                                   const Layout* held) {
   std::shared_ptr<Primitive> preferred = product.make(post, nullptr);
   if (!held || !preferred || *held == preferred->Weights() ||
-      held->data_type() != preferred->Weights().data_type()) {
+      onednn::ElementType(*held) != onednn::ElementType(preferred->Weights())) {
     return preferred;
   }
   std::shared_ptr<Primitive> kept = product.make(post, held);

@@ -53,7 +53,7 @@ struct ScatterPlan {
 
   ScatterPlan(const Tensor& w, const onednn::Layout& layout, WeightAxes axes)
       : out(onednn::Offsets(layout, axes.out)), in(onednn::Offsets(layout, axes.in)), kernel{0} {
-    if (layout.data.ndims == 4) {  // not for a 1x1 filter as a matrix
+    if (onednn::NumAxes(layout) == 4) {  // not for a 1x1 filter as a matrix
       kernel.clear();
       const std::vector<int64_t> x = onednn::Offsets(layout, 3);
       for (const int64_t y : onednn::Offsets(layout, 2)) {
@@ -148,11 +148,11 @@ const void* RealPacks::Provide(const Weight& weight, const onednn::Layout& layou
   if (!fits) DropStreamed();
   auto made = std::make_unique<CpuPackedWeight>(wanted, bytes_);
   std::byte* to = made->buffer.bytes.get();
-  switch (wanted.data_type()) {
-    case dnnl::memory::data_type::f32:
+  switch (onednn::ElementType(wanted)) {
+    case DType::kF32:
       Scatter(weight, wanted, axes, reinterpret_cast<float*>(to));
       break;
-    case dnnl::memory::data_type::f16:
+    case DType::kF16:
       Scatter(weight, wanted, axes, reinterpret_cast<Float16*>(to));
       break;
     default:

@@ -13,6 +13,7 @@
 
 #include "hwy/targets.h"
 #include "tensor/cpu/panel_product.h"
+#include "tensor/instruction_set.h"
 
 namespace fovea {
 namespace {
@@ -144,12 +145,14 @@ bool AskForTiles() {
 }  // namespace
 
 PanelMultiply Bf16PanelMultiply() {
-  // Highway's choice, so that a test or a user who asks for lower instructions gets them.
-  if ((hwy::SupportedTargets() & HWY_AVX3) == 0) return nullptr;
+  // Highway's choice too: a test that walks through its targets lowers that alone.
+  if (UsedInstructionSet() != InstructionSet::kAvx512Bf16 ||
+      (hwy::SupportedTargets() & HWY_AVX3) == 0) {
+    return nullptr;
+  }
   static const bool has_tiles = AskForTiles();
   if (has_tiles) return MultiplyTiles;
-  const bool dots_pay = __builtin_cpu_supports("avx512bf16") && __builtin_cpu_is("amd");
-  return dots_pay ? MultiplyDots : nullptr;
+  return __builtin_cpu_is("amd") ? MultiplyDots : nullptr;  // elsewhere they do not pay
 }
 
 }  // namespace fovea

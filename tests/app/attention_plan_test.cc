@@ -77,7 +77,7 @@ TEST_CASE("generate: --from brings the plan back, a flag beside it wins") {
   CHECK(tiny.Bytes("c.png") == tiny.Bytes("d.png"));
 }
 
-TEST_CASE("generate: operators that draw do not tie a picture to its batch") {
+TEST_CASE("generate: operators that draw do not tie a picture to its batch", "[determinism]") {
   const Tiny tiny;
   const std::string plan = GENERATE("window", "window(schedule=upstream)");
   CheckDone(tiny.Generate(plan, "both/", {"-b", "2"}));

@@ -1,4 +1,6 @@
 // The command line itself: help, version, usage errors, and what every subcommand shares.
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -186,6 +188,44 @@ TEST_CASE("standard output that cannot be written is an error") {
   const ProgramResult result = RunProgram(
       "/bin/sh", {"-c", "exec \"$0\" info --samplers >/dev/full", ProgramFolder() / "fovea"});
   CheckFails(result, 3, "standard output");
+}
+
+TEST_CASE("every command has a page of the manual, in roff, with its flags") {
+  const TempDir dir;
+  CheckDone(RunFovea({"--manual", dir / "pages"}));
+  const std::vector<std::string> pages = NamesIn(dir / "pages");
+  const auto has = [&](const std::string& name) {
+    return std::find(pages.begin(), pages.end(), name) != pages.end();
+  };
+  for (const char* name :
+       {"fovea.1", "fovea-generate.1", "fovea-inspect.1", "fovea-bench.1", "fovea-bench-model.1"}) {
+    INFO(name);
+    CHECK(has(name));
+  }
+  const std::string page = ReadBytes(dir / "pages" / "fovea-bench-model.1");
+  CHECK_THAT(page, Catch::StartsWith(".TH fovea\\-bench\\-model 1"));
+  CHECK_THAT(page, Catch::Contains("\\fB\\-\\-repeat\\fR \\fIN\\fR"));
+  // No line of text is taken for a request: each that begins with a dot is one of these.
+  for (const std::string& name : pages) {
+    const std::string text = "\n" + ReadBytes(dir / "pages" / name);
+    for (size_t at = text.find("\n."); at != std::string::npos; at = text.find("\n.", at + 1)) {
+      const std::string request = text.substr(at + 1, 3);
+      INFO(name << ": " << request);
+      CHECK((request == ".TH" || request == ".SH" || request == ".TP" || request == ".br"));
+    }
+  }
+  CheckFails(RunFovea({"--manual", "/dev/null/pages"}), 3, "/dev/null");
+}
+
+TEST_CASE("completion is written for three shells, from the same flags") {
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    const ProgramResult result = RunFovea({"--completion", shell});
+    CheckDone(result);
+    for (const char* word : {"generate", "cfg-rescale", "torch philox", "bench"}) {
+      CHECK_THAT(result.out, Catch::Contains(std::string(word)));
+    }
+  }
+  CheckFails(RunFovea({"--completion", "tcsh"}), kUsage, "one of bash|zsh|fish");
 }
 
 TEST_CASE("the program asks for no window system") {

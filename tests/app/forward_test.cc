@@ -152,7 +152,8 @@ TEST_CASE("an overlay gives clear its pooling weights, and takes them away again
   CheckFails(with_overlay(pooled), 3, "but must have [1,1,1,d,1,d,1]");
 }
 
-TEST_CASE("forward within a limit of memory gives the same bytes, or says what would do") {
+TEST_CASE("forward within a limit of memory gives the same bytes, or says what would do",
+          "[determinism]") {
   const Case unet("unet_sd15");
   CheckDone(unet.Forward());
   const std::string plain = ReadBytes(unet.out);

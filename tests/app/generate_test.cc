@@ -51,7 +51,7 @@ TEST_CASE("a named file is replaced, a batch counts up from its name") {
         std::vector<std::string>{"a-0001.png", "a-0002.png", "a.png", "tiny"});
 }
 
-TEST_CASE("the bytes of picture i are those of seed s + i, whatever the batch") {
+TEST_CASE("the bytes of picture i are those of seed s + i, whatever the batch", "[determinism]") {
   const Tiny tiny;
   const std::string rng = GENERATE(as<std::string>{}, "philox", "torch");
   const std::vector<std::string> common = {"-p",        "a red cube", "--steps", "3",

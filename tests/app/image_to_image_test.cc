@@ -96,7 +96,7 @@ TEST_CASE("the stronger, the less is left of a picture") {
   CHECK(tiny.Bytes("a.png") != tiny.Bytes("b.png"));
 }
 
-TEST_CASE("a batch from one picture is its pictures one by one") {
+TEST_CASE("a batch from one picture is its pictures one by one", "[determinism]") {
   const Tiny tiny;
   const std::vector<std::string> both = {"--image",    "given.png", "--mask",  "mask.png",
                                          "--strength", "0.5",       "--steps", "4",

@@ -88,8 +88,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   RefusesOrReads([&] {
     const AttentionPlan plan = AttentionPlan::Parse(text);
     if (AttentionPlan::Parse(plan.Text()).Text() != plan.Text()) std::abort();
-    plan.StepsOfChange(kSteps);
     AttentionRuntime runtime(plan, Sites(), kSteps, {7});
+    runtime.StepsOfChange();
     for (int step : {0, 9, kSteps - 1}) {
       runtime.BeginStep(step, kSteps);
       for (const AttentionSite& site : Sites()) Attend(runtime, site);

@@ -6,6 +6,7 @@
 
 #include "attention/attention_runtime.h"
 #include "attention/tile_map.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 
@@ -41,12 +42,13 @@ OperatorRun RunOperator(const OperatorCase& c, const RunPoint& at,
   run.q = RandomNormal(shape, 1), run.k = RandomNormal(shape, 2), run.v = RandomNormal(shape, 3);
   run.out = HostTensor(shape, DType::kF32);
   std::fill_n(run.out.Data<float>(), run.out.NumElements(), NAN);
-  const AttentionOp& op = FindAttentionOp(c.op);
-  const Support support = op.Supports(spec, c.params);
+  const auto op = BindOperator({c.op, c.params});
+  const Support support = op->Supports(spec);
   INFO(support.reason);
   REQUIRE(support.ok);
-  AttentionIo io{run.q.View(), run.k.View(), run.v.View(), run.out.View()};
-  if (op.HasLse(spec, c.params)) {
+  OperatorIo io{{run.q.View(), run.k.View(), run.v.View(), run.out.View()}};
+  const auto prepared = op->Prepare(spec);
+  if (prepared->HasLse()) {
     run.lse = HostTensor({c.batch, c.heads, tokens}, DType::kF32);
     std::fill_n(run.lse.Data<float>(), run.lse.NumElements(), NAN);
     io.lse = run.lse.View();
@@ -57,7 +59,6 @@ OperatorRun RunOperator(const OperatorCase& c, const RunPoint& at,
   const auto backend = MakeCpuBackend();
   Arena arena(*backend, 64 << 20);
   Context ctx{*backend, arena};
-  const auto prepared = op.Prepare(spec, c.params);
   prepared->Run(ctx, io);
   if (prepared->Map() != nullptr) run.density = prepared->Map()->Density();
   return run;
@@ -65,13 +66,9 @@ OperatorRun RunOperator(const OperatorCase& c, const RunPoint& at,
 
 double MaxDifference(const HostTensor& got, const std::vector<double>& want) {
   REQUIRE(static_cast<size_t>(got.NumElements()) == want.size());
-  double worst = 0;
-  for (size_t i = 0; i < want.size(); ++i) {
-    const double error = std::abs(got.Data<float>()[i] - want[i]);
-    if (!(error <= worst)) worst = error;
-    if (std::isnan(worst)) break;
-  }
-  return worst;
+  Worst worst;
+  for (size_t i = 0; i < want.size(); ++i) worst.Add(got.Data<float>()[i], want[i]);
+  return worst.Value();
 }
 
 void CheckAgainstDefinition(const OperatorCase& c,

@@ -17,6 +17,8 @@
 #include "tensor/host_tensor.h"
 #include "tensor/threads.h"
 #include "tests/reference/reference_ops.h"
+#include "tests/support/product_types.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 
@@ -79,20 +81,6 @@ inline void ForEachTarget(const std::function<void()>& body) {
   SetNumThreads(before);
 }
 
-// The activation types of matrix products: bf16 where the processor can (AVX-512), which the
-// backend must say by an error of its own where it cannot.
-inline std::vector<DType> ProductTypes(OpTest& test) {
-  HostTensor x({1, 1}, DType::kBF16), w({1, 1}, DType::kBF16), y({1, 1}, DType::kBF16);
-  try {
-    test.backend->Linear(test.ctx, x.View(), {w.View(), {}}, {}, y.View());
-  } catch (const Error& error) {
-    REQUIRE(error.code == ErrorCode::kUnsupported);
-    WARN(error.what());
-    return {DType::kF32};
-  }
-  return {DType::kF32, DType::kBF16};
-}
-
 struct Deviation {
   double relative_l2 = 0;
   double max = 0;  // each over max(1, its own size, the root mean square of what is wanted)
@@ -101,18 +89,16 @@ struct Deviation {
 inline Deviation Compare(const Tensor& got, const Reference& want) {
   REQUIRE(got.shape == want.shape);
   const Reference values = Reference::Of(got);
-  double difference = 0, square = 0, max = 0;
+  double difference = 0, square = 0;
   for (const double w : want.v) square += w * w;
   const double rms = std::sqrt(square / std::max<double>(1, double(want.v.size())));
-  bool finite = true;
+  Worst worst;
   for (size_t i = 0; i < want.v.size(); ++i) {
     const double d = std::fabs(values.v[i] - want.v[i]);
-    finite = finite && std::isfinite(values.v[i]);
     difference += d * d;
-    max = std::max(max, d / std::max({1.0, rms, std::fabs(want.v[i])}));
+    worst.Add(values.v[i], want.v[i], std::max({1.0, rms, std::fabs(want.v[i])}));
   }
-  REQUIRE(finite);
-  return {square > 0 ? std::sqrt(difference / square) : std::sqrt(difference), max};
+  return {square > 0 ? std::sqrt(difference / square) : std::sqrt(difference), worst.Value()};
 }
 
 // Limits: f32 carries 24 bits and sums of some hundred terms; bf16 outputs are rounded to 8 bits.

@@ -2,6 +2,7 @@
 // described, relations and captions true.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -10,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/worst.h"
 #include "tools/scenes/caption.h"
 #include "tools/scenes/dataset.h"
 #include "tools/scenes/describe.h"
@@ -144,7 +146,7 @@ TEST_CASE("Neither count nor threads change a data set's pictures", "[scenes]") 
     options.count = count;
     options.first = first;
     options.seed = 12;
-    options.size = 24;
+    options.width = options.height = 24;
     options.threads = threads;
     RenderDataSet(options);
     std::ifstream stream(folder / file, std::ios::binary);
@@ -275,6 +277,37 @@ TEST_CASE("Scenes render at any resolution", "[scenes]") {
     CHECK(picture.traces[0].center_x / size == Approx(large.traces[0].center_x / 256).margin(0.03));
     CHECK(picture.traces[0].pixels / double(size * size) ==
           Approx(large.traces[0].pixels / 65536.0).epsilon(0.1).margin(0.02));
+  }
+}
+
+TEST_CASE("Frames of any aspect hold whole objects of the same size", "[scenes]") {
+  for (const auto& [width, height] : {std::pair{192, 96}, {96, 192}, {144, 96}}) {
+    const float aspect = static_cast<float>(width) / static_cast<float>(height);
+    Worst reach_x, reach_y;
+    for (int i = 0; i < 40; ++i) {
+      const Scene scene = SampleScene(13, i, ParseMix("50,50,0"), aspect);
+      const Picture picture = RenderScene(scene, width, height);
+      REQUIRE(picture.mask.size() == static_cast<size_t>(width) * height);
+      for (size_t k = 0; k < scene.objects.size(); ++k) {
+        const Trace& trace = picture.traces[k];
+        INFO(width << "x" << height << " " << i << " " << k);
+        CHECK((trace.box[0] > 0 && trace.box[1] > 0));
+        CHECK((trace.box[2] < width && trace.box[3] < height));
+        const float radius = scene.objects[k].radius * scene.camera.focal / trace.depth * 48;
+        CHECK(radius > (scene.objects.size() == 1 ? 15.0f : 10.5f));
+        // Pixels are square: a sphere is a disc, but for perspective and what hides it.
+        if (scene.objects[k].shape == Shape::kSphere && trace.visible > 0.98f) {
+          const int wide = trace.box[2] - trace.box[0], tall = trace.box[3] - trace.box[1];
+          CHECK(std::abs(wide - tall) <= 3);
+        }
+        reach_x.Add(trace.center_x, width / 2.0);
+        reach_y.Add(trace.center_y, height / 2.0);
+      }
+    }
+    // The longer side is used: objects stand further from the middle than a square would let them.
+    if (aspect > 1) CHECK(reach_x.Value() > 36);
+    if (aspect > 1.5f) CHECK(reach_x.Value() > 48);
+    CHECK(reach_y.Value() > (aspect < 1 ? 24 : 8));
   }
 }
 

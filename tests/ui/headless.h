@@ -16,7 +16,7 @@ namespace fovea {
 // Every picture is texture 1.
 class NoTextures final : public Textures {
  public:
-  ImTextureID Get(const ImagePtr&) override { return reinterpret_cast<ImTextureID>(1); }
+  ImTextureID Get(const ImagePtr&) override { return TextureId(1); }
 };
 
 class Headless {
@@ -27,14 +27,18 @@ class Headless {
     io.IniFilename = nullptr;
     io.DisplaySize = {1440, 900};
     io.DeltaTime = 0.2f;  // questions wait for less than a frame
+#if IMGUI_VERSION_NUM < 18700
     for (int key = 0; key < ImGuiKey_COUNT; ++key) io.KeyMap[key] = key + 1;
+#endif
     look.fonts = LoadFonts(*io.Fonts, 1);
     unsigned char* pixels = nullptr;
     int width = 0, height = 0;
     io.Fonts->GetTexDataAsRGBA32(&pixels, &width, &height);
     ApplyTheme(true, &look);
   }
-  ~Headless() { ImGui::DestroyContext(); }
+  ~Headless() {
+    ImGui::DestroyContext();
+  }
   Headless(const Headless&) = delete;
   Headless& operator=(const Headless&) = delete;
 
@@ -48,7 +52,9 @@ class Headless {
   void Settle() {
     for (int i = 0; i < 4; ++i) Draw();
   }
-  bool Has(const std::string& name) const { return widgets.contains(name); }
+  bool Has(const std::string& name) const {
+    return widgets.contains(name);
+  }
   // A click in the middle of the control. False: there is none of this name.
   bool Press(const std::string& name) {
     Settle();
@@ -91,16 +97,10 @@ class Headless {
     ImGui::GetIO().AddInputCharactersUTF8(text.c_str());
     Settle();
   }
-  void Key(int code, bool ctrl = false, bool shift = false) {
-    ImGuiIO& io = ImGui::GetIO();
-    io.KeyCtrl = ctrl;
-    io.KeyShift = shift;
-    io.KeyMods = (ctrl ? ImGuiKeyModFlags_Ctrl : 0) | (shift ? ImGuiKeyModFlags_Shift : 0);
-    io.KeysDown[code] = true;
+  void Key(KeyCode key, bool ctrl = false, bool shift = false) {
+    SetKeys(key, true, ctrl, shift);
     Draw();
-    io.KeysDown[code] = false;
-    io.KeyCtrl = io.KeyShift = false;
-    io.KeyMods = 0;
+    SetKeys(key, false, false, false);
     Draw();
   }
   // The commands of one kind since the last call of Forget.
@@ -112,7 +112,9 @@ class Headless {
     }
     return found;
   }
-  void Forget() { commands.clear(); }
+  void Forget() {
+    commands.clear();
+  }
 
   Snapshot snapshot;
   UiState state;
@@ -120,6 +122,21 @@ class Headless {
   NoTextures textures;
   Look look;
   WidgetMap widgets;
+
+ private:
+  static void SetKeys(KeyCode key, bool down, bool ctrl, bool shift) {
+    ImGuiIO& io = ImGui::GetIO();
+#if IMGUI_VERSION_NUM >= 18900
+    io.AddKeyEvent(ImGuiMod_Ctrl, ctrl);
+    io.AddKeyEvent(ImGuiMod_Shift, shift);
+    io.AddKeyEvent(key, down);
+#else
+    io.KeyCtrl = ctrl;
+    io.KeyShift = shift;
+    io.KeyMods = (ctrl ? ImGuiKeyModFlags_Ctrl : 0) | (shift ? ImGuiKeyModFlags_Shift : 0);
+    io.KeysDown[key] = down;
+#endif
+  }
 };
 
 inline constexpr auto kShapes = "a red cube";

@@ -45,7 +45,7 @@ TEST_CASE("generate sends the draft") {
 
 TEST_CASE("ctrl and enter together generate") {
   Studio studio;
-  studio.Key(ImGuiKey_Enter + 1, true);
+  studio.Key(NamedKey(ImGuiKey_Enter), true);
   CHECK(studio.Sent<Generate>().size() == 1);
 }
 
@@ -70,14 +70,14 @@ TEST_CASE("the prompt is typed and remembered and undone") {
   studio.Type(" and a blue sphere");
   CHECK(studio.state.draft.prompt.find("blue sphere") != std::string::npos);
   CHECK(studio.Sent<CheckSettings>().back().settings.prompt.find("blue") != std::string::npos);
-  studio.Key(ImGuiKey_Escape + 1);  // leaves the box as it was
+  studio.Key(NamedKey(ImGuiKey_Escape));  // leaves the box as it was
   studio.state.draft.prompt = "another";
   studio.Settle();
   REQUIRE(!studio.Sent<KeepHistory>().empty());
   CHECK(studio.Sent<KeepHistory>().back().history.back().prompt == "another");
-  studio.Key('Z', true);
+  studio.Key(LetterKey('Z'), true);
   CHECK(studio.state.draft.prompt == kShapes);
-  studio.Key('Z', true, true);
+  studio.Key(LetterKey('Z'), true, true);
   CHECK(studio.state.draft.prompt == "another");
 }
 
@@ -137,7 +137,7 @@ TEST_CASE("the running job is stopped by its button and by escape") {
   REQUIRE(studio.Press("create.cancel"));
   REQUIRE(studio.Sent<CancelJob>().size() == 1);
   CHECK(studio.Sent<CancelJob>()[0].id == 7);
-  studio.Key(ImGuiKey_Escape + 1);
+  studio.Key(NamedKey(ImGuiKey_Escape));
   CHECK(studio.Sent<CancelJob>().size() == 2);
 }
 

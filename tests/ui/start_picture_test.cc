@@ -46,7 +46,7 @@ TEST_CASE("a typed path asks for the picture which then is started from") {
   Studio studio;
   REQUIRE(studio.Press("start.path"));
   studio.Type("/tmp/cat.png");
-  studio.Key(ImGuiKey_Enter + 1);
+  studio.Key(NamedKey(ImGuiKey_Enter));
   REQUIRE(studio.Sent<UsePictureFile>().size() == 1);
   CHECK(studio.Sent<UsePictureFile>()[0].path == "/tmp/cat.png");
   studio.Give("160x96-0123456789abcdef", false, 0, 160, 96);

@@ -13,6 +13,7 @@
 
 #include "tools/evaluate/picture_file.h"
 #include "tools/evaluate/self_test.h"
+#include "tools/evaluate/sharpness.h"
 #include "tools/evaluate/sheet.h"
 #include "tools/evaluate/verdict.h"
 #include "tools/scenes/whole_number.h"
@@ -26,20 +27,24 @@ using fovea::scenes::ParseWholeNumber;
 constexpr const char* kUsage =
     "usage: fovea-evaluate --pictures FILE|DIR... --prompts FILE [--sheet FILE] [--json]\n"
     "                      [--threads N]\n"
-    "       fovea-evaluate --self-test N --seed S [--json] [--threads N]\n"
+    "       fovea-evaluate --self-test N --seed S [--size 128|WxH] [--json] [--threads N]\n"
     "The prompts stand one a line, in the pictures' order; --sheet draws them all with the "
     "verdicts.\n"
+    "Outlines and pieces are compared with renderings of the pictures' size.\n"
     "Learning to see takes a minute or two;\n"
     "--observer FILE keeps what was learned for the next time.\n";
 
 struct Options {
   std::vector<std::string> pictures;
   std::string prompts, observer, sheet;
-  int self_test = 0;
-  unsigned long long seed = 0;
+  Exam exam;  // scenes is 0 unless it is a self-test
   int threads = 0;
   bool json = false;
 };
+
+int ParseSide(const std::string& flag, const std::string& text) {
+  return static_cast<int>(ParseWholeNumber(flag, text, 32, 2048));
+}
 
 Options ParseOptions(int argc, char** argv) {
   Options options;
@@ -64,17 +69,23 @@ Options ParseOptions(int argc, char** argv) {
     } else if (flag == "--observer") {
       options.observer = value();
     } else if (flag == "--self-test") {
-      options.self_test = static_cast<int>(ParseWholeNumber(flag, value(), 1, 1'000'000));
+      options.exam.scenes = static_cast<int>(ParseWholeNumber(flag, value(), 1, 1'000'000));
     } else if (flag == "--seed") {
-      options.seed = ParseWholeNumber(flag, value(), 0, ~0ull);
+      options.exam.seed = ParseWholeNumber(flag, value(), 0, ~0ull);
       has_seed = true;
+    } else if (flag == "--size") {
+      const std::string text = value();
+      const size_t cross = text.find('x');
+      options.exam.width = ParseSide(flag, text.substr(0, cross));
+      options.exam.height =
+          cross == std::string::npos ? options.exam.width : ParseSide(flag, text.substr(cross + 1));
     } else if (flag == "--threads") {
       options.threads = static_cast<int>(ParseWholeNumber(flag, value(), 1, 256));
     } else {
       throw std::invalid_argument(flag + ": unknown option");
     }
   }
-  if (options.self_test ? !has_seed : options.pictures.empty() || options.prompts.empty()) {
+  if (options.exam.scenes ? !has_seed : options.pictures.empty() || options.prompts.empty()) {
     throw std::invalid_argument("give --pictures and --prompts, or --self-test and --seed");
   }
   if (options.threads == 0) {
@@ -139,6 +150,38 @@ std::string Share(int part, int n) {
   return text;
 }
 
+// Outlines and pieces of all pictures, beside renderings of the size of the first.
+class Looks {
+ public:
+  void Add(const cv::Mat& picture, const Observation& seen, int wished) {
+    if (size_.empty()) size_ = picture.size();
+    const float sharpness = OutlineSharpness(picture, seen.sightings);
+    if (sharpness >= 0) sharpness_ += sharpness, ++measured_;
+    pieces_ += seen.pieces;
+    wished_ += wished;
+  }
+
+  std::string Report(const Observer& observer, bool json) const {
+    constexpr int kRenderings = 48;
+    const Renderings real = MeasureRenderings(observer, size_.width, size_.height, kRenderings);
+    const double sharpness = measured_ ? sharpness_ / measured_ : 0;
+    char text[256];
+    std::snprintf(text, sizeof text,
+                  json ? "\"sharpness\":%.3f,\"sharpness_of_renderings\":%.3f,"
+                         "\"pieces\":%.3f,\"pieces_of_renderings\":%.3f"
+                       : "outlines %.3f a pixel (renderings %.3f, ratio %.2f), "
+                         "pieces an object %.2f (renderings %.2f)\n",
+                  sharpness, real.sharpness, json ? pieces_ / wished_ : sharpness / real.sharpness,
+                  json ? real.pieces : pieces_ / wished_, real.pieces);
+    return text;
+  }
+
+ private:
+  cv::Size size_;
+  double sharpness_ = 0, pieces_ = 0, wished_ = 0;
+  int measured_ = 0;
+};
+
 void JudgePictures(const Options& options) {
   const std::vector<std::string> files = ListPictures(options.pictures);
   const std::vector<std::string> lines = ReadLines(options.prompts);
@@ -151,12 +194,15 @@ void JudgePictures(const Options& options) {
   for (const std::string& line : lines) prompts.push_back(ReadPrompt(line));
   const Observer observer = GetObserver(options);
   int color = 0, shape = 0, count = 0, objects = 0, relation = 0, related = 0, right = 0;
+  Looks looks;
   std::string json = "{\"pictures\":[";
   std::vector<SheetEntry> entries;
   for (size_t i = 0; i < files.size(); ++i) {
     const cv::Mat picture = ReadPng(files[i]);
-    const std::vector<Sighting> seen = observer.Observe(picture);
+    const Observation observation = observer.Observe(picture);
+    const std::vector<Sighting>& seen = observation.sightings;
     const Verdict verdict = Judge(prompts[i], seen);
+    looks.Add(picture, observation, static_cast<int>(prompts[i].wishes.size()));
     const bool asks = prompts[i].relation != fovea::scenes::Relation::kNone;
     color += verdict.color;
     shape += verdict.shape;
@@ -181,12 +227,13 @@ void JudgePictures(const Options& options) {
   }
   if (!options.sheet.empty()) WritePng(options.sheet, MakeSheet(entries, 8));
   const int n = static_cast<int>(files.size());
-  std::printf(
-      options.json ? "%s\n],\"total\":%d,\"right\":%d,\"count\":%d,\"color\":%d,\"shape\":%d,"
-                     "\"objects\":%d,\"relation\":%d,\"related\":%d}\n"
-                   : "%s%d pictures: %d right, count %d, colour %d, shape %d, colour and shape %d, "
-                     "relation %d of %d\n",
-      options.json ? json.c_str() : "", n, right, count, color, shape, objects, relation, related);
+  std::printf(options.json
+                  ? "%s\n],\"total\":%d,\"right\":%d,\"count\":%d,\"color\":%d,\"shape\":%d,"
+                    "\"objects\":%d,\"relation\":%d,\"related\":%d,%s}\n"
+                  : "%s%d pictures: %d right, count %d, colour %d, shape %d, colour and shape %d, "
+                    "relation %d of %d\n%s",
+              options.json ? json.c_str() : "", n, right, count, color, shape, objects, relation,
+              related, looks.Report(observer, options.json).c_str());
   if (!options.json && n > 0) std::printf("right: %s\n", Share(right, n).c_str());
 }
 
@@ -199,9 +246,9 @@ int main(int argc, char** argv) {
   }
   try {
     const Options options = ParseOptions(argc, argv);
-    if (options.self_test) {
+    if (options.exam.scenes) {
       const Observer observer = GetObserver(options);
-      const auto rates = SelfTest(observer, options.self_test, options.seed, options.threads);
+      const auto rates = SelfTest(observer, options.exam, options.threads);
       std::fputs(Report(rates, options.json).c_str(), stdout);
     } else {
       JudgePictures(options);

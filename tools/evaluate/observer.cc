@@ -20,7 +20,7 @@ namespace {
 // What it costs to take a group for no object at all; small ones may be mirror images or noise.
 constexpr float kDropCost = 4.0f, kDropSmallCost = 0.9f;
 // Changes whenever features or lessons do.
-constexpr const char* kFileMark = "fovea observer 3\n";
+constexpr const char* kFileMark = "fovea observer 4\n";
 constexpr int kSmallPixels = 110;
 
 struct Group {
@@ -91,27 +91,32 @@ Observer Observer::Load(const std::string& path) {
 }
 
 cv::Mat Canonical(const cv::Mat& picture) {
-  if (picture.cols == kPictureSize && picture.rows == kPictureSize) return picture;
+  const int side = std::min(picture.cols, picture.rows);
+  if (side == kShortSide) return picture;
+  const auto length = [side](int pixels) {
+    return static_cast<int>(std::lround(static_cast<double>(pixels) * kShortSide / side));
+  };
   cv::Mat scaled;
-  const bool shrink = picture.cols > kPictureSize;
-  cv::resize(picture, scaled, {kPictureSize, kPictureSize}, 0, 0,
-             shrink ? cv::INTER_AREA : cv::INTER_CUBIC);
+  cv::resize(picture, scaled, {length(picture.cols), length(picture.rows)}, 0, 0,
+             side > kShortSide ? cv::INTER_AREA : cv::INTER_CUBIC);
   return scaled;
 }
 
 cv::Mat Union(const Cut& cut, unsigned members) {
-  cv::Mat mask = cv::Mat::zeros(kPictureSize, kPictureSize, CV_8U);
+  cv::Mat mask = cv::Mat::zeros(cut.at(0).mask.size(), CV_8U);
   for (size_t i = 0; i < cut.size(); ++i) {
     if (members >> i & 1) mask |= cut[i].mask;
   }
   return mask;
 }
 
-std::vector<Sighting> Observer::Observe(const cv::Mat& picture) const {
+Observation Observer::Observe(const cv::Mat& picture) const {
   const PixelFeatures features(Canonical(picture));
   LabelMap map = LabelPixels(pixels_, features);
   FindBorders(borders_, features, &map);
-  std::vector<Sighting> sightings;
+  Observation seen;
+  seen.pieces = CountPieces(map);
+  std::vector<Sighting>& sightings = seen.sightings;
   for (int color = 0; color < scenes::kColors; ++color) {
     float best = -1e30f;
     std::vector<Sighting> found;
@@ -129,7 +134,7 @@ std::vector<Sighting> Observer::Observe(const cv::Mat& picture) const {
   }
   std::sort(sightings.begin(), sightings.end(),
             [](const Sighting& a, const Sighting& b) { return a.pixels > b.pixels; });
-  return sightings;
+  return seen;
 }
 
 float Observer::Recognise(const Cut& cut, const LabelMap& map, const PixelFeatures& features,
@@ -165,6 +170,7 @@ float Observer::Recognise(const Cut& cut, const LabelMap& map, const PixelFeatur
     sighting.center_x = static_cast<float>(moments.m10 / moments.m00);
     sighting.center_y = static_cast<float>(moments.m01 / moments.m00);
     sighting.pixels = cv::countNonZero(mask);
+    sighting.mask = mask;
     sightings->push_back(sighting);
   }
   return score;

@@ -18,9 +18,15 @@ struct Sighting {
   scenes::Color color = scenes::Color::kRed;
   scenes::Shape shape = scenes::Shape::kSphere;
   float confidence = 0;
-  cv::Rect box;  // in pixels of a picture of kPictureSize
+  cv::Rect box;  // in pixels of the canonical picture
   float center_x = 0, center_y = 0;
   int pixels = 0;
+  cv::Mat mask;  // 8-bit, 0 or 1, as large as the canonical picture
+};
+
+struct Observation {
+  std::vector<Sighting> sightings;  // biggest objects first
+  int pieces = 0;                   // regions of one colour, whatever objects they make
 };
 
 class Observer {
@@ -32,8 +38,8 @@ class Observer {
   void Save(const std::string& path) const;
   static Observer Load(const std::string& path);
 
-  // `picture` is 8-bit RGB of any size. Biggest objects first.
-  std::vector<Sighting> Observe(const cv::Mat& picture) const;
+  // `picture` is 8-bit RGB of any size and aspect.
+  Observation Observe(const cv::Mat& picture) const;
 
  private:
   // Sightings of the best grouping of one colour's segments, and how well it fits.
@@ -48,10 +54,10 @@ Perceptron PixelClassifier();
 Perceptron BorderClassifier();
 Perceptron ShapeClassifier();
 
-// The picture as kPictureSize square.
+// The picture with a shorter side of kShortSide, its aspect kept.
 cv::Mat Canonical(const cv::Mat& picture);
 
-// Union of the segments whose bits are set in `members`.
+// Union of the segments whose bits are set in `members`; there is at least one segment.
 cv::Mat Union(const Cut& cut, unsigned members);
 
 }  // namespace fovea::evaluate

@@ -48,11 +48,12 @@ PixelFeatures::PixelFeatures(const cv::Mat& picture) {
     blurred_.push_back(blurred);
   }
   std::vector<cv::Vec3f> table, wall;
-  for (int y = 0; y < kPictureSize; ++y) {
-    for (int x = 0; x < kPictureSize; ++x) {
-      const bool side = x < kMargin || x >= kPictureSize - kMargin;
+  const int width = lab_.cols, height = lab_.rows;
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      const bool side = x < kMargin || x >= width - kMargin;
       if (y < kMargin) wall.push_back(lab_.at<cv::Vec3f>(y, x));
-      if (y >= kPictureSize - kMargin || (side && y > kPictureSize * 2 / 3)) {
+      if (y >= height - kMargin || (side && y > height * 2 / 3)) {
         table.push_back(lab_.at<cv::Vec3f>(y, x));
       }
     }
@@ -62,16 +63,16 @@ PixelFeatures::PixelFeatures(const cv::Mat& picture) {
 }
 
 void PixelFeatures::At(int column, int row, float* out) const {
-  const int x = column * kStride, y = row * kStride;
+  const int x = column * kStride, y = row * kStride, width = lab_.cols, height = lab_.rows;
   const cv::Vec3f own = lab_.at<cv::Vec3f>(y, x);
   out = Put(own, out);
   for (int ring = 0; ring < kRings; ++ring) {
     for (int d = 0; d < kDirections; ++d) {
       const float angle = 6.2831853f * d / kDirections;
       const int u = std::clamp(static_cast<int>(std::lround(x + kRadius[ring] * std::cos(angle))),
-                               0, kPictureSize - 1);
+                               0, width - 1);
       const int v = std::clamp(static_cast<int>(std::lround(y + kRadius[ring] * std::sin(angle))),
-                               0, kPictureSize - 1);
+                               0, height - 1);
       out = Put(blurred_[ring].at<cv::Vec3f>(v, u) - own, out);
     }
   }
@@ -79,8 +80,8 @@ void PixelFeatures::At(int column, int row, float* out) const {
   out = Put(wall_, out);
   out = Put(own - table_, out);
   out = Put(own - wall_, out);
-  *out++ = static_cast<float>(x) / kPictureSize;
-  *out++ = static_cast<float>(y) / kPictureSize;
+  *out++ = static_cast<float>(x) / width;
+  *out++ = static_cast<float>(y) / height;
 }
 
 }  // namespace fovea::evaluate

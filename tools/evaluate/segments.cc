@@ -39,34 +39,34 @@ void GrowInto(const cv::Mat& region, cv::Mat* components) {
 }
 
 // Cell (x, y) stands at pixel (2x, 2y), so the resampling has no half-pixel shift.
-cv::Mat ToPixels(const cv::Mat& cells) {
+cv::Mat ToPixels(const cv::Mat& cells, cv::Size size) {
   const cv::Matx23f to_cells(1.0f / kStride, 0, 0, 0, 1.0f / kStride, 0);
   cv::Mat full;
-  cv::warpAffine(cells, full, to_cells, {kPictureSize, kPictureSize},
-                 cv::INTER_LINEAR | cv::WARP_INVERSE_MAP, cv::BORDER_REPLICATE);
+  cv::warpAffine(cells, full, to_cells, size, cv::INTER_LINEAR | cv::WARP_INVERSE_MAP,
+                 cv::BORDER_REPLICATE);
   return full;
 }
 
 }  // namespace
 
 LabelMap LabelPixels(const Perceptron& pixels, const PixelFeatures& features) {
-  const int width = PixelFeatureCount();
-  std::vector<float> rows(static_cast<size_t>(kGrid) * kGrid * width);
-  for (int y = 0; y < kGrid; ++y) {
-    for (int x = 0; x < kGrid; ++x) features.At(x, y, &rows[(y * kGrid + x) * size_t(width)]);
-  }
-  std::vector<float> probabilities(static_cast<size_t>(kGrid) * kGrid * kPixelLabels);
-  pixels.Predict(rows.data(), kGrid * kGrid, probabilities.data());
+  const int width = PixelFeatureCount(), columns = features.Columns(),
+            count = columns * features.Rows();
+  std::vector<float> rows(static_cast<size_t>(count) * width);
+  for (int i = 0; i < count; ++i) features.At(i % columns, i / columns, &rows[i * size_t(width)]);
+  std::vector<float> probabilities(static_cast<size_t>(count) * kPixelLabels);
+  pixels.Predict(rows.data(), count, probabilities.data());
 
   LabelMap map;
-  map.labels = cv::Mat::zeros(kPictureSize, kPictureSize, CV_8U);
-  cv::Mat best(kPictureSize, kPictureSize, CV_32F, cv::Scalar(-1));
+  const cv::Size size = features.Lab().size();
+  map.labels = cv::Mat::zeros(size, CV_8U);
+  cv::Mat best(size, CV_32F, cv::Scalar(-1));
   for (int label = 0; label < kPixelLabels; ++label) {
-    cv::Mat cells(kGrid, kGrid, CV_32F);
-    for (int i = 0; i < kGrid * kGrid; ++i) {
-      cells.at<float>(i / kGrid, i % kGrid) = probabilities[i * size_t(kPixelLabels) + label];
+    cv::Mat cells(features.Rows(), columns, CV_32F);
+    for (int i = 0; i < count; ++i) {
+      cells.at<float>(i / columns, i % columns) = probabilities[i * size_t(kPixelLabels) + label];
     }
-    const cv::Mat full = ToPixels(cells);
+    const cv::Mat full = ToPixels(cells, size);
     const cv::Mat better = full > best;
     full.copyTo(best, better);
     map.labels.setTo(label, better);
@@ -76,21 +76,34 @@ LabelMap LabelPixels(const Perceptron& pixels, const PixelFeatures& features) {
 
 void FindBorders(const Perceptron& borders, const PixelFeatures& features, LabelMap* map) {
   const BorderFeatures around(features.Lab(), map->labels);
-  const int width = BorderFeatureCount();
+  const int width = BorderFeatureCount(), columns = features.Columns();
   std::vector<int> cells;
-  for (int i = 0; i < kGrid * kGrid; ++i) {
-    if (map->labels.at<uint8_t>(i / kGrid * kStride, i % kGrid * kStride)) cells.push_back(i);
+  for (int i = 0; i < columns * features.Rows(); ++i) {
+    if (map->labels.at<uint8_t>(i / columns * kStride, i % columns * kStride)) cells.push_back(i);
   }
   std::vector<float> rows(cells.size() * width), probabilities(cells.size() * 2);
   for (size_t k = 0; k < cells.size(); ++k) {
-    around.At(cells[k] % kGrid * kStride, cells[k] / kGrid * kStride, &rows[k * width]);
+    around.At(cells[k] % columns * kStride, cells[k] / columns * kStride, &rows[k * width]);
   }
   borders.Predict(rows.data(), static_cast<int>(cells.size()), probabilities.data());
-  cv::Mat border = cv::Mat::zeros(kGrid, kGrid, CV_32F);
+  cv::Mat border = cv::Mat::zeros(features.Rows(), columns, CV_32F);
   for (size_t k = 0; k < cells.size(); ++k) {
-    border.at<float>(cells[k] / kGrid, cells[k] % kGrid) = probabilities[2 * k + 1];
+    border.at<float>(cells[k] / columns, cells[k] % columns) = probabilities[2 * k + 1];
   }
-  map->border = ToPixels(border);
+  map->border = ToPixels(border, features.Lab().size());
+}
+
+int CountPieces(const LabelMap& map) {
+  int pieces = 0;
+  for (int label = 1; label < kPixelLabels; ++label) {
+    cv::Mat components, statistics, centers;
+    const int count =
+        cv::connectedComponentsWithStats(map.labels == label, components, statistics, centers, 8);
+    for (int id = 1; id < count; ++id) {
+      pieces += statistics.at<int>(id, cv::CC_STAT_AREA) >= kMinPixels;
+    }
+  }
+  return pieces;
 }
 
 std::vector<Cut> FindCuts(const LabelMap& map, int color) {
@@ -102,7 +115,7 @@ std::vector<Cut> FindCuts(const LabelMap& map, int color) {
   cv::Mat padded, depth;
   cv::copyMakeBorder(core, padded, 1, 1, 1, 1, cv::BORDER_REPLICATE);
   cv::distanceTransform(padded, depth, cv::DIST_L2, 5);
-  depth = depth(cv::Rect(1, 1, kPictureSize, kPictureSize));
+  depth = depth(cv::Rect(1, 1, core.cols, core.rows));
   for (const float least : kDepths) {
     const cv::Mat seeds = least < 0 ? region : core & (depth > least);
     cv::Mat components, statistics, centers;

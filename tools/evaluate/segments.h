@@ -13,12 +13,12 @@ namespace fovea::evaluate {
 inline constexpr int kPixelLabels = 9;
 
 struct Segment {
-  cv::Mat mask;  // 8-bit, 0 or 1, kPictureSize square
+  cv::Mat mask;  // 8-bit, 0 or 1, as large as the picture
   int pixels = 0;
 };
 
 struct LabelMap {
-  cv::Mat labels;  // 8-bit
+  cv::Mat labels;  // 8-bit, as large as the picture
   cv::Mat border;  // float, probability that two objects of one colour meet here
 };
 
@@ -26,6 +26,9 @@ struct LabelMap {
 LabelMap LabelPixels(const Perceptron& pixels, const PixelFeatures& features);
 
 void FindBorders(const Perceptron& borders, const PixelFeatures& features, LabelMap* map);
+
+// Connected regions of one colour that are not tiny, of all colours.
+int CountPieces(const LabelMap& map);
 
 // Ways to cut the region of one colour (scenes::Color) into segments, from uncut to finely cut,
 // each with another number of segments. A border with gaps still cuts where the gaps are narrow.

@@ -47,23 +47,25 @@ void Count(const Scene& scene, const Verdict& verdict, ErrorRates* rates) {
 }
 
 // The scenes of the test: equally many of each kind, found by walking through the indices.
-std::vector<Scene> Exam(int count, uint64_t seed) {
-  std::vector<Scene> exam;
+std::vector<Scene> ScenesOf(const Exam& exam) {
+  const float aspect = static_cast<float>(exam.width) / static_cast<float>(exam.height);
+  const int count = exam.scenes;
+  std::vector<Scene> chosen;
   int singles = 0, pairs = 0, groups = 0;
   for (uint64_t index = 0; singles < count || pairs < count || groups < count; ++index) {
-    Scene scene = SampleScene(seed, index, scenes::ParseMix("25,60,15"));
+    Scene scene = SampleScene(exam.seed, index, scenes::ParseMix("25,60,15"), aspect);
     int* kind = scene.identical ? &groups : scene.objects.size() == 1 ? &singles : &pairs;
     if (scene.objects.size() == 3 && !scene.identical) continue;
     if (*kind >= count) continue;
     ++*kind;
-    exam.push_back(std::move(scene));
+    chosen.push_back(std::move(scene));
   }
-  return exam;
+  return chosen;
 }
 
 }  // namespace
 
-std::vector<ErrorRates> SelfTest(const Observer& observer, int scenes, uint64_t seed, int threads) {
+std::vector<ErrorRates> SelfTest(const Observer& observer, const Exam& exam, int threads) {
   std::vector<ErrorRates> all(4);
   all[0].name = "sharp";
   all[1].name = "blur 1";
@@ -72,29 +74,30 @@ std::vector<ErrorRates> SelfTest(const Observer& observer, int scenes, uint64_t 
   all[2].wear = {0, 5.0f};
   all[3].name = "blur 1, noise 5";
   all[3].wear = {1.0f, 5.0f};
-  const std::vector<Scene> exam = Exam(scenes, seed);
+  const std::vector<Scene> chosen = ScenesOf(exam);
   std::atomic<size_t> next{0};
   std::mutex mutex;
   const bool verbose = std::getenv("FOVEA_EVALUATE_MISTAKES") != nullptr;
   const auto work = [&] {
-    for (size_t i; (i = next++) < exam.size();) {
-      scenes::Picture rendered = RenderScene(exam[i], kPictureSize);
-      const cv::Mat sharp(kPictureSize, kPictureSize, CV_8UC3, rendered.rgb.data());
-      const Prompt truth = Truth(exam[i]);
+    for (size_t i; (i = next++) < chosen.size();) {
+      const Scene& scene = chosen[i];
+      scenes::Picture rendered = RenderScene(scene, exam.width, exam.height);
+      const cv::Mat sharp(exam.height, exam.width, CV_8UC3, rendered.rgb.data());
+      const Prompt truth = Truth(scene);
       for (ErrorRates& rates : all) {
-        const auto seen = observer.Observe(Worn(sharp, rates.wear, seed, i));
+        const auto seen = observer.Observe(Worn(sharp, rates.wear, exam.seed, i)).sightings;
         const Verdict verdict = Judge(truth, seen);
         const std::lock_guard lock(mutex);
-        Count(exam[i], verdict, &rates);
+        Count(scene, verdict, &rates);
         if (!verbose || verdict.right) continue;
         std::fprintf(stderr, "%s seed %llu index %llu:", rates.name.c_str(),
-                     static_cast<unsigned long long>(exam[i].seed),
-                     static_cast<unsigned long long>(exam[i].index));
-        for (const auto& o : exam[i].objects) {
+                     static_cast<unsigned long long>(scene.seed),
+                     static_cast<unsigned long long>(scene.index));
+        for (const auto& o : scene.objects) {
           std::fprintf(stderr, " %s %s %s %s,", Name(o.size), Name(o.color), Name(o.material),
                        Name(o.shape));
         }
-        std::fprintf(stderr, " %s; seen:", Name(exam[i].relation));
+        std::fprintf(stderr, " %s; seen:", Name(scene.relation));
         for (const auto& s : seen) {
           std::fprintf(stderr, " %s %s %.2f (%d),", Name(s.color), Name(s.shape), s.confidence,
                        s.pixels);

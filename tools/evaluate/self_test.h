@@ -19,9 +19,14 @@ struct ErrorRates {
   int groups = 0, group_count = 0, group_any = 0;
 };
 
-// `scenes` of each kind (single, pair with relation, group), judged as sharp, soft and grainy
-// pictures.
-std::vector<ErrorRates> SelfTest(const Observer& observer, int scenes, uint64_t seed, int threads);
+struct Exam {
+  int scenes = 0;  // of each kind: single, pair with relation, group
+  uint64_t seed = 0;
+  int width = 128, height = 128;  // of the pictures
+};
+
+// Judges sharp, soft and grainy pictures of the exam's scenes.
+std::vector<ErrorRates> SelfTest(const Observer& observer, const Exam& exam, int threads);
 
 std::string Report(const std::vector<ErrorRates>& rates, bool json);
 

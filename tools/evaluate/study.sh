@@ -28,6 +28,7 @@ for kind in single pairs; do
   done <"$prompts"
   "$bin/fovea-evaluate" --pictures "$out/$kind" --prompts "$prompts" --sheet "$out/$kind.png" \
     --observer "${OBSERVER:-$out/observer.bin}" >"$out/$kind.txt"
+  echo "$kind: $(tail -n 3 "$out/$kind.txt" | head -n 1)"
   echo "$kind: $(tail -n 2 "$out/$kind.txt" | head -n 1)"
   echo "$kind: $(tail -n 1 "$out/$kind.txt")"
 done

@@ -23,6 +23,9 @@ using scenes::Scene;
 
 constexpr int kPixelsAScene = 220;
 constexpr int kBordersAScene = 40, kInsideAScene = 90;
+// Frames of the lessons, half of which are square ones of 128 pixels.
+constexpr int kShortSides[] = {96, 128, 160, 192, 256};
+constexpr float kAspects[] = {1, 1.5f, 2.0f / 3, 2, 0.5f};
 constexpr int kPartsAColor = 6, kViewsAnObject = 2;
 constexpr float kObjectShare = 0.5f;                        // of the pixels taken from a scene
 constexpr float kSameObject = 0.75f, kOtherObject = 0.55f;  // overlap over union
@@ -45,10 +48,22 @@ int Pick(const std::vector<int>& from, Rng* rng) {
 
 struct Lesson {
   Scene scene;
-  Picture truth;
-  cv::Mat picture;
+  cv::Mat truth;    // 8-bit, 0 background, else 1-based object; canonical as `picture` is
+  cv::Mat picture;  // as an Observer looks at it
   Rng rng;
 };
+
+struct Frame {
+  int width = kShortSide, height = kShortSide;
+};
+
+Frame DrawFrame(Rng rng) {
+  if (rng.Chance(0.5f)) return {};
+  const int side = kShortSides[rng.Below(std::size(kShortSides))];
+  const float aspect = kAspects[rng.Below(std::size(kAspects))];
+  const auto longer = [side](float ratio) { return static_cast<int>(std::lround(side * ratio)); };
+  return {longer(std::max(1.0f, aspect)), longer(std::max(1.0f, 1 / aspect))};
+}
 
 bool HasColorTwice(const Scene& scene) {
   for (size_t i = 0; i < scene.objects.size(); ++i) {
@@ -63,23 +78,29 @@ Lesson MakeLesson(const LessonPlan& plan, uint64_t index) {
   Rng rng(plan.seed + 1, index);
   // Every third scene has several objects of one colour, the hardest case.
   const bool alike = index % 3 == 0;
+  const Frame frame = DrawFrame(Rng(plan.seed + 3, index));
+  const float aspect = static_cast<float>(frame.width) / static_cast<float>(frame.height);
   Scene scene;
   for (uint64_t attempt = 0;; ++attempt) {
-    scene = SampleScene(plan.seed + attempt, index, scenes::ParseMix("35,50,15"));
+    scene = SampleScene(plan.seed + attempt, index, scenes::ParseMix("35,50,15"), aspect);
     if (!alike || HasColorTwice(scene)) break;
   }
-  Picture truth = RenderScene(scene, kPictureSize);
-  const cv::Mat sharp(kPictureSize, kPictureSize, CV_8UC3, truth.rgb.data());
+  Picture rendered = RenderScene(scene, frame.width, frame.height);
+  const cv::Mat sharp(frame.height, frame.width, CV_8UC3, rendered.rgb.data());
   Wear wear;
   if (rng.Chance(0.7f)) wear = {rng.Uniform(0, 1.6f), rng.Uniform(0, 7.0f)};
-  cv::Mat picture = Worn(sharp, wear, plan.seed + 2, index);
-  return {std::move(scene), std::move(truth), picture, rng};
+  const cv::Mat picture = Canonical(Worn(sharp, wear, plan.seed + 2, index));
+  const cv::Mat mask(frame.height, frame.width, CV_8U, rendered.mask.data());
+  cv::Mat truth;
+  cv::resize(mask, truth, picture.size(), 0, 0, cv::INTER_NEAREST);
+  if (truth.data == mask.data) truth = mask.clone();
+  return {std::move(scene), truth, picture, rng};
 }
 
 int TrueObject(const Lesson& lesson, int x, int y) {
-  x = std::clamp(x, 0, kPictureSize - 1);
-  y = std::clamp(y, 0, kPictureSize - 1);
-  return lesson.truth.mask[y * kPictureSize + x];
+  x = std::clamp(x, 0, lesson.truth.cols - 1);
+  y = std::clamp(y, 0, lesson.truth.rows - 1);
+  return lesson.truth.at<uint8_t>(y, x);
 }
 
 // Whether another object of the same colour is within two pixels.
@@ -102,9 +123,10 @@ void TakePixels(const LessonPlan& plan, uint64_t index, Example* example) {
   Lesson lesson = MakeLesson(plan, index);
   const PixelFeatures features(lesson.picture);
   std::vector<int> objects, background;
-  std::vector<uint8_t> labels(kGrid * kGrid);
-  for (int i = 0; i < kGrid * kGrid; ++i) {
-    const int object = TrueObject(lesson, i % kGrid * kStride, i / kGrid * kStride);
+  const int columns = features.Columns(), cells = columns * features.Rows();
+  std::vector<uint8_t> labels(cells);
+  for (int i = 0; i < cells; ++i) {
+    const int object = TrueObject(lesson, i % columns * kStride, i / columns * kStride);
     labels[i] = object ? 1 + static_cast<uint8_t>(lesson.scene.objects[object - 1].color) : 0;
     if (object == 0) background.push_back(i);
     // White ones are the hardest to tell from the background: twice as many.
@@ -113,7 +135,7 @@ void TakePixels(const LessonPlan& plan, uint64_t index, Example* example) {
   }
   for (int i = 0; i < kPixelsAScene; ++i) {
     const int cell = Pick(lesson.rng.Chance(kObjectShare) ? objects : background, &lesson.rng);
-    features.At(cell % kGrid, cell / kGrid, example->Add(PixelFeatureCount(), labels[cell]));
+    features.At(cell % columns, cell / columns, example->Add(PixelFeatureCount(), labels[cell]));
   }
 }
 
@@ -124,15 +146,16 @@ void TakeBorders(const LessonPlan& plan, const Perceptron& pixels, uint64_t inde
   const LabelMap map = LabelPixels(pixels, features);
   const BorderFeatures around(features.Lab(), map.labels);
   std::vector<int> borders, inside;
-  for (int i = 0; i < kGrid * kGrid; ++i) {
-    const int x = i % kGrid * kStride, y = i / kGrid * kStride;
+  const int columns = features.Columns();
+  for (int i = 0; i < columns * features.Rows(); ++i) {
+    const int x = i % columns * kStride, y = i / columns * kStride;
     if (map.labels.at<uint8_t>(y, x) == 0) continue;
     (TrueBorder(lesson, x, y) ? borders : inside).push_back(i);
   }
   const auto take = [&](const std::vector<int>& cells, int count, uint8_t label) {
     for (int i = 0; i < count && !cells.empty(); ++i) {
       const int cell = Pick(cells, &lesson.rng);
-      around.At(cell % kGrid * kStride, cell / kGrid * kStride,
+      around.At(cell % columns * kStride, cell / columns * kStride,
                 example->Add(BorderFeatureCount(), label));
     }
   };
@@ -143,12 +166,10 @@ void TakeBorders(const LessonPlan& plan, const Perceptron& pixels, uint64_t inde
 // The shape of the object that the mask shows, kNoShape if it shows none whole, -1 if neither is
 // clear or the object had its share already; `taken` counts per object.
 int TrueShape(const Lesson& lesson, const cv::Mat& mask, std::vector<int>* taken) {
-  const cv::Mat truth(kPictureSize, kPictureSize, CV_8U,
-                      const_cast<uint8_t*>(lesson.truth.mask.data()));
   float best = 0;
   size_t object = 0;
   for (size_t k = 0; k < lesson.scene.objects.size(); ++k) {
-    const cv::Mat own = (truth == static_cast<int>(k + 1)) & 1;
+    const cv::Mat own = (lesson.truth == static_cast<int>(k + 1)) & 1;
     const float overlap =
         static_cast<float>(cv::countNonZero(own & mask)) / cv::countNonZero(own | mask);
     if (overlap > best) best = overlap, object = k;

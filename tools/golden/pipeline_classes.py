@@ -9,18 +9,16 @@
 All in f32 on the CPU, as a user of diffusers runs it.
 """
 
-import argparse
 import json
 import os
-import shutil
 import tempfile
 
 import diffusers
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+import golden_runs
 import pipeline
 import pipeline_cases
 import pipeline_classes_cases as cases
@@ -125,31 +123,9 @@ def run(model, parts, scheduler_config, s, init, kept=None):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    here = os.path.dirname(os.path.abspath(__file__))
-    parser.add_argument("--out", default=os.path.join(here, "../../tests/golden/pipeline_classes"))
-    out = parser.parse_args().out
-    shutil.rmtree(out, ignore_errors=True)
-    vocabulary = os.path.join(here, "../../tests/golden/pipeline/model/tokenizer")
-    parts, tensors, runs = {}, {}, []
-    for name, model in cases.MODELS.items():
-        os.makedirs(os.path.join(out, name))
-        parts[name] = make_model(os.path.join(out, name), model, vocabulary)
-    for name, (model, scheduler_config, changes) in cases.RUNS.items():
-        settings = {**pipeline_cases.DEFAULTS, **cases.DEFAULTS, **changes}
-        init = pipeline.unit_noise(settings) if settings["latents"] else None
-        kept = {} if settings.pop("text") else None
-        latents = run(cases.MODELS[model], parts[model], scheduler_config, settings, init, kept)
-        if init is not None:
-            tensors[f"{name}.init"] = init
-        tensors[f"{name}.latents"] = latents.clone()
-        tensors.update({f"{name}.{k}": v for k, v in (kept or {}).items()})
-        print(name, "rms", float(latents.pow(2).mean().sqrt()), flush=True)
-        runs.append({"name": name, "model": model, "scheduler": scheduler_config,
-                     "settings": settings})
-    reference.write_json(os.path.join(out, "runs.json"),
-                         {"versions": reference.versions(), "runs": runs})
-    save_file(tensors, os.path.join(out, "runs.safetensors"))
+    golden_runs.make("pipeline_classes", __doc__, cases,
+                     {**pipeline_cases.DEFAULTS, **cases.DEFAULTS}, make_model,
+                     lambda model, settings: pipeline.unit_noise(settings), run)
 
 
 if __name__ == "__main__":

@@ -8,20 +8,18 @@
 All in f32 on the CPU, one generator a picture, as a user of diffusers runs it.
 """
 
-import argparse
 import json
 import os
-import shutil
 import tempfile
 
 import diffusers
 import torch
 from diffusers.utils import load_image
 from PIL import Image
-from safetensors.torch import save_file
 from transformers import CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+import golden_runs
 import pipeline
 import pipeline_classes
 import reference
@@ -70,7 +68,6 @@ def make_text(folder, suffix, config, words, vocabulary, projects):
 
 
 def make_model(folder, model, vocabulary):
-    os.makedirs(folder)
     kind = {"Stable": "SD3Transformer2DModel", "FluxPi": "FluxTransformer2DModel",
             "DiTPip": "DiTTransformer2DModel"}[model["class"][:6]]
     parts = {"transformer": getattr(diffusers, kind).from_config(model["transformer"]),
@@ -209,33 +206,9 @@ def unit_noise(model, s):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    here = os.path.dirname(os.path.abspath(__file__))
-    golden = os.path.join(here, "../../tests/golden")
-    parser.add_argument("--out", default=os.path.join(golden, "transformer_pipelines"))
-    out = parser.parse_args().out
-    shutil.rmtree(out, ignore_errors=True)
-    vocabulary = os.path.join(golden, "pipeline/model/tokenizer")
-    picture = load_image(os.path.join(golden, "image_pipeline/given.png"))
-    parts, tensors, runs = {}, {}, []
-    for name, model in cases.MODELS.items():
-        parts[name] = make_model(os.path.join(out, name), model, vocabulary)
-    for name, (model_name, scheduler_config, changes) in cases.RUNS.items():
-        settings = {**cases.DEFAULTS, **changes}
-        model = cases.MODELS[model_name]
-        init = unit_noise(model, settings) if settings["latents"] else None
-        kept = {} if settings.pop("text") else None
-        latents = run(model, parts[model_name], scheduler_config, settings, init, kept, picture)
-        if init is not None:
-            tensors[f"{name}.init"] = init
-        tensors[f"{name}.latents"] = latents.clone().contiguous()
-        tensors.update({f"{name}.{k}": v.detach().clone() for k, v in (kept or {}).items()})
-        print(name, list(latents.shape), "rms", float(latents.pow(2).mean().sqrt()), flush=True)
-        runs.append({"name": name, "model": model_name, "scheduler": scheduler_config,
-                     "settings": settings})
-    reference.write_json(os.path.join(out, "runs.json"),
-                         {"versions": reference.versions(), "runs": runs})
-    save_file(tensors, os.path.join(out, "runs.safetensors"))
+    picture = load_image(os.path.join(golden_runs.GOLDEN, "image_pipeline/given.png"))
+    golden_runs.make("transformer_pipelines", __doc__, cases, cases.DEFAULTS, make_model, unit_noise,
+                     lambda *args: run(*args, picture))
 
 
 if __name__ == "__main__":

@@ -23,12 +23,13 @@ struct Result {
 
 // Renders pictures [begin, begin + results->size()) on all threads.
 void RenderChunk(const DataSetOptions& options, size_t begin, std::vector<Result>* results) {
+  const float aspect = static_cast<float>(options.width) / static_cast<float>(options.height);
   std::atomic<size_t> next{0};
   const auto work = [&] {
     for (size_t i; (i = next++) < results->size();) {
-      const Scene scene = SampleScene(options.seed, options.first + begin + i, options.mix);
+      const Scene scene = SampleScene(options.seed, options.first + begin + i, options.mix, aspect);
       Result& result = (*results)[i];
-      result.picture = RenderScene(scene, options.size);
+      result.picture = RenderScene(scene, options.width, options.height);
       result.line = DescribeScene(scene, result.picture) + "\n";
     }
   };
@@ -45,9 +46,10 @@ void RenderDataSet(const DataSetOptions& options) {
   std::filesystem::create_directories(out);
   AtomicFile images((out / "images.npy").string()), masks((out / "masks.npy").string()),
       lines((out / "scenes.jsonl").string());
-  const size_t side = static_cast<size_t>(options.size);
-  const std::string image_header = NpyHeader({options.count, side, side, 3});
-  const std::string mask_header = NpyHeader({options.count, side, side});
+  const auto width = static_cast<size_t>(options.width);
+  const auto height = static_cast<size_t>(options.height);
+  const std::string image_header = NpyHeader({options.count, height, width, 3});
+  const std::string mask_header = NpyHeader({options.count, height, width});
   images.Write(image_header.data(), image_header.size());
   masks.Write(mask_header.data(), mask_header.size());
   for (size_t begin = 0; begin < options.count; begin += kChunk) {

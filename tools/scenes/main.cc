@@ -12,7 +12,7 @@ namespace {
 using namespace fovea::scenes;
 
 constexpr const char* kUsage =
-    "usage: fovea-scenes --out DIR --count N --seed S [--size 128] [--mix "
+    "usage: fovea-scenes --out DIR --count N --seed S [--size 128|WxH] [--mix "
     "single|early|full|P1,P2,P3]"
     "\n                    [--threads N] [--first I]\n";
 
@@ -33,7 +33,12 @@ DataSetOptions ParseOptions(int argc, char** argv) {
     } else if (flag == "--first") {
       options.first = ParseWholeNumber(flag, value, 0, UINT64_MAX / 2);
     } else if (flag == "--size") {
-      options.size = static_cast<int>(ParseWholeNumber(flag, value, 8, 8192));
+      const size_t cross = value.find('x');
+      const auto side = [&](const std::string& text) {
+        return static_cast<int>(ParseWholeNumber(flag, text, 8, 8192));
+      };
+      options.width = side(value.substr(0, cross));
+      options.height = cross == std::string::npos ? options.width : side(value.substr(cross + 1));
     } else if (flag == "--threads") {
       options.threads = static_cast<int>(ParseWholeNumber(flag, value, 1, 256));
     } else if (flag == "--mix") {

@@ -59,13 +59,14 @@ struct First {
 };
 
 void Measure(const Scene& scene, const std::vector<int>& covered, Picture* picture) {
-  const int size = picture->size, count = static_cast<int>(scene.objects.size());
+  const int width = picture->width, height = picture->height;
+  const int count = static_cast<int>(scene.objects.size());
   picture->traces.assign(count, {});
   std::vector<double> sum_x(count), sum_y(count);
-  for (Trace& trace : picture->traces) trace.box = {size, size, 0, 0};
-  for (int y = 0; y < size; ++y) {
-    for (int x = 0; x < size; ++x) {
-      const int id = picture->mask[static_cast<size_t>(y) * size + x];
+  for (Trace& trace : picture->traces) trace.box = {width, height, 0, 0};
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      const int id = picture->mask[static_cast<size_t>(y) * width + x];
       if (id == 0) continue;
       Trace& trace = picture->traces[id - 1];
       trace.box = {std::min(trace.box[0], x), std::min(trace.box[1], y),
@@ -88,34 +89,36 @@ void Measure(const Scene& scene, const std::vector<int>& covered, Picture* pictu
 
 }  // namespace
 
-Picture RenderScene(const Scene& scene, int size) {
+Picture RenderScene(const Scene& scene, int width, int height) {
   static const DisplayTable display;
   const Shader shader(scene);
-  const size_t pixels = static_cast<size_t>(size) * size;
-  Picture picture{size, std::vector<uint8_t>(pixels * 3), std::vector<uint8_t>(pixels), {}};
+  const size_t pixels = static_cast<size_t>(width) * height;
+  Picture picture{
+      width, height, std::vector<uint8_t>(pixels * 3), std::vector<uint8_t>(pixels), {}};
   std::vector<First> first(pixels);
   std::vector<int> covered(scene.objects.size());
+  const float scale = 2.0f / static_cast<float>(std::min(width, height));
+  const float left = 0.5f * scale * width, top = 0.5f * scale * height;
   const auto ray = [&](int x, int y, float dx, float dy) {
-    const float scale = 2.0f / size;
-    return CameraRay(scene.camera, scale * (x + dx) - 1.0f, scale * (y + dy) - 1.0f);
+    return CameraRay(scene.camera, scale * (x + dx) - left, scale * (y + dy) - top);
   };
-  for (int y = 0; y < size; ++y) {
-    for (int x = 0; x < size; ++x) {
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
       unsigned on_ray = 0;
       const Sample sample = shader.Trace(ray(x, y, 0.5f, 0.5f), kCenterGroup, &on_ray);
       const Vec3 toned = Toned(sample.color);
-      first[static_cast<size_t>(y) * size + x] = {
+      first[static_cast<size_t>(y) * width + x] = {
           toned, {display(toned.x), display(toned.y), display(toned.z)}, sample.object};
       for (; on_ray; on_ray &= on_ray - 1) ++covered[std::countr_zero(on_ray)];
     }
   }
-  for (int y = 0; y < size; ++y) {
-    for (int x = 0; x < size; ++x) {
-      const size_t at = static_cast<size_t>(y) * size + x;
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      const size_t at = static_cast<size_t>(y) * width + x;
       bool refine = false;
-      for (int v = std::max(y - 1, 0); v <= std::min(y + 1, size - 1) && !refine; ++v) {
-        for (int u = std::max(x - 1, 0); u <= std::min(x + 1, size - 1) && !refine; ++u) {
-          const First& other = first[static_cast<size_t>(v) * size + u];
+      for (int v = std::max(y - 1, 0); v <= std::min(y + 1, height - 1) && !refine; ++v) {
+        for (int u = std::max(x - 1, 0); u <= std::min(x + 1, width - 1) && !refine; ++u) {
+          const First& other = first[static_cast<size_t>(v) * width + u];
           refine = other.object != first[at].object || Differ(other.display, first[at].display);
         }
       }

@@ -19,12 +19,17 @@ struct Trace {
 };
 
 struct Picture {
-  int size = 0;
-  std::vector<uint8_t> rgb;   // size * size * 3, sRGB
-  std::vector<uint8_t> mask;  // size * size, 0 background, else 1-based object
+  int width = 0, height = 0;
+  std::vector<uint8_t> rgb;   // height * width * 3, sRGB
+  std::vector<uint8_t> mask;  // height * width, 0 background, else 1-based object
   std::vector<Trace> traces;  // one an object
 };
 
-Picture RenderScene(const Scene& scene, int size);
+// `width` over `height` should be the aspect that the scene was made for; pixels are square anyway.
+Picture RenderScene(const Scene& scene, int width, int height);
+
+inline Picture RenderScene(const Scene& scene, int size) {
+  return RenderScene(scene, size, size);
+}
 
 }  // namespace fovea::scenes

@@ -182,9 +182,11 @@ SceneMix ParseMix(const std::string& text) {
   return mix;
 }
 
-Scene SampleScene(uint64_t seed, uint64_t index, const SceneMix& mix) {
+Scene SampleScene(uint64_t seed, uint64_t index, const SceneMix& mix, float aspect) {
   Rng rng(seed, index);
   Scene scene;
+  scene.camera.half_width = std::max(1.0f, aspect);
+  scene.camera.half_height = std::max(1.0f, 1.0f / aspect);
   scene.seed = seed;
   scene.index = index;
   int count = DrawCount(&rng, mix);

@@ -41,7 +41,9 @@ struct Object {
 // World: z up, the table is z = 0, x to the right and y away from the camera.
 struct Camera {
   Vec3 position, right, up, forward;
-  float focal = 1;  // distance of a picture plane that spans [-1, 1]
+  float focal = 1;  // distance of the picture plane
+  // The frame on that plane; its shorter side is 1, so a square one spans [-1, 1].
+  float half_width = 1, half_height = 1;
 };
 
 struct Light {
@@ -71,13 +73,14 @@ struct SceneMix {
 // "single", "early", "full" or three numbers "P1,P2,P3"; throws std::invalid_argument.
 SceneMix ParseMix(const std::string& text);
 
-// Depends on nothing but the arguments.
-Scene SampleScene(uint64_t seed, uint64_t index, const SceneMix& mix);
+// Depends on nothing but the arguments. `aspect` is width over height of the frame; the objects
+// keep their size beside its shorter side and spread along the longer one.
+Scene SampleScene(uint64_t seed, uint64_t index, const SceneMix& mix, float aspect = 1);
 
 // Linear-light surface colour of an object.
 Vec3 Albedo(Color color);
 
-// Ray through picture coordinates u (right) and v (down), each in [-1, 1].
+// Ray through the point (u, v) of the picture plane, u to the right and v down.
 inline Ray CameraRay(const Camera& camera, float u, float v) {
   return {camera.position,
           Normalized(camera.forward * camera.focal + camera.right * u - camera.up * v)};

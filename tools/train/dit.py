@@ -105,7 +105,7 @@ class Teacher:
 
 def batch_losses(painter, text, teacher, channels, args):
 
-    def losses(z, inside, labels, captions):
+    def losses(z, shares, labels, captions):
         said = painter.slots.targets(captions).to(z.device)
         u = torch.rand(len(z))
         sigma = (args.shift * u / (1 + (args.shift - 1) * u)).to(z.device)
@@ -119,7 +119,7 @@ def batch_losses(painter, text, teacher, channels, args):
                 v[taught] = teacher.velocity(noisy[taught], sigma[taught].clamp(max=0.9999),
                                              [captions[i] for i in taught.tolist()])
             predicted, classes, objects = painter(noisy, 1000 * sigma, *text(captions))
-        w = latents.cell_weights(inside, args.weight)
+        w = latents.cell_weights(shares, args.weight, args.outline)
         return {
             "loss": (w[:, None] * channels * (predicted.float() - v).square()).mean(),
             "naming": sum((w * F.cross_entropy(c.float(), labels[:, i], reduction="none")).mean()

@@ -6,15 +6,17 @@ import numpy as np
 import torch
 
 import common
-from latents import Latents
+from latents import Buckets, Latents
 
 
 def add_options(parser):
     parser.add_argument("--data", required=True, help="folder of scene sets")
     parser.add_argument("--tokenizer", required=True)
     parser.add_argument("--sets", nargs="+", default=["single"])
-    parser.add_argument("--shares", nargs="+", type=float, help="of a batch, one for each set")
+    parser.add_argument("--shares", nargs="+", type=float,
+                        help="of the pictures drawn, one for each set (by default, its pictures)")
     parser.add_argument("--weight", type=float, default=2.0, help="extra loss weight on objects")
+    parser.add_argument("--outline", type=float, default=0.0, help="extra loss weight on outlines")
     parser.add_argument("--metric", type=float, default=0.75,
                         help="component k weighs (sd_k / sd_0)^this; 1 is the metric of pixels")
     parser.add_argument("--naming", type=float, default=0.1, help="weight of the cells' classes")
@@ -26,7 +28,7 @@ def add_options(parser):
 def run(args, name, model, losses, start=None):
     """Trains model, its checkpoint OUT/NAME.pt, until the slice or the run ends.
 
-    losses(z, inside, labels, captions) -> {"loss": tensor, ...}, of which all but the first are
+    losses(z, shares, labels, captions) -> {"loss": tensor, ...}, of which all but the first are
     weighed by the option of their name. start: weights to begin with, by name.
     """
     group = common.Group()
@@ -43,16 +45,17 @@ def run(args, name, model, losses, start=None):
         model.load_state_dict(state["model"])
         average = common.Average(model, args.ema)
         average.values = {k: v.to(args.device) for k, v in state["average"].items()}
-        optimizer.load_state_dict(state["optimizer"])
+        if "optimizer" in state:  # restore.py knows none
+            optimizer.load_state_dict(state["optimizer"])
         step, samples, spent = state["step"], state["samples"], state["seconds"]
     rng = np.random.default_rng([step, group.rank])
     torch.manual_seed(1000 * step + group.rank)
     print(f"from step {step}", flush=True)
 
     sets = [Latents(args.data, args.out, s) for s in args.sets]
-    shares = np.array(args.shares or [1.0] * len(sets))
+    buckets = Buckets(sets, args.shares or [len(s.captions) for s in sets])
     log, names = None, []
-    part, kept, since = common.Slice(args, spent), [], time.monotonic()
+    part, kept, since, drawn_since = common.Slice(args, spent), [], time.monotonic(), 0
 
     def seconds():  # of all processes
         return spent + (part.seconds() - spent) * group.size
@@ -64,19 +67,18 @@ def run(args, name, model, losses, start=None):
 
     stop = False
     while step < args.steps and not stop:
-        counts = rng.multinomial(args.batch, shares / shares.sum())
-        drawn = [s.draw(c, rng) for s, c in zip(sets, counts) if c]
-        z, inside, labels = (torch.cat([d[i] for d in drawn]).to(args.device) for i in range(3))
-        captions = ["" if rng.random() < 0.1 else c for d in drawn for c in d[3]]
+        *drawn, captions = buckets.draw(args.batch, rng)
+        z, shares, labels = (x.to(args.device) for x in drawn)
+        captions = ["" if rng.random() < 0.1 else c for c in captions]
         common.set_rate(optimizer, common.rate(step, args))
-        parts = losses(z, inside, labels, captions)
+        parts = losses(z, shares, labels, captions)
         total = sum(v if k == "loss" else getattr(args, k) * v for k, v in parts.items())
         optimizer.zero_grad(set_to_none=True)
         total.backward()
         stop = group.average(model.parameters(), part.over())
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        step, samples = step + 1, samples + args.batch * group.size
+        step, samples, drawn_since = step + 1, samples + len(z) * group.size, drawn_since + len(z)
         if group.rank:  # the first process averages, logs and saves
             continue
         average.update(model, step)
@@ -89,9 +91,9 @@ def run(args, name, model, losses, start=None):
             means = dict(zip(names, torch.stack(kept).mean(0).tolist()))
             log.row(step=step, samples=samples, seconds=seconds(), **means,
                     lr=common.rate(step, args), sets="+".join(args.sets))
-            pace = 100 * args.batch * group.size / (time.monotonic() - since)
+            pace = drawn_since * group.size / (time.monotonic() - since)
             print(f"{pace:.1f} samples a second", flush=True)
-            kept, since = [], time.monotonic()
+            kept, since, drawn_since = [], time.monotonic(), 0
         if part.due():
             keep()
     if group.rank == 0:

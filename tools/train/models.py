@@ -9,6 +9,7 @@ from transformers import (CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjec
 import tokenizer as bpe
 
 LATENTS, WIDTH, SIZE = 16, 128, 128
+GRID = (SIZE // 8, SIZE // 8)  # rows and columns of latents
 
 
 def text_config(tokens):
@@ -77,15 +78,15 @@ def parameters(module):
 
 
 @torch.no_grad()
-def sample(unet_, context, empty, steps=25, guidance=3.0, rescale=0.7, seed=0):
-    """DDIM with rescaled guidance, as the pipeline does it.  context (b, t, c) -> (b, 16, 16, 16)"""
+def walk(unet_, z, context, empty, level, steps=25, guidance=3.0, rescale=0.7):
+    """DDIM with rescaled guidance, as the pipeline does it, from timestep `level` down.
+
+    z (b, c, h, w) is noisy as that level; `steps` counts those of a whole walk.
+    """
     schedule = scheduler()
     schedule.set_timesteps(steps)
-    noise = torch.Generator().manual_seed(seed)
-    z = torch.randn(len(context), LATENTS, SIZE // 8, SIZE // 8, generator=noise)
-    z = z.to(context.device).contiguous(memory_format=torch.channels_last)
     both = torch.cat([empty.expand_as(context), context])
-    for t in schedule.timesteps:
+    for t in schedule.timesteps[schedule.timesteps <= level]:
         plain, text = unet_(torch.cat([z, z]), t, both).sample.float().chunk(2)
         v = plain + guidance * (text - plain)
         same = v * (text.std((1, 2, 3), keepdim=True) / v.std((1, 2, 3), keepdim=True))
@@ -94,16 +95,24 @@ def sample(unet_, context, empty, steps=25, guidance=3.0, rescale=0.7, seed=0):
     return z
 
 
+def sample(unet_, context, empty, steps=25, guidance=3.0, rescale=0.7, seed=0, grid=GRID):
+    """A whole walk from noise.  context (b, t, c) -> (b, 16, *grid)"""
+    noise = torch.Generator().manual_seed(seed)
+    z = torch.randn(len(context), LATENTS, *grid, generator=noise)
+    z = z.to(context.device).contiguous(memory_format=torch.channels_last)
+    return walk(unet_, z, context, empty, 1000, steps, guidance, rescale)
+
+
 @torch.no_grad()
-def sample_flow(dit_, text, empty, steps=25, guidance=4.0, seed=0):
+def sample_flow(dit_, text, empty, steps=25, guidance=4.0, seed=0, grid=GRID):
     """Euler steps with guidance, as the pipeline does it.
 
-    text and empty: (states (b, t, c), pooled (b, c)), empty of one caption -> (b, 16, 16, 16)
+    text and empty: (states (b, t, c), pooled (b, c)), empty of one caption -> (b, 16, *grid)
     """
     schedule = flow_scheduler()
     schedule.set_timesteps(steps)
     noise = torch.Generator().manual_seed(seed)
-    z = torch.randn(len(text[0]), LATENTS, SIZE // 8, SIZE // 8, generator=noise)
+    z = torch.randn(len(text[0]), LATENTS, *grid, generator=noise)
     states, pooled = (torch.cat([e.expand_as(t), t]) for e, t in zip(empty, text))
     for t in schedule.timesteps:
         plain, said = dit_(torch.cat([z, z]), states, pooled, t.expand(2 * len(z))).sample.chunk(2)

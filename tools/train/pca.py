@@ -1,8 +1,9 @@
 """PCA of 8x8x3 patches: the latent space of every stage, known before any training.
 
 Component k is scaled by (sd_k / sd_0)^0.5 ("half whitened"): fully whitened, the fine components
-are heavy-tailed; raw, they would vanish. Writes pca.npz and, for each set, latents (n, k, 16, 16)
-what each latent cell shows: the objects' share (n, 16, 16) and class numbers (n, 4, 16, 16).
+are heavy-tailed; raw, they would vanish. Writes pca.npz and, for each set, latents (n, k, h, w) and
+what each latent cell shows: the objects' share and the outline's (n, 2, h, w), and class numbers
+(n, 4, h, w). A set may have any size that is a multiple of 8.
 """
 
 import os
@@ -12,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 import common
-from scene_labels import cell_labels
+from scene_labels import cell_labels, cell_shares
 
 PATCH = 8
 
@@ -61,10 +62,10 @@ def fit(scenes, count, components, path):
 
 
 def cache(scenes, basis, out):
-    n, size = len(scenes), scenes.images.shape[1] // PATCH
+    n, (rows, columns) = len(scenes), (s // PATCH for s in scenes.images.shape[1:3])
     latents = np.lib.format.open_memmap(f"{out}/latents_{scenes.name()}.npy.part", "w+", np.float16,
-                                        (n, len(basis.sd), size, size))
-    inside = np.zeros((n, size, size), np.float16)
+                                        (n, len(basis.sd), rows, columns))
+    shares = np.zeros((n, 2, rows, columns), np.float16)
     error, largest = 0.0, 0.0
     for i in range(0, n, 200):
         indices = range(i, min(n, i + 200))
@@ -73,10 +74,9 @@ def cache(scenes, basis, out):
         error += float((basis.decode(z).clamp(-1, 1) - pictures).square().mean()) * len(indices)
         largest = max(largest, float(z.abs().max()))
         latents[i:i + len(z)] = z.half().numpy()
-        mask = torch.from_numpy(np.array(scenes.masks[i:i + len(z)]) > 0).float()
-        inside[i:i + len(z)] = F.avg_pool2d(mask[:, None], PATCH)[:, 0].half().numpy()
+        shares[i:i + len(z)] = cell_shares(np.array(scenes.masks[i:i + len(z)]), PATCH)
     latents.flush()
-    np.save(f"{out}/inside_{scenes.name()}.npy", inside)
+    np.save(f"{out}/shares_{scenes.name()}.npy", shares)
     np.save(f"{out}/labels_{scenes.name()}.npy", np.stack([
         cell_labels(scenes.masks[i], scenes.scenes[i]["objects"], PATCH) for i in range(n)]))
     os.replace(f"{out}/latents_{scenes.name()}.npy.part", f"{out}/latents_{scenes.name()}.npy")

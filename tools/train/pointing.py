@@ -67,14 +67,23 @@ def shares(labels, said):
     return (fits & (fits.sum(1, keepdim=True) == 1)).float()
 
 
+def grid_of(cells, rows, columns):
+    """Rows and columns of a layer with so many cells, in a network that halves, rounding up."""
+    while rows * columns > cells:
+        rows, columns = -(-rows // 2), -(-columns // 2)
+    if rows * columns != cells:
+        raise ValueError(f"{cells} cells are none of the picture's levels")
+    return rows, columns
+
+
 def loss(processors, labels, said):
     """Cross-entropy of object states against what the cells show, mean over layers."""
     target = shares(labels, said)
     total = target.new_zeros(())
     layers = [p.scores for p in processors if p.scores is not None]
     for scores in layers:  # (b, cells, OBJECTS)
-        side = round(scores.shape[1] ** 0.5)
-        pooled = F.adaptive_avg_pool2d(target, side).flatten(2).transpose(1, 2)
+        grid = grid_of(scores.shape[1], *labels.shape[-2:])
+        pooled = F.adaptive_avg_pool2d(target, grid).flatten(2).transpose(1, 2)
         cross = -(pooled * scores.float().log_softmax(-1)).sum(-1)
         total = total + cross.sum() / pooled.sum().clamp(min=1)
     return total / len(layers)

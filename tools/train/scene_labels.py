@@ -20,3 +20,16 @@ def cell_labels(mask, objects, cell, least=0.2):
     for k, o in enumerate(objects):
         table[:, k + 1] = [1 + names.index(o[key]) for key, names in KEYS.items()]
     return table[:, kind]
+
+
+def cell_shares(masks, cell):
+    """Of each cell, how much objects cover, and how much of an outline crosses it: 1 for a straight
+    one from side to side.  masks (n, h, w) -> (n, 2, h / cell, w / cell) f16"""
+    masks = np.asarray(masks)
+    edge = np.zeros(masks.shape, bool)
+    edge[:, 1:] = masks[:, 1:] != masks[:, :-1]
+    edge[:, :, 1:] |= masks[:, :, 1:] != masks[:, :, :-1]
+    n, rows, columns = len(masks), masks.shape[1] // cell, masks.shape[2] // cell
+    cells = lambda x: x.reshape(n, rows, cell, columns, cell).sum((2, 4))
+    inside, outline = cells(masks > 0) / cell**2, np.minimum(cells(edge) / cell, 1.0)
+    return np.stack([inside, outline], 1).astype(np.float16)

@@ -52,7 +52,7 @@ def draw_times(count, steps, early):
 def batch_losses(painter, encode, alphas, channels, args):
     """Losses on velocities, on what the cells show, what the text says, and where it points."""
 
-    def losses(z, inside, labels, captions):
+    def losses(z, shares, labels, captions):
         ids = encode(captions).to(z.device)
         said = painter.slots.targets(captions).to(z.device)
         t = draw_times(len(z), len(alphas), args.early)
@@ -63,7 +63,7 @@ def batch_losses(painter, encode, alphas, channels, args):
         v = a.sqrt() * noise - (1 - a).sqrt() * z
         with common.bf16(args.device):
             predicted, classes, objects = painter(noisy, t.to(z.device), ids)
-        w = latents.cell_weights(inside, args.weight)
+        w = latents.cell_weights(shares, args.weight, args.outline)
         return {
             "loss": (w[:, None] * channels * (predicted.float() - v).square()).mean(),
             "naming": sum((w * F.cross_entropy(c.float(), labels[:, i], reduction="none")).mean()

@@ -33,7 +33,7 @@ ImTextureID GlTextures::Get(const ImagePtr& image) {
                  GL_UNSIGNED_BYTE, image->rgb.data());
     glGenerateMipmap(GL_TEXTURE_2D);
   }
-  return reinterpret_cast<ImTextureID>(static_cast<intptr_t>(entry.texture));
+  return TextureId(entry.texture);
 }
 
 void GlTextures::EndFrame() {

@@ -4,7 +4,9 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
+#include "attention/kernels/cpu_kernels.h"
 #include "tests/support/operator_case.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 namespace {
@@ -46,19 +48,17 @@ TEST_CASE("biased attention equals its definition") {
     HostTensor out({2, tokens, 3, dim}, DType::kF32);
     std::fill_n(out.Data<float>(), out.NumElements(), NAN);
     BiasedAttentionCpu(q, k, v, 0.3f, bias.View(), out.View());
-    double worst = 0;
+    Worst worst;
     for (int64_t b = 0; b < 2; ++b) {
       for (int64_t t = 0; t < tokens; ++t) {
         for (int64_t h = 0; h < 3; ++h) {
           for (int64_t d = 0; d < dim; ++d) {
-            const double off =
-                std::abs(At(out.View(), b, t, h, d) - Want(q, k, v, 0.3f, bias.View(), b, t, h, d));
-            worst = off <= worst ? worst : off;
+            worst.Add(At(out.View(), b, t, h, d), Want(q, k, v, 0.3f, bias.View(), b, t, h, d));
           }
         }
       }
     }
-    CHECK(worst <= 2e-6);
+    CHECK(worst.Value() <= 2e-6);
   }
 }
 
@@ -90,7 +90,7 @@ TEST_CASE("the depthwise convolution adds to the tokens of the grid only") {
   const HostTensor out = before;
   const Segment grid{SegmentKind::kGrid, 2, static_cast<int>(h * w), {1, 3, 5}};
   AddDepthwiseCpu(v.View(), grid, weight.View(), bias.View(), out.View());
-  double worst = 0;
+  Worst worst;
   for (int64_t i = 0; i < out.NumElements(); ++i) {
     const int64_t c = i % (heads * dim), t = i / (heads * dim) % tokens,
                   b = i / (heads * dim * tokens);
@@ -101,10 +101,9 @@ TEST_CASE("the depthwise convolution adds to the tokens of the grid only") {
       if (y < 0 || y >= h || x < 0 || x >= w) continue;
       want += weight.Data<float>()[c * 9 + tap] * At(v.View(), b, 2 + y * w + x, c / dim, c % dim);
     }
-    const double off = std::abs(out.Data<float>()[i] - want);
-    worst = off <= worst ? worst : off;
+    worst.Add(out.Data<float>()[i], want);
   }
-  CHECK(worst <= 2e-6);
+  CHECK(worst.Value() <= 2e-6);
 }
 
 }  // namespace

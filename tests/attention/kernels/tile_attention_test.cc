@@ -11,6 +11,7 @@
 #include "tensor/threads.h"
 #include "tests/reference/reference_attention.h"
 #include "tests/support/operator_case.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 namespace {
@@ -36,11 +37,11 @@ struct Inputs {
   void Round() { q = ToBFloat16Tensor(q), k = ToBFloat16Tensor(k), v = ToBFloat16Tensor(v); }
 };
 
-void Attend(const TileMap& map, float scale, const AttentionIo& io) {
+void Attend(const TileMap& map, float scale, const TileCall& io) {
   const auto backend = MakeCpuBackend();
   Arena arena(*backend, 64 << 20);
   Context ctx{*backend, arena};
-  TileAttentionCpu(ctx, map, scale, io);
+  TileAttention(ctx, map, scale, io);
 }
 
 // For every instruction set that this processor has and we compile.
@@ -83,7 +84,7 @@ void CheckMix(const Case& c, const std::vector<HeadMix>& mix) {
   CAPTURE(c.batch, c.t, c.heads, c.d);
   const Inputs in(c);
   HostTensor out(in.q.shape(), DType::kF32);
-  AttentionIo io{in.q.View(), in.k.View(), in.v.View(), out.View()};
+  TileCall io{in.q.View(), in.k.View(), in.v.View(), out.View()};
   io.mix = mix;
   const float scale = 1 / std::sqrt(float(c.d));
   const std::vector<double> want = Mixed(in, mix, scale);
@@ -110,7 +111,7 @@ TEST_CASE("identity and uniform heads are exact") {
   const Inputs in(c);
   HostTensor out(in.q.shape(), DType::kF32);
   const std::vector<HeadMix> mix{{0, 1, 0}, {0, 1, 0}};
-  AttentionIo io{in.q.View(), in.k.View(), in.v.View(), out.View()};
+  TileCall io{in.q.View(), in.k.View(), in.v.View(), out.View()};
   io.mix = mix;
   Attend(DenseTileMap(c.t, c.kv, false), 0.25f, io);
   CHECK(std::memcmp(out.data(), in.v.data(), out.Bytes()) == 0);
@@ -133,15 +134,16 @@ void CheckBf16(const Case& c, float magnitude = 1, bool causal = false) {
     std::memset(out.data(), 0xff, out.Bytes());
     Attend(DenseTileMap(c.t, c.kv, causal), scale,
            {in.q.View(), in.k.View(), in.v.View(), out.View(), lse.View()});
-    double worst = 0, square = 0, norm = 0;
+    Worst worst;  // in shares of each value's own limit
+    double square = 0, norm = 0;
     for (size_t i = 0; i < want.out.size(); ++i) {
-      const double error = std::abs(ToFloat(out.Data<BFloat16>()[i]) - want.out[i]);
-      const double share = error / (1.6 / 256 * weight.out[i] + 1e-30);
-      if (!(share <= worst)) worst = share;
+      const double got = ToFloat(out.Data<BFloat16>()[i]);
+      const double error = got - want.out[i];
+      worst.Add(got, want.out[i], 1.6 / 256 * weight.out[i] + 1e-30);
       square += error * error;
       norm += want.out[i] * want.out[i];
     }
-    CHECK(worst <= 1);
+    CHECK(worst.Value() <= 1);
     CHECK(std::sqrt(square / norm) <= 4e-3);
     // The sum is of rounded probabilities: 2^-9 at worst, when they are all alike.
     CHECK(MaxDifference(lse, want.lse) <= 2.1e-3);
@@ -181,16 +183,13 @@ TEST_CASE("bf16 attention mixes heads and reads strided views") {
   const std::vector<HeadMix> mix{{1, 0, 0},       {0, 1, 0},       {0, 0, 1},
                                  {0.5f, 0.5f, 0}, {0.5f, 0, 0.5f}, {1, 0, 0}};
   HostTensor out(copies.q.shape(), DType::kBF16);
-  AttentionIo io{part(0), part(1), part(2), out.View()};
+  TileCall io{part(0), part(1), part(2), out.View()};
   io.mix = mix;
   Attend(DenseTileMap(c.t, c.kv, false), 0.2f, io);
   const auto want = Mixed(copies, mix, 0.2f);
-  double worst = 0;
-  for (size_t i = 0; i < want.size(); ++i) {
-    const double error = std::abs(ToFloat(out.Data<BFloat16>()[i]) - want[i]);
-    if (!(error <= worst)) worst = error;
-  }
-  CHECK(worst <= 2e-2);  // values reach 4; 2^-8 of that
+  Worst worst;
+  for (size_t i = 0; i < want.size(); ++i) worst.Add(ToFloat(out.Data<BFloat16>()[i]), want[i]);
+  CHECK(worst.Value() <= 2e-2);  // values reach 4; 2^-8 of that
 }
 
 TEST_CASE("a query that sees no key gives zero and an lse of minus infinity") {

@@ -32,7 +32,7 @@ double KeysPerQuery(int side, int radius) {
   OperatorCase c{"clear", {{"r", std::to_string(radius)}}, {1, side, side}};
   AttentionSpec spec;
   spec.q = spec.kv = LayoutOf(c);
-  const auto prepared = ClearAttention().Prepare(spec, c.params);
+  const auto prepared = ClearAttention().Bind(c.params)->Prepare(spec);
   return prepared->Map()->Density() * side * side;
 }
 
@@ -50,7 +50,7 @@ TEST_CASE("clear visits the tiles that the bound allows") {
     OperatorCase c{"clear", {{"r", std::to_string(radius)}}, {1, side, side}};
     AttentionSpec spec;
     spec.q = spec.kv = LayoutOf(c);
-    const auto prepared = ClearAttention().Prepare(spec, c.params);
+    const auto prepared = ClearAttention().Bind(c.params)->Prepare(spec);
     const TileMap& map = *prepared->Map();
     CHECK(double(map.visited_pairs) / double(map.pairs) == Approx(over).margin(0.006));
   }
@@ -117,11 +117,12 @@ TEST_CASE("clear refuses grids that its cells do not divide, and video") {
   OperatorCase c{"clear", {{"down", "3"}}, {1, 8, 9}};
   AttentionSpec spec;
   spec.q = spec.kv = LayoutOf(c);
-  CHECK(ClearAttention().Supports(spec, c.params).reason.find("divides") != std::string::npos);
+  CHECK(ClearAttention().Bind(c.params)->Supports(spec).reason.find("divides") !=
+        std::string::npos);
   c.grid = {2, 8, 9};
   spec.q = spec.kv = LayoutOf(c);
-  CHECK(ClearAttention().Supports(spec, {}).reason.find("one frame") != std::string::npos);
-  CHECK_THROWS_WITH(ClearAttention().Supports(spec, {{"proportional", "yes"}}),
+  CHECK(ClearAttention().Bind({})->Supports(spec).reason.find("one frame") != std::string::npos);
+  CHECK_THROWS_WITH(ClearAttention().Bind({{"proportional", "yes"}})->Supports(spec),
                     Catch::Contains("off, on"));
 }
 

@@ -43,7 +43,7 @@ std::string Windows(const Axis& a) {
   std::string text;
   AttentionSpec spec;
   spec.q = spec.kv = LayoutOf(c);
-  const auto prepared = FindAttentionOp("gna").Prepare(spec, c.params);
+  const auto prepared = FindAttentionOp("gna").Bind(c.params)->Prepare(spec);
   const TileMap& map = *prepared->Map();
   for (int i = 0; i < a.length; ++i) {
     int first = -1, last = -1;
@@ -117,15 +117,16 @@ TEST_CASE("gna refuses what it cannot read") {
   AttentionSpec spec;
   spec.q = spec.kv = LayoutOf(c);
   const AttentionOp& op = GeneralizedNeighborhoodAttention();
-  CHECK_THROWS_WITH(op.Supports(spec, {{"window", "0"}}), Catch::Contains("window must be"));
-  CHECK_THROWS_WITH(op.Supports(spec, {{"windows", "3"}}), Catch::Contains("no argument"));
-  CHECK_THROWS_WITH(op.Supports(spec, {{"window", "3"}, {"window", "3"}}),
+  CHECK_THROWS_WITH(op.Bind({{"window", "0"}})->Supports(spec), Catch::Contains("window must be"));
+  CHECK_THROWS_WITH(op.Bind({{"windows", "3"}})->Supports(spec), Catch::Contains("no argument"));
+  CHECK_THROWS_WITH(op.Bind({{"window", "3"}, {"window", "3"}})->Supports(spec),
                     Catch::Contains("twice"));
-  CHECK_THROWS_WITH(op.Supports(spec, {{"window", "3x3x3x3"}}), Catch::Contains("window must be"));
+  CHECK_THROWS_WITH(op.Bind({{"window", "3x3x3x3"}})->Supports(spec),
+                    Catch::Contains("window must be"));
   spec.kv = TextLayout(77);
-  CHECK(op.Supports(spec, {}).reason.find("cross-attention") != std::string::npos);
+  CHECK(op.Bind({})->Supports(spec).reason.find("cross-attention") != std::string::npos);
   spec.q = spec.kv;
-  CHECK(op.Supports(spec, {}).reason.find("grid") != std::string::npos);
+  CHECK(op.Bind({})->Supports(spec).reason.find("grid") != std::string::npos);
 }
 
 }  // namespace

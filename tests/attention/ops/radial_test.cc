@@ -98,7 +98,7 @@ TEST_CASE("radial-2d has the stated densities") {
     OperatorCase c{"radial", {{"model", "2d"}, {"rule", rule}}, {1, side, side}};
     AttentionSpec spec;
     spec.q = spec.kv = LayoutOf(c);
-    return RadialAttention().Prepare(spec, c.params)->Map()->Density();
+    return RadialAttention().Bind(c.params)->Prepare(spec)->Map()->Density();
   };
   CHECK(density(64, "half") == Approx(0.416).margin(6e-4));
   CHECK(density(64, "lattice") == Approx(0.247).margin(6e-4));
@@ -110,9 +110,9 @@ TEST_CASE("radial refuses ragged blocks and mixed arguments") {
   OperatorCase c{"radial", {}, {3, 5, 5}};
   AttentionSpec spec;
   spec.q = spec.kv = LayoutOf(c);
-  CHECK(RadialAttention().Supports(spec, {}).reason.find("multiple") != std::string::npos);
-  CHECK_THROWS(RadialAttention().Supports(spec, {{"tile", "8"}}));
-  CHECK_THROWS(RadialAttention().Supports(spec, {{"model", "2d"}, {"decay", "1"}}));
+  CHECK(RadialAttention().Bind({})->Supports(spec).reason.find("multiple") != std::string::npos);
+  CHECK_THROWS(RadialAttention().Bind({{"tile", "8"}})->Supports(spec));
+  CHECK_THROWS(RadialAttention().Bind({{"model", "2d"}, {"decay", "1"}})->Supports(spec));
 }
 
 }  // namespace

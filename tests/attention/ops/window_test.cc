@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "attention/kernels/bicubic.h"
+#include "attention/kernels/cpu_kernels.h"
 #include "tests/support/operator_case.h"
 
 namespace fovea {
@@ -76,7 +76,7 @@ TEST_CASE("an odd grid can be resampled as the official code does") {
   const Shape even{1, 120, 2, 16};
   HostTensor q(even, DType::kF32), k = q, v = q, out = q;
   for (auto [from, to] : {std::pair{&run.q, &q}, {&run.k, &k}, {&run.v, &v}}) {
-    ResizeBicubicCpu(from->View(), 9, 11, to->View(), 10, 12);
+    ResizeGridCpu(from->View(), 9, 11, to->View(), 10, 12);
   }
   const auto windowed =
       reference::Attention(q.View(), k.View(), v.View(), 0.25, [](int64_t a, int64_t b) {
@@ -87,7 +87,7 @@ TEST_CASE("an odd grid can be resampled as the official code does") {
       });
   for (size_t i = 0; i < windowed.out.size(); ++i) out.Data<float>()[i] = float(windowed.out[i]);
   HostTensor want({1, 99, 2, 16}, DType::kF32);
-  ResizeBicubicCpu(out.View(), 10, 12, want.View(), 9, 11);
+  ResizeGridCpu(out.View(), 10, 12, want.View(), 9, 11);
   CHECK(MaxDifference(run.out, {want.Data<float>(), want.Data<float>() + want.NumElements()}) <=
         4e-6);
 }
@@ -95,7 +95,7 @@ TEST_CASE("an odd grid can be resampled as the official code does") {
 TEST_CASE("bicubic resizing keeps constants and lines") {
   HostTensor x({1, 15, 1, 1}, DType::kF32), y({1, 40, 1, 1}, DType::kF32);
   for (int i = 0; i < 15; ++i) x.Data<float>()[i] = 3;
-  ResizeBicubicCpu(x.View(), 3, 5, y.View(), 4, 10);
+  ResizeGridCpu(x.View(), 3, 5, y.View(), 4, 10);
   for (int i = 0; i < 40; ++i) CHECK(y.Data<float>()[i] == Approx(3));
 }
 
@@ -103,8 +103,8 @@ TEST_CASE("windows refuse what they cannot cut") {
   OperatorCase c{"window", {}, {1, 1, 16}};
   AttentionSpec spec;
   spec.q = spec.kv = LayoutOf(c);
-  CHECK(WindowAttention().Supports(spec, {}).reason.find("cannot cut") != std::string::npos);
-  CHECK_THROWS_WITH(WindowAttention().Supports(spec, {{"shift", "1x1"}, {"quarter", "1"}}),
+  CHECK(WindowAttention().Bind({})->Supports(spec).reason.find("cannot cut") != std::string::npos);
+  CHECK_THROWS_WITH(WindowAttention().Bind({{"shift", "1x1"}, {"quarter", "1"}})->Supports(spec),
                     Catch::Contains("give one"));
 }
 

@@ -10,6 +10,7 @@
 #include "attention/probe/kept_attention.h"
 #include "attention/probe/matrix_passes.h"
 #include "tests/support/operator_case.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 namespace {
@@ -54,14 +55,14 @@ struct Layer final : AttentionListener {
     hidden = As(RandomNormal({kBatch, t, 24}, 4), shaped.dtype);
   }
 
-  HostTensor Run(const std::string& plan, bool listens, std::span<const HeadMix> mix = {}) {
+  HostTensor Run(const std::string& plan, bool listens, const Perturbation& perturbation = {}) {
     AttentionRuntime runtime(AttentionPlan::Parse(plan), sites, 10, {7, 8});
     if (listens) runtime.SetListeners({this, nullptr});
     runtime.BeginStep(3, 10);
+    runtime.SetPerturbation(BranchKind::kConditional, perturbation);
     HostTensor out(q.shape(), shape.dtype);
     AttentionIo io{q.View(), k.View(), v.View(), out.View()};
     io.hidden = hidden.View();
-    io.mix = mix;
     io.weights = weights;
     runtime.Attend(ctx, sites[0], spec, io);
     return out;
@@ -69,7 +70,7 @@ struct Layer final : AttentionListener {
 
   // Relative error of rows times values against the output.
   double ErrorOf(const AttentionMatrix& matrix, const Tensor& values, const Tensor& out) const {
-    double worst = 0, scale = 0;
+    Worst worst;
     for (int64_t b = 0; b < matrix.Samples(); ++b) {
       for (int64_t h = 0; h < kHeads; ++h) {
         std::vector<double> got(static_cast<size_t>(matrix.Queries() * kDim));
@@ -85,15 +86,12 @@ struct Layer final : AttentionListener {
                    });
         for (int64_t t = 0; t < matrix.Queries(); ++t) {
           for (int64_t c = 0; c < kDim; ++c) {
-            const double want = reference::At(out, {b, t, h, c});
-            const double error = std::abs(got[static_cast<size_t>(t * kDim + c)] - want);
-            if (!(error <= worst)) worst = error;
-            scale = std::max(scale, std::abs(want));
+            worst.Add(got[static_cast<size_t>(t * kDim + c)], reference::At(out, {b, t, h, c}));
           }
         }
       }
     }
-    return worst / scale;
+    return worst.Relative();
   }
 
   void Attended(Context& context, const AttentionCall& call) override {
@@ -105,19 +103,18 @@ struct Layer final : AttentionListener {
     const std::vector<int32_t> keys{0, last / 2, last};
     std::vector<float> columns(static_cast<size_t>(matrix->Queries()) * keys.size());
     std::vector<float> rows(static_cast<size_t>(matrix->Queries() * matrix->Keys()));
-    column_error = 0;
+    Worst worst;
     for (int64_t h = 0; h < kHeads; ++h) {
       matrix->Columns(1, h, keys, columns.data());
       matrix->Rows(1, h, AllQueries(matrix->Queries()), rows.data());
       for (int64_t t = 0; t < matrix->Queries(); ++t) {
         for (size_t i = 0; i < keys.size(); ++i) {
-          const double difference =
-              std::abs(columns[static_cast<size_t>(t) * keys.size() + i] -
-                       rows[static_cast<size_t>(t * matrix->Keys() + keys[i])]);
-          if (!(difference <= column_error)) column_error = difference;
+          worst.Add(columns[static_cast<size_t>(t) * keys.size() + i],
+                    rows[static_cast<size_t>(t * matrix->Keys() + keys[i])]);
         }
       }
     }
+    column_error = worst.Value();
     // A kept second sample gives the same rows, to the last bit.
     const KeptAttention kept(context, call, {.first_sample = 1, .values = true});
     CHECK(kept.Bytes() == KeptAttention::BytesOf(call, {.first_sample = 1, .values = true}) +
@@ -152,10 +149,11 @@ struct Layer final : AttentionListener {
 };
 
 // Runs with and without a listener: the bytes must be the same and rows must give the output.
-void Check(const Shaped& shaped, const std::string& plan, std::span<const HeadMix> mix = {}) {
+void Check(const Shaped& shaped, const std::string& plan, const Perturbation& perturbation = {}) {
   CAPTURE(plan, TokenCount(shaped.q), TokenCount(shaped.kv), static_cast<int>(shaped.dtype));
   Layer layer(shaped);
-  const HostTensor off = layer.Run(plan, false, mix), on = layer.Run(plan, true, mix);
+  const HostTensor off = layer.Run(plan, false, perturbation),
+                   on = layer.Run(plan, true, perturbation);
   CHECK(std::memcmp(off.data(), on.data(), on.Bytes()) == 0);
   CHECK(layer.calls == 1);
   // bf16: outputs, and what operators store in between, have 8 bits.
@@ -212,19 +210,37 @@ TEST_CASE("rows times values are the output of cross and causal attention") {
   Check({TextLayout(77), TextLayout(77), SiteKind::kSelf, true}, "");
 }
 
-TEST_CASE("rows times values are the output of mixed heads") {
-  std::vector<HeadMix> mix(Layer::kBatch * Layer::kHeads);
-  for (size_t i = 0; i < mix.size(); ++i) {
-    mix[i] = {1 - 0.125f * static_cast<float>(i), 0.25f * static_cast<float>(i % 3), 0.5f};
+TEST_CASE("rows times values are the output of perturbed heads") {
+  const TokenLayout grid = GridLayout(8, 8), text_first = WithText(7, 10, 14, true),
+                    text_last = WithText(7, 10, 14, false);
+  for (const PerturbKind kind :
+       {PerturbKind::kIdentity, PerturbKind::kUniform, PerturbKind::kZero, PerturbKind::kMeanQuery,
+        PerturbKind::kBlur, PerturbKind::kOperator}) {
+    for (const PerturbScope scope :
+         {PerturbScope::kAll, PerturbScope::kImagePure, PerturbScope::kImageRenorm}) {
+      if (scope == PerturbScope::kImageRenorm && kind != PerturbKind::kIdentity) continue;
+      CAPTURE(static_cast<int>(kind), static_cast<int>(scope));
+      const Perturbation perturbation{kind,
+                                      scope,
+                                      1.5,
+                                      {"halo", {{"block", "4"}}},
+                                      {{0, {0}, 1}, {0, {1, 3}, 0.375f}, {0, {2}, 0}}};
+      for (const TokenLayout& layout : {grid, text_first, text_last}) {
+        Shaped shaped{layout, layout};
+        Check(shaped, "", perturbation);
+        Check(shaped, "*#1: clear(r=3); *#2-3: agent(agents=3)", perturbation);
+      }
+      Shaped shaped{grid, grid};
+      shaped.dtype = DType::kBF16;
+      Check(shaped, "*#1: window; *#3: agentsd(sx=2,sy=2)", perturbation);
+    }
   }
-  const Shaped grid{GridLayout(8, 8), GridLayout(8, 8)};
-  Check(grid, "", mix);
-  Check(grid, "*#1: clear(r=3); *#2: agent(agents=3)", mix);
 }
 
 TEST_CASE("rows of a trained agent layer give its output less the convolution") {
   const Shaped grid{GridLayout(6, 8), GridLayout(6, 8)};
   Layer layer(grid);
+  layer.sites[0].trained = "agent(agents=2x2)";
   std::map<std::string, HostTensor> owned;
   owned["agent.bias"] = RandomNormal({Layer::kHeads, 4, 48}, 11);
   owned["query.bias"] = RandomNormal({Layer::kHeads, 48, 4}, 12);

@@ -13,6 +13,7 @@
 #include "tests/support/golden_case.h"
 #include "tests/support/operator_case.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 namespace {
@@ -196,7 +197,7 @@ struct Passed {
 };
 
 // The largest differences, over the largest values: of A, and of dy/dA by differences.
-std::pair<double, double> Worst(Passed& pass, const MaskedBy& sees) {
+std::pair<double, double> WorstErrors(Passed& pass, const MaskedBy& sees) {
   const size_t layers = pass.model->Modules().blocks.size();
   std::vector<std::vector<Matrix>> weights;
   NaiveAnswer(*pass.model, pass.State(0), 0, pass.d_pooled, sees, std::nullopt, &weights);
@@ -224,30 +225,27 @@ std::pair<double, double> Worst(Passed& pass, const MaskedBy& sees) {
       });
   REQUIRE(seen_layers.front() == static_cast<int>(layers) - 1);
   REQUIRE(seen_layers.back() == 0);
-  double a_worst = 0, d_worst = 0, d_largest = 0;
+  Worst of_weights, of_gradients;
   for (size_t layer = 0; layer < layers; ++layer) {
     const Matrix from = pass.State(layer);
     for (size_t h = 0; h < weights[layer].size(); ++h) {
       // Every weight of a third of the rows: the others are no different.
       for (size_t i = layer % 3; i < t; i += 3) {
         for (size_t j = 0; j < t; ++j) {
-          const double a_error = std::abs(a[layer][h][i][j] - weights[layer][h][i][j]);
-          if (!(a_error <= a_worst)) a_worst = a_error;
+          of_weights.Add(a[layer][h][i][j], weights[layer][h][i][j]);
           constexpr double kBy = 1e-4;
           const auto answer = [&](double by) {
             return NaiveAnswer(*pass.model, from, layer, pass.d_pooled, sees,
                                Moved{layer, h, i, j, by}, nullptr);
           };
           const double want = (answer(kBy) - answer(-kBy)) / (2 * kBy);
-          const double error = std::abs(d[layer][h][i][j] - want);
-          if (!(error <= d_worst)) d_worst = error;
-          d_largest = std::max(d_largest, std::abs(want));
+          of_gradients.Add(d[layer][h][i][j], want);
         }
       }
     }
   }
-  REQUIRE(d_largest > 1e-3);
-  return {a_worst, d_worst / d_largest};
+  REQUIRE(of_gradients.LargestWanted() > 1e-3);
+  return {of_weights.Value(), of_gradients.Relative()};
 }
 
 TEST_CASE("gradients of attention are those of finite differences") {
@@ -267,7 +265,7 @@ TEST_CASE("gradients of attention are those of finite differences") {
   for (const auto& each : cases) {
     INFO(each.name);
     Passed pass(each.name, "", each.height, each.width);
-    const auto [a, d] = Worst(pass, [](size_t, size_t) { return true; });
+    const auto [a, d] = WorstErrors(pass, [](size_t, size_t) { return true; });
     CHECK(a < 1e-6);
     CHECK(d < 5e-6);
   }
@@ -277,8 +275,8 @@ TEST_CASE("gradients go through attention to a part of the keys") {
   // 4 x 4 patches after the class token, blocks of 2 x 2 see only themselves and the token.
   Passed pass("vit_plain", "*: halo(block=2,halo=0)", 32, 32);
   const auto block = [](size_t token) { return (token - 1) / 8 * 2 + (token - 1) % 4 / 2; };
-  const auto [a, d] =
-      Worst(pass, [&](size_t i, size_t j) { return i == 0 || j == 0 || block(i) == block(j); });
+  const auto [a, d] = WorstErrors(
+      pass, [&](size_t i, size_t j) { return i == 0 || j == 0 || block(i) == block(j); });
   CHECK(a < 1e-6);
   CHECK(d < 5e-6);
 }

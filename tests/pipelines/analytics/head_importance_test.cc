@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "attention/attention_runtime.h"
+#include "attention/kernels/element.h"
 #include "pipelines/analytics/head_statistics.h"
 #include "tensor/arena.h"
 #include "tensor/host_tensor.h"
@@ -33,47 +35,56 @@ struct Model {
   Arena arena{*backend, size_t{1} << 22};
   std::vector<AttentionSite> sites{Site(0), Site(1)};
   float peak = 0;  // of every query's scores at its own token
+  DType dtype = DType::kF32;
 
   std::vector<float> Run(size_t picture, const std::vector<AttentionListener*>& listeners) {
     ArenaScope scope(arena);
-    Context ctx{*backend, arena, {}, DType::kF32};
+    Context ctx{*backend, arena, {}, dtype};
+    const bool bf16 = dtype == DType::kBF16;
     AttentionRuntime runtime(AttentionPlan(), sites, 1, {1});
     runtime.SetListeners(listeners);
     const Shape shape{1, kTokens, kHeads, kDim};
-    const Tensor q = arena.New(shape, DType::kF32), k = arena.New(shape, DType::kF32);
-    const Tensor v = arena.New(shape, DType::kF32), out = arena.New(shape, DType::kF32);
-    const Tensor hidden = arena.New({1, kTokens, kHeads * kDim}, DType::kF32);
-    std::fill_n(out.Data<float>(), out.NumElements(), 1.0f);
+    const Tensor q = arena.New(shape, dtype), k = arena.New(shape, dtype);
+    const Tensor v = arena.New(shape, dtype), out = arena.New(shape, dtype);
+    const Tensor hidden = arena.New({1, kTokens, kHeads * kDim}, dtype);
+    for (int64_t i = 0; i < out.NumElements(); ++i) StoreElement(out.data, i, bf16, 1);
     for (const AttentionSite& site : sites) {
       for (int t = 0; t < kTokens; ++t) {
         for (int h = 0; h < kHeads; ++h) {
           for (int d = 0; d < kDim; ++d) {
             const int64_t at = (t * kHeads + h) * kDim + d;
             const float sign = (t >> d & 1) != 0 ? 1.0f : -1.0f;
-            q.Data<float>()[at] = d < 4 ? peak * sign : 0;
-            k.Data<float>()[at] = d < 4 ? sign : 0;
-            v.Data<float>()[at] = std::sin(static_cast<float>(static_cast<int>(picture) * 31 +
-                                                              t * 7 + h * 3 + d + site.index));
+            StoreElement(q.data, at, bf16, d < 4 ? peak * sign : 0);
+            StoreElement(k.data, at, bf16, d < 4 ? sign : 0);
+            const int phase = static_cast<int>(picture) * 31 + t * 7 + h * 3 + d + site.index;
+            StoreElement(v.data, at, bf16, std::sin(static_cast<float>(phase)));
           }
         }
       }
       AttentionSpec spec;
       spec.heads = kHeads;
       spec.head_dim = kDim;
+      spec.dtype = dtype;
       spec.q = spec.kv = site.tokens;
       AttentionIo io;
       io.q = q, io.k = k, io.v = v, io.out = out, io.hidden = hidden;
-      std::copy_n(out.Data<float>(), out.NumElements(), hidden.Data<float>());
+      std::memcpy(hidden.data, out.data, out.Bytes());
       runtime.Attend(ctx, site, spec, io);
     }
-    return {out.Data<float>(), out.Data<float>() + out.NumElements()};
+    std::vector<float> values;
+    for (int64_t i = 0; i < out.NumElements(); ++i) {
+      values.push_back(LoadElement(out.data, i, bf16));
+    }
+    return values;
   }
 };
 
 }  // namespace
 
-TEST_CASE("ablations replace what a head put out and nothing else") {
+TEST_CASE("ablations replace what a head put out and nothing else, in f32 and bf16") {
   Model model;
+  model.dtype = GENERATE(DType::kF32, DType::kBF16);
+  CAPTURE(Name(model.dtype));
   HeadOutputs outputs;
   const auto first = model.Run(0, {&outputs}), second = model.Run(1, {&outputs});
   REQUIRE(outputs.Heads().size() == 4);
@@ -90,7 +101,10 @@ TEST_CASE("ablations replace what a head put out and nothing else") {
     const bool ablated = i / kDim % kHeads == 1;
     CHECK(zero[i] == (ablated ? 0 : first[i]));
     CHECK(shuffled[i] == (ablated ? second[i] : first[i]));
-    CHECK(mean[i] == Approx(ablated ? (first[i] + second[i]) / 2 : first[i]).margin(1e-6));
+    // What is written to a bf16 tensor has 8 bits.
+    const float half = (first[i] + second[i]) / 2;
+    CHECK(mean[i] == Approx(ablated ? half : first[i])
+                         .margin(model.dtype == DType::kBF16 ? 4e-3 * std::abs(half) : 1e-6));
   }
 }
 

@@ -87,7 +87,7 @@ struct Pass {
 
 const char* const kModels[] = {"sd", "sdxl", "sdxl_inpaint"};
 
-TEST_CASE("single passes equal the official HiDiffusion code") {
+TEST_CASE("single passes equal the official HiDiffusion code", "[golden]") {
   for (const char* name : kModels) {
     const HidiffusionModel model = HidiffusionModel::Read(name);
     REQUIRE(!model.cases.empty());
@@ -99,7 +99,8 @@ TEST_CASE("single passes equal the official HiDiffusion code") {
   }
 }
 
-TEST_CASE("feature maps have the sizes of the official code, and dry runs foresee them") {
+TEST_CASE("feature maps have the sizes of the official code, and dry runs foresee them",
+          "[golden]") {
   for (const char* name : kModels) {
     const HidiffusionModel model = HidiffusionModel::Read(name);
     for (const HidiffusionCase& golden : model.cases) {
@@ -126,7 +127,7 @@ TEST_CASE("feature maps have the sizes of the official code, and dry runs forese
   }
 }
 
-TEST_CASE("windows are drawn as the official code draws them") {
+TEST_CASE("windows are drawn as the official code draws them", "[golden]") {
   for (const char* name : kModels) {
     for (const HidiffusionCase& golden : HidiffusionModel::Read(name).cases) {
       if (!golden.windows) continue;
@@ -141,7 +142,8 @@ TEST_CASE("windows are drawn as the official code draws them") {
   }
 }
 
-TEST_CASE("the comparison would notice a missing stage, other shifts and missing windows") {
+TEST_CASE("the comparison would notice a missing stage, other shifts and missing windows",
+          "[golden]") {
   const auto far = [](const Pass& pass) {
     const HostTensor& want = pass.golden.output;
     const double limit = ForwardLimit(want, pass.golden.reference_f32_error);
@@ -174,7 +176,7 @@ TEST_CASE("the comparison would notice a missing stage, other shifts and missing
   }
 }
 
-TEST_CASE("bf16 stays near f32 under RAU-Net and its windows") {
+TEST_CASE("bf16 stays near f32 under RAU-Net and its windows", "[golden]") {
   const HidiffusionModel model = HidiffusionModel::Read("sd");
   const HidiffusionCase& golden = model.cases[6];
   const auto unet = model.Load(golden.trained);
@@ -183,7 +185,7 @@ TEST_CASE("bf16 stays near f32 under RAU-Net and its windows") {
   CHECK(Difference(got, golden.output, 0.1 * RootMeanSquare(golden.output)) == "");
 }
 
-TEST_CASE("whole guided runs equal the official HiDiffusion code") {
+TEST_CASE("whole guided runs equal the official HiDiffusion code", "[golden]") {
   for (const char* name : {"sd", "sdxl"}) {
     const HidiffusionModel model = HidiffusionModel::Read(name);
     for (const HidiffusionLoop& golden : model.loops) {
@@ -208,7 +210,7 @@ TEST_CASE("whole guided runs equal the official HiDiffusion code") {
           AttentionPlan::Parse(WindowRule(*ParseRaunetSchedule(golden.schedule), kUpstream)),
           unet->AttentionSites(), golden.steps, {golden.seed});
       std::map<int, HostTensor> latents;
-      DenoiseLoop loop{*unet, *scheduler, Guidance{golden.cfg}, shape, {}, {}};
+      DenoiseLoop loop{*unet, *scheduler, MakeGuidance({.scale = golden.cfg}), shape, {}, {}};
       loop.hires =
           Hires("raunet=" + golden.schedule, unet->Traits(), shape[2], shape[3], golden.steps);
       loop.on_step = [&](const StepView& view) {
@@ -227,7 +229,7 @@ TEST_CASE("whole guided runs equal the official HiDiffusion code") {
 }
 
 // PyTorch's results, NCHW.
-TEST_CASE("the operations of RAU-Net equal PyTorch's") {
+TEST_CASE("the operations of RAU-Net equal PyTorch's", "[golden]") {
   const NamedTensors io = ReadSafetensors(GoldenFolder() / "hidiffusion" / "ops.safetensors");
   const auto backend = MakeCpuBackend();
   Arena arena(*backend, 1 << 20);

@@ -67,7 +67,7 @@ GenerateSettings SettingsOf(const Json& json, const Image& image, const Image& m
 
 }  // namespace
 
-TEST_CASE("runs from pictures end where diffusers' end") {
+TEST_CASE("runs from pictures end where diffusers' end", "[golden]") {
   const Json list = Config::ReadFile(Golden() / "runs.json").Json();
   const NamedTensors tensors = ReadSafetensors(Golden() / "runs.safetensors");
   const Image image = ReadPicture(Golden() / "given.png");
@@ -91,7 +91,7 @@ TEST_CASE("runs from pictures end where diffusers' end") {
   }
 }
 
-TEST_CASE("models of nine channels want a picture and a mask") {
+TEST_CASE("models of nine channels want a picture and a mask", "[golden]") {
   const TempDir folder;
   const Json run = {{"scheduler", Json::parse(Sd15SchedulerJson())},
                     {"settings", {{"kind", "inpaint9"}, {"tile", 0}}}};
@@ -119,7 +119,7 @@ TEST_CASE("models of nine channels want a picture and a mask") {
   CHECK(refusal({.image = &image, .mask = &image}).empty());
 }
 
-TEST_CASE("a run that is cancelled before its picture is encoded leaves nothing") {
+TEST_CASE("a run that is cancelled before its picture is encoded leaves nothing", "[golden]") {
   const TempDir folder;
   WritePipeline(folder.Path(), Sd15SchedulerJson());
   const auto backend = MakeCpuBackend();

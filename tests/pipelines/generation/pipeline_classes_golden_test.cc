@@ -73,7 +73,7 @@ void WriteSingleFile(const std::filesystem::path& folder, const std::filesystem:
 
 }  // namespace
 
-TEST_CASE("runs of every pipeline class end where diffusers' end") {
+TEST_CASE("runs of every pipeline class end where diffusers' end", "[golden]") {
   const std::filesystem::path golden = GoldenFolder() / "pipeline_classes";
   const Json list = Config::ReadFile(golden / "runs.json").Json();
   const NamedTensors tensors = ReadSafetensors(golden / "runs.safetensors");
@@ -100,7 +100,7 @@ TEST_CASE("runs of every pipeline class end where diffusers' end") {
   CHECK(texts == 16);  // four states of four runs
 }
 
-TEST_CASE("a second prompt needs a second encoder") {
+TEST_CASE("a second prompt needs a second encoder", "[golden]") {
   const auto backend = MakeCpuBackend();
   const TempDir one, two;
   const auto refiner = LoadGolden(one, RunNamed("sdxl_refiner"), *backend);
@@ -124,7 +124,7 @@ TEST_CASE("a second prompt needs a second encoder") {
   CHECK(refiner->Resolve({}).negative == "");
 }
 
-TEST_CASE("both encoders' windows are weighted, and padded to each other") {
+TEST_CASE("both encoders' windows are weighted, and padded to each other", "[golden]") {
   const auto backend = MakeCpuBackend();
   const TempDir folder;
   const auto pipeline = LoadGolden(folder, RunNamed("sdxl"), *backend);
@@ -177,7 +177,7 @@ TEST_CASE("both encoders' windows are weighted, and padded to each other") {
   }
 }
 
-TEST_CASE("an SDXL checkpoint in one file makes the pictures of its folder") {
+TEST_CASE("an SDXL checkpoint in one file makes the pictures of its folder", "[golden]") {
   const auto backend = MakeCpuBackend();
   const TempDir folder, other;
   const Json run = RunNamed("sdxl_pairs");
@@ -195,7 +195,7 @@ TEST_CASE("an SDXL checkpoint in one file makes the pictures of its folder") {
   CHECK(same.images[0].rgb == whole.images[0].rgb);
 }
 
-TEST_CASE("LoRA files reach both text encoders of SDXL") {
+TEST_CASE("LoRA files reach both text encoders of SDXL", "[golden]") {
   const auto backend = MakeCpuBackend();
   const TempDir folder;
   const Json run = RunNamed("sdxl");
@@ -232,7 +232,7 @@ TEST_CASE("LoRA files reach both text encoders of SDXL") {
   CHECK(RelativeL2(second.at("pooled_prompt_embeds"), plain.at("pooled_prompt_embeds")) > 1e-3);
 }
 
-TEST_CASE("folders whose text encoders do not fit their U-Net are refused") {
+TEST_CASE("folders whose text encoders do not fit their U-Net are refused", "[golden]") {
   const auto backend = MakeCpuBackend();
   const TempDir folder;
   const Json run = RunNamed("sdxl");

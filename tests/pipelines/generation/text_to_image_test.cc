@@ -45,7 +45,7 @@ Generated RunOnce(const GenerateSettings& settings, const GenerateHooks& hooks =
 
 }  // namespace
 
-TEST_CASE("the same settings give the same pictures") {
+TEST_CASE("the same settings give the same pictures", "[determinism]") {
   GenerateSettings settings = Small();
   settings.sampler = "euler_a";
   const Generated first = RunOnce(settings), second = RunOnce(settings);
@@ -57,7 +57,7 @@ TEST_CASE("the same settings give the same pictures") {
   CHECK(RunOnce(settings).images[0].rgb != first.images[0].rgb);
 }
 
-TEST_CASE("weights that come and go within a limit of memory change nothing") {
+TEST_CASE("weights that come and go within a limit of memory change nothing", "[determinism]") {
   GenerateSettings settings = Small();
   settings.batch = 2;
   const auto backend = MakeCpuBackend();
@@ -92,7 +92,7 @@ TEST_CASE("weights that come and go within a limit of memory change nothing") {
   CHECK(limited->Run(settings, {}, {}).images[1].rgb == free.images[1].rgb);
 }
 
-TEST_CASE("a picture of a batch is the picture of its own seed") {
+TEST_CASE("a picture of a batch is the picture of its own seed", "[determinism]") {
   for (const char* rng : {"torch", "philox"}) {
     CAPTURE(rng);
     GenerateSettings settings = Small();
@@ -403,28 +403,6 @@ TEST_CASE("outside its interval guidance costs nothing and changes nothing") {
     CAPTURE(bad);
     CHECK(CodeOf([&] { predict(bad); }) == ErrorCode::kUsage);
   }
-}
-
-TEST_CASE("guidance is off at 1 and follows its formula above") {
-  const Guidance off{1, 0};
-  std::vector<float> outputs = {1, 2, 3, 4};
-  CHECK_FALSE(off.Active());
-  CHECK(off.Combine(outputs, 2).size() == 4);
-
-  const Guidance on{3, 0};
-  outputs = {1, 2, /* positive */ 2, 5};
-  const std::span<float> guided = on.Combine(outputs, 1);
-  REQUIRE(guided.size() == 2);
-  CHECK(guided[0] == 4);
-  CHECK(guided[1] == 11);
-
-  // Fully rescaled, each sample has the deviation of its positive half.
-  const Guidance rescaled{3, 1};
-  outputs = {1, 2, 0, 9, /* positive */ 2, 5, 1, 3};
-  const std::span<float> scaled = rescaled.Combine(outputs, 2);
-  CHECK(scaled[1] - scaled[0] == Approx(3));
-  CHECK(std::abs(scaled[3] - scaled[2]) == Approx(2));
-  CHECK_FALSE(Guidance{7.5, 0, true}.Active());
 }
 
 }  // namespace fovea

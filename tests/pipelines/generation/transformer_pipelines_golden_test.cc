@@ -33,7 +33,7 @@ void LeaveOut(const std::vector<std::string>& suffixes, const std::filesystem::p
 
 }  // namespace
 
-TEST_CASE("runs of SD3, FLUX and DiT end where diffusers' end") {
+TEST_CASE("runs of SD3, FLUX and DiT end where diffusers' end", "[golden]") {
   const std::filesystem::path golden = GoldenFolder() / "transformer_pipelines";
   const Json list = Config::ReadFile(golden / "runs.json").Json();
   const NamedTensors tensors = ReadSafetensors(golden / "runs.safetensors");
@@ -70,7 +70,7 @@ TEST_CASE("runs of SD3, FLUX and DiT end where diffusers' end") {
   CHECK(texts == 9 * 4 + 2 * 2);
 }
 
-TEST_CASE("the sites of a pipeline have as many tokens of text as its encoders give") {
+TEST_CASE("the sites of a pipeline have as many tokens of text as its encoders give", "[golden]") {
   const auto backend = MakeCpuBackend();
   const auto built_in = TextToImage::Load(
       OpenModelFolder(std::string(FOVEA_SOURCE_DIR) + "/assets/models/still-life-dit"), *backend);

@@ -12,6 +12,7 @@
 #include "pipelines/maps/vit_maps.h"
 #include "pipelines/maps/word_maps.h"
 #include "tests/support/operator_case.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 namespace {
@@ -130,14 +131,11 @@ std::vector<double> Bicubic(const std::vector<double>& map, int h, int w, int to
   return out;
 }
 
-double Worst(const std::vector<float>& got, const std::vector<double>& want) {
+double WorstOf(const std::vector<float>& got, const std::vector<double>& want) {
   REQUIRE(got.size() == want.size());
-  double worst = 0;
-  for (size_t i = 0; i < got.size(); ++i) {
-    const double error = std::abs(static_cast<double>(got[i]) - want[i]);
-    if (!(error <= worst)) worst = error;
-  }
-  return worst;
+  Worst worst;
+  for (size_t i = 0; i < got.size(); ++i) worst.Add(got[i], want[i]);
+  return worst.Value();
 }
 
 const std::vector<Site> kUNet = {{SiteKind::kSelf, 6, 10, 2, 0},
@@ -187,7 +185,7 @@ TEST_CASE("word maps are DAAM's, on grids that are not square") {
     for (size_t w = 0; w < 2; ++w) {
       const auto want =
           NaiveWords(run, words[w].positions, among ? prompt : std::vector<int>{}, 0, kSteps - 1);
-      CHECK(Worst(got[w].map.values, want) <= 2e-6);
+      CHECK(WorstOf(got[w].map.values, want) <= 2e-6);
     }
     const TextShares shares = maps.Shares();
     CHECK(shares.words + shares.specials == Approx(1).epsilon(1e-5));
@@ -215,7 +213,7 @@ TEST_CASE("word maps by layer, head and step are parts of the whole") {
     const Matrix a = run.Attention(2, 2, 1, 0);
     std::vector<double> want;
     for (const auto& row : a) want.push_back(row[1]);
-    CHECK(Worst(map.map.values, want) <= 1e-6);
+    CHECK(WorstOf(map.map.values, want) <= 1e-6);
   }
   CHECK(seen.size() == 7);
   CHECK(seen.contains({"", -1}));
@@ -236,7 +234,7 @@ TEST_CASE("rows and entropies of self-attention") {
     const Matrix a = run.Attention(1, step, 1, 0);
     for (size_t j = 0; j < 15; ++j) want[j] += a[2 * 5 + 3][j] / kSteps;  // covers 4,7
   }
-  CHECK(Worst(got[2].map.values, want) <= 1e-6);
+  CHECK(WorstOf(got[2].map.values, want) <= 1e-6);
 
   EntropyMaps entropy(selection);
   run.Run(entropy);
@@ -250,7 +248,7 @@ TEST_CASE("rows and entropies of self-attention") {
       }
     }
   }
-  CHECK(Worst(maps[1].map.values, of_tokens) <= 2e-6);
+  CHECK(WorstOf(maps[1].map.values, of_tokens) <= 2e-6);
   CHECK(entropy.Rows().size() == 3 * kSteps);
 }
 
@@ -296,7 +294,7 @@ TEST_CASE("rollout and relevance are products over all layers") {
   };
   const AttentionMap rollout = RolloutMap(run.ctx, first.kept, {}, {});
   CHECK(rollout.map.height == 3);
-  CHECK(Worst(rollout.map.values, NaiveRollout(run, mean)) <= 1e-6);
+  CHECK(WorstOf(rollout.map.values, NaiveRollout(run, mean)) <= 1e-6);
 
   const auto extreme = [&](bool largest, double discard) {
     return [&run, largest, discard](size_t layer) {
@@ -318,10 +316,10 @@ TEST_CASE("rollout and relevance are products over all layers") {
       return a;
     };
   };
-  CHECK(Worst(RolloutMap(run.ctx, first.kept, {}, ParseRollout("max,0.9")).map.values,
-              NaiveRollout(run, extreme(true, 0.9))) <= 1e-6);
-  CHECK(Worst(RolloutMap(run.ctx, first.kept, {}, ParseRollout("min")).map.values,
-              NaiveRollout(run, extreme(false, 0))) <= 1e-6);
+  CHECK(WorstOf(RolloutMap(run.ctx, first.kept, {}, ParseRollout("max,0.9")).map.values,
+                NaiveRollout(run, extreme(true, 0.9))) <= 1e-6);
+  CHECK(WorstOf(RolloutMap(run.ctx, first.kept, {}, ParseRollout("min")).map.values,
+                NaiveRollout(run, extreme(false, 0))) <= 1e-6);
 
   const auto carried = [&](size_t layer) {
     const HostTensor v = run.V(layer, 0);
@@ -342,7 +340,7 @@ TEST_CASE("rollout and relevance are products over all layers") {
     }
     return sum;
   };
-  CHECK(Worst(RelevanceMap(run.ctx, first.kept, {}).map.values, NaiveRollout(run, carried)) <=
+  CHECK(WorstOf(RelevanceMap(run.ctx, first.kept, {}).map.values, NaiveRollout(run, carried)) <=
         1e-6);
 
   MapSelection heads;
@@ -351,7 +349,7 @@ TEST_CASE("rollout and relevance are products over all layers") {
   REQUIRE(cls.size() == 3);
   CHECK(cls[2].layer == "block.2.attn");
   const Matrix last = run.Attention(2, 0, 0, 1);
-  CHECK(Worst(cls[2].map.values, {last[0].begin() + 3, last[0].end()}) <= 1e-6);
+  CHECK(WorstOf(cls[2].map.values, {last[0].begin() + 3, last[0].end()}) <= 1e-6);
   CHECK_THROWS_WITH(ParseRollout("mid"), Catch::Contains("mid"));
   CHECK_THROWS_WITH(ParseRollout("max,1"), Catch::Contains("max,1"));
 }

@@ -10,6 +10,7 @@
 
 #include "pipelines/sampling/noise.h"
 #include "tensor/error.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 namespace {
@@ -53,16 +54,12 @@ std::vector<float> GoldenNoise() {
   return out;
 }
 
-// The largest difference, relative to the largest value. NaN counts as infinite.
+// The largest difference, relative to the largest value.
 double Difference(std::span<const float> got, const Json& expected) {
   REQUIRE(got.size() == expected.size());
-  double worst = 0, scale = 0;
-  for (size_t k = 0; k < got.size(); ++k) {
-    const double difference = std::abs(got[k] - expected[k].get<double>());
-    if (!(difference <= worst)) worst = std::isnan(difference) ? INFINITY : difference;
-    scale = std::max(scale, std::abs(expected[k].get<double>()));
-  }
-  return worst / scale;
+  Worst worst;
+  for (size_t k = 0; k < got.size(); ++k) worst.Add(got[k], expected[k].get<double>());
+  return worst.Relative();
 }
 
 std::vector<float> RunAnalyticModel(Scheduler& scheduler) {

@@ -82,7 +82,7 @@ TEST_CASE("every preset parses, says what it is for and gives its operators what
     AttentionSpec spec;
     spec.q = spec.kv = GridLayout(256, 256);
     for (const PlanRule& rule : plan.Rules()) {
-      const Support support = FindAttentionOp(rule.op.name).Supports(spec, rule.op.params);
+      const Support support = FindAttentionOp(rule.op.name).Bind(rule.op.params)->Supports(spec);
       CHECK(support.reason == "");
     }
   }

@@ -10,6 +10,7 @@
 #include "models/files/text_file.h"
 #include "pipelines/pictures/picture_file.h"
 #include "tests/support/golden_case.h"
+#include "tests/support/worst.h"
 
 namespace fovea {
 namespace {
@@ -57,14 +58,12 @@ TEST_CASE("preprocessing agrees with transformers and timm") {
       const Shape& s = want.shape();
       REQUIRE(got.shape() == Shape{1, s[0], s[1], s[2]});
       // Bytes agree; what is left is the rounding of f32 arithmetic on them.
-      double worst = 0;
+      Worst worst;
       for (int64_t i = 0; i < want.NumElements(); ++i) {
-        const float w = want.Data<float>()[i];
-        const double off = std::abs(static_cast<double>(got.Data<float>()[i] - w));
-        worst = std::max(worst, off / std::max(1.0, std::abs(static_cast<double>(w))));
-        if (!(off >= 0)) worst = INFINITY;
+        const double w = want.Data<float>()[i];
+        worst.Add(got.Data<float>()[i], w, std::max(1.0, std::abs(w)));
       }
-      CHECK(worst <= 2e-6);
+      CHECK(worst.Value() <= 2e-6);
     }
   }
   CHECK(count == 11);

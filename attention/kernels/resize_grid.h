@@ -4,13 +4,13 @@
 // interpolate(mode="bicubic", align_corners=False).
 #pragma once
 
-#include "tensor/tensor.h"
+#include "tensor/context.h"
 
 namespace fovea {
 
 // x (b, height * width, heads, d) -> out (b, out_height * out_width, heads, d), both row-major
-// grids on the CPU, f32 or bf16 alike, strided.
-void ResizeBicubicCpu(const Tensor& x, int height, int width, const Tensor& out, int out_height,
-                      int out_width);
+// grids, f32 or bf16 alike, strided.
+void ResizeGrid(Context& ctx, const Tensor& x, int height, int width, const Tensor& out,
+                int out_height, int out_width);
 
 }  // namespace fovea

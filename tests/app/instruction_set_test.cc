@@ -1,0 +1,46 @@
+// FOVEA_ISA on the program: what it refuses, and that each set makes the same picture, up to
+// rounding.
+#include <catch2/catch.hpp>
+
+#include "models/files/safetensors.h"
+#include "tensor/instruction_set.h"
+#include "tests/support/cli_checks.h"
+#include "tests/support/golden_case.h"
+#include "tests/support/pipeline_case.h"
+#include "tests/support/temp_dir.h"
+
+namespace fovea {
+namespace {
+
+TEST_CASE("an instruction set of an unknown name is a usage error before anything is done") {
+  const TempDir temp;
+  for (const char* value : {"sse2", "AVX2", "avx512_bf16", "avx2,avx512"}) {
+    CheckFails(RunFovea({"generate"}, {.folder = temp.Path(), .env = {{"FOVEA_ISA", value}}}), 2,
+               "FOVEA_ISA=" + std::string(value));
+  }
+  CHECK(NamesIn(temp.Path()).empty());
+  CheckDone(RunFovea({"info", "--samplers"}, {.env = {{"FOVEA_ISA", ""}}}));
+}
+
+TEST_CASE(
+    "every instruction set makes the picture of the best, and the picture says which it was") {
+  const TempDir temp;
+  WritePipeline(temp / "tiny", Sd15SchedulerJson());
+  const auto generate = [&](const std::string& set) {
+    CheckDone(RunFovea({"generate", "-m", temp / "tiny", "-p", "a cube", "-s", "12", "--steps", "3",
+                        "--dtype", "f32", "--save-latents", "latents", "-o", "a.png"},
+                       {.folder = temp.Path(), .env = {{"FOVEA_ISA", set}}}));
+    return ReadSafetensors(temp / "latents").at("latents");
+  };
+  const HostTensor best = generate("");
+  for (const InstructionSet set :
+       {InstructionSet::kPortable, InstructionSet::kAvx2, InstructionSet::kAvx512}) {
+    const std::string used(Name(std::min(set, ProcessorInstructionSet())));
+    CAPTURE(Name(set), used);
+    CHECK(RelativeL2(generate(std::string(Name(set))), best) < 1e-4);
+    CHECK_THAT(ReadBytes(temp / "a.png"), Catch::Contains("\"instruction_set\":\"" + used + "\""));
+  }
+}
+
+}  // namespace
+}  // namespace fovea
