@@ -21,11 +21,11 @@ struct GenerateSettings {
   int steps = 0;                         // 0: the model's default, else 25
   std::optional<uint64_t> seed;          // none: random, and printed
   int batch = 1;
-  double cfg = -1;                 // < 0: the model's default; off at 1
-  double true_cfg = 1;             // beside a cfg that is an input of the model; off at 1
-  double cfg_rescale = -1;         // < 0: the model's default
-  std::string cfg_interval;        // steps that are guided, as ParseStepRange; empty: all
-  std::string guidance = "cfg";    // as GuidanceMethods(), with arguments
+  double cfg = -1;               // < 0: the model's default; off at 1
+  double true_cfg = 1;           // beside a cfg that is an input of the model; off at 1
+  double cfg_rescale = -1;       // < 0: the model's default
+  std::string cfg_interval;      // steps that are guided, as ParseStepRange; empty: all
+  std::string guidance = "cfg";  // as GuidanceMethods(), with arguments
   // Guidance away from perturbed heads: texts of attention/perturbation_list.h; empty: none.
   std::string perturb, perturb_kind = "identity", perturb_scope = "all";
   double perturb_scale = 3;
@@ -74,7 +74,8 @@ struct GenerateSettings {
     v("true-cfg", true_cfg, "guidance by the negative prompt where cfg is an input (FLUX)");
     v("cfg-rescale", cfg_rescale, "rescale of guidance (Lin et al. 2023), 0 to 1");
     v("cfg-interval", cfg_interval, "guided steps: 0-based and inclusive, or percents (20%-80%)");
-    v("guidance", guidance, "how prompt and negative prompt are combined: cfg, cfg-zero-star, apg(...)");
+    v("guidance", guidance,
+      "how prompt and negative prompt are combined: cfg, cfg-zero-star, apg(...)");
     v("perturb", perturb,
       "heads to be led away from: LAYER[.HEADS][@STRENGTH],..., @FILE or preset:NAME");
     v("perturb-kind", perturb_kind, "what becomes of these heads, or blocks");
