@@ -7,6 +7,7 @@
 #include "tensor/cpu/narrow_conv.h"
 #include "tensor/cpu/product.h"
 #include "tensor/cpu/winograd.h"
+#include "tensor/instruction_set.h"
 #include "tensor/threads.h"
 
 namespace fovea {
@@ -60,25 +61,35 @@ void Conv2dCpu(const CpuExecution& execution, Context& ctx, const Tensor& x, con
     RunNarrow(execution, ctx, x, weight, params, out);
     return;
   }
-  // On strided pixels oneDNN has only its reference loops (0.4 GFLOP/s): copy.
+  // On strided pixels oneDNN has only its reference loops (0.4 GFLOP/s): copy. Below AVX-512 it has
+  // no bf16: the copies are f32, and the result is rounded once.
   const ArenaScope scope(ctx.arena);
-  Tensor from = x;
-  Tensor to = out;
-  if (!x.IsContiguous()) {
-    from = ctx.arena.New(x.shape, x.dtype);
-    if (!execution.planning) CopyCpu(x, from);
+  const bool widen = x.dtype == DType::kBF16 && UsedInstructionSet() < InstructionSet::kAvx512;
+  const DType type = widen ? DType::kF32 : x.dtype;
+  const auto copied = [&](const Tensor& t) {
+    const Tensor copy = ctx.arena.New(t.shape, type);
+    if (!execution.planning) CopyCpu(t, copy);
+    return copy;
+  };
+  const Tensor from = widen || !x.IsContiguous() ? copied(x) : x;
+  const bool apart = widen || !out.IsContiguous();
+  const Tensor to = apart ? ctx.arena.New(out.shape, type) : out;
+  Epilogue last = epilogue;
+  Tensor residual;
+  if (widen && epilogue.residual != nullptr) {
+    residual = copied(*epilogue.residual);
+    last.residual = &residual;
   }
-  if (!out.IsContiguous()) to = ctx.arena.New(out.shape, out.dtype);
 
   onednn::ConvSpec spec{
       x.shape[0],        x.shape[1],   x.shape[2],   x.shape[3], weight.Out(), weight.w.shape[2],
-      weight.w.shape[3], out.shape[1], out.shape[2], params,     x.dtype,      {}};
+      weight.w.shape[3], out.shape[1], out.shape[2], params,     type,         {}};
   const auto make = [&](const onednn::PostOps& post, const onednn::Layout* weights) {
     spec.post = post;
     return execution.library.Conv2d(spec, weights);
   };
-  RunProduct(execution, ctx, {make, kConvAxes, false, {}}, from, weight, epilogue, to);
-  if (!out.IsContiguous() && !execution.planning) CopyCpu(to, out);
+  RunProduct(execution, ctx, {make, kConvAxes, false, {}}, from, weight, last, to);
+  if (apart && !execution.planning) CopyCpu(to, out);
 }
 
 }  // namespace fovea
