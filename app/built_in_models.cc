@@ -34,4 +34,8 @@ fs::path BuiltInPlansFolder() {
   return AssetFolder("plans");
 }
 
+fs::path BuiltInPerturbsFolder() {
+  return AssetFolder("perturbs");
+}
+
 }  // namespace fovea

@@ -10,6 +10,8 @@ namespace fovea {
 std::filesystem::path BuiltInModelsFolder();
 // The folder "plans" at the same places: presets, NAME.plan each.
 std::filesystem::path BuiltInPlansFolder();
+// The folder "perturbs": presets of --perturb, NAME.perturb each.
+std::filesystem::path BuiltInPerturbsFolder();
 // The folder "configs": of single-file checkpoints, one in the diffusers layout for each kind.
 std::filesystem::path BuiltInConfigsFolder();
 

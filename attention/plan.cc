@@ -109,7 +109,7 @@ OperatorSpec ParseOperator(std::string_view text) {
   const std::string_view whole = text;
   const auto is_word = [](std::string_view word) {
     return !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
     });
   };
   OperatorSpec spec;

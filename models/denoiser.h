@@ -6,6 +6,7 @@
 #include <string>
 
 #include "attention/attention_runtime.h"
+#include "models/row_split.h"
 #include "models/unet/raunet.h"
 #include "tensor/context.h"
 
@@ -48,6 +49,7 @@ struct DenoiserInput {
   std::span<const float> time_ids =
       {};                   // on the host: n times (addition_dim - c) / addition_time_dim
   RaunetStage raunet = {};  // off, except for U-Nets that fit
+  RowSplit split = {};      // rows of the batch that are the same up to some layer
 
   // Of transformers, on the host.
   std::span<const int64_t> class_labels = {};  // n, where num_classes > 0

@@ -67,6 +67,11 @@ std::string MemoryAdvice(const GenerateSettings& settings) {
          std::to_string(settings.height);
 }
 
+// Of the work, by computing a perturbed branch only from where it differs.
+double SavedShare(const Prediction& predicted) {
+  return 1 - predicted.flops / predicted.unshared_flops;
+}
+
 nlohmann::ordered_json Report(const Generated& generated, const Prediction& predicted,
                               const Provenance& here,
                               const std::vector<std::filesystem::path>& names, double load,
@@ -97,6 +102,11 @@ nlohmann::ordered_json Report(const Generated& generated, const Prediction& pred
                          {"predicted_speedup", predicted.dense_flops / predicted.flops},
                          {"ran", ToJson(GroupUses(generated.attention))}};
   }
+  if (!predicted.perturbed_from.empty()) {
+    json["perturbed"] = {{"from", predicted.perturbed_from},
+                         {"saved_share", SavedShare(predicted)},
+                         {"unshared_gflop", predicted.unshared_flops / 1e9}};
+  }
   json["peak_memory_mb"] = static_cast<double>(PeakMemoryBytes()) / 1e6;
   json["predicted_peak_memory_mb"] = static_cast<double>(predicted.PeakBytes()) / 1e6;
   json["arena_bytes"] = generated.arena_bytes;
@@ -116,6 +126,12 @@ void NotePrediction(const Prediction& predicted) {
             ", packed weights " + FormatBytes(static_cast<double>(predicted.packed_bytes)) +
             ", mapped weights " + FormatBytes(static_cast<double>(predicted.weight_bytes)) + "), " +
             work);
+  if (!predicted.perturbed_from.empty()) {
+    char shared[96];
+    std::snprintf(shared, sizeof shared, ": saves %.1f %% of %.1f GFLOP",
+                  100 * SavedShare(predicted), predicted.unshared_flops / 1e9);
+    PrintNote("perturbed branch: shared up to " + predicted.perturbed_from + shared);
+  }
   if (predicted.attention.empty() && predicted.hires.Empty()) return;
   char saved[64];
   std::snprintf(saved, sizeof saved, "instead of %.1f GFLOP if dense: %.2fx",

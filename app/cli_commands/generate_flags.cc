@@ -13,6 +13,7 @@
 #include "pipelines/pictures/picture_text.h"
 #include "pipelines/sampling/scheduler.h"
 #include "pipelines/settings/hires_request.h"
+#include "pipelines/settings/perturb_source.h"
 #include "pipelines/settings/plan_source.h"
 #include "pipelines/settings/random_seed.h"
 #include "tensor/error.h"
@@ -48,6 +49,12 @@ constexpr std::array kFieldFlags = {
     FieldFlag{"true-cfg", "--true-cfg", "1", 0, 1e6},
     FieldFlag{"cfg-rescale", "--cfg-rescale", "the model's", 0, 1},
     FieldFlag{"cfg-interval", "--cfg-interval", "all steps"},
+    FieldFlag{"guidance", "--guidance", "cfg"},
+    FieldFlag{"perturb", "--perturb", "nothing"},
+    FieldFlag{"perturb-kind", "--perturb-kind", "identity"},
+    FieldFlag{"perturb-scope", "--perturb-scope", "all"},
+    FieldFlag{"perturb-scale", "--perturb-scale", "3", 0, 1e6},
+    FieldFlag{"perturb-steps", "--perturb-steps", "all that are guided"},
     FieldFlag{"sampler", "--sampler", "as the model's scheduler_config.json"},
     FieldFlag{"schedule", "--schedule", "model"},
     FieldFlag{"eta", "--eta", "0", 0, 1},
@@ -74,6 +81,7 @@ std::vector<std::string> ChoicesOf(std::string_view field) {
   if (field == "vae-tiling") return {"auto", "on", "off"};
   if (field == "mask-paste") return {"on", "off"};
   if (field == "overlay-pass") return {"both", "second"};
+  if (field == "perturb-scope") return {"all", "img-pure", "img-renorm"};
   if (field == "prompt-weights") return {"a1111", "comfy", "off"};
   if (field == "schedule") return {ScheduleNames().begin(), ScheduleNames().end()};
   if (field == "sampler") return {SamplerNames().begin(), SamplerNames().end()};
@@ -111,13 +119,18 @@ void AddField(Flags& flags, GenerateFlags& out, const FieldFlag& flag, const cha
     placeholder = choices.empty() ? "TEXT" : ListOf(choices);
     const bool plan = flag.field == "attention" || flag.field == "hires-attention";
     if (plan) placeholder = "PLAN";
-    if (flag.field == "cfg-interval") placeholder = "A-B";
+    if (flag.field == "cfg-interval" || flag.field == "perturb-steps") placeholder = "A-B";
+    if (flag.field == "perturb") placeholder = "LIST";
+    if (flag.field == "perturb-kind") {
+      placeholder = "identity|uniform|zero|meanq|blur:SIGMA|skip|op:SPEC";
+    }
     if (flag.field == "hires")
       placeholder = "off|auto|hidiffusion|raunet[=SCHEDULE]|two-pass[=SCALE[,STRENGTH]]";
     parse = [=, &out](const std::string& text) {
       CheckUtf8(name, text);
       CheckChoice(name, text, choices);
       if (flag.field == "hires") ParseHires(text);
+      if (flag.field == "perturb") return out.TakePerturb(text);
       store(plan ? ReadPlan(text, BuiltInPlansFolder()).Text() : text);
     };
   } else if constexpr (std::is_same_v<T, int>) {
@@ -164,6 +177,19 @@ void GenerateFlags::Add(Flags& flags) {
   common.Add(flags);
 }
 
+// What a file says beside its list is weaker than the flags of the same names.
+void GenerateFlags::TakePerturb(const std::string& text) {
+  const PerturbSource source = ReadPerturb(text, BuiltInPerturbsFolder());
+  given.emplace("perturb");
+  overrides.push_back([this, source](GenerateSettings& settings) {
+    settings.perturb = source.list.Text();
+    if (source.kind && !given.contains("perturb-kind")) settings.perturb_kind = *source.kind;
+    if (source.scope && !given.contains("perturb-scope")) settings.perturb_scope = *source.scope;
+    if (source.steps && !given.contains("perturb-steps")) settings.perturb_steps = *source.steps;
+    if (source.scale && !given.contains("perturb-scale")) settings.perturb_scale = *source.scale;
+  });
+}
+
 PictureSettings GenerateFlags::Settings() const {
   PictureSettings result;
   if (from) result = ReadPictureSettings(ReadPictureText(*from), *from);
@@ -181,6 +207,14 @@ PictureSettings GenerateFlags::Settings() const {
       if (!name.starts_with("hires-") && name != "overlay-pass") continue;
       throw Error(ErrorCode::kUsage,
                   "--" + name + " is about a second pass; give --hires two-pass, too");
+    }
+  }
+  if (settings.perturb.empty()) {
+    for (const std::string& name : given) {
+      if (!name.starts_with("perturb-")) continue;
+      throw Error(ErrorCode::kUsage, "--" + name +
+                                         " is about perturbed heads; name some with "
+                                         "--perturb, too");
     }
   }
   std::vector<NamedLora> loras = models.Loras();

@@ -36,6 +36,7 @@ struct GenerateFlags {
   // drawn when none was given. Throws kUsage, kBadFile, and the problems of --from's picture that
   // no flag replaces.
   PictureSettings Settings() const;
+  void TakePerturb(const std::string& text);  // --perturb
   // Reads --image and --mask and puts their digests into the settings. Throws kBadFile, and kUsage
   // where the settings come from a picture that was made from others, and these are not given.
   GivenPictures ReadPictures(GenerateSettings* settings) const;

@@ -167,11 +167,18 @@ void DiTTransformer2DModel::Forward(Context& ctx, AttentionRuntime& attention,
     ArenaScope inner(ctx.arena);
     modules.pos_embed.Forward(ctx, AsActivations(ctx, input.latent), hidden);
   }
+  LiveRows live(input.split, n);
+  const Tensor temb = pass.temb;
   for (const DitBlock& block : modules.transformer_blocks) {
     if (ctx.Cancelled()) return;
-    block.Embed(ctx, sines, ids, pass.temb);
-    block.Forward(pass, hidden);
+    const int site = block.site.index;
+    live.PartAt(ctx, site, {hidden});
+    pass.temb = live.OfBlock(site, temb);
+    block.Embed(ctx, live.OfBlock(site, sines), live.OfBlock(site, ids), pass.temb);
+    block.Forward(pass, live.OfBlock(site, hidden));
   }
+  pass.temb = temb;
+  ENSURE(live.Count() == n);
   if (ctx.Cancelled()) return;
   modules.transformer_blocks.front().Embed(ctx, sines, ids, pass.temb);
   const Tensor rows = Modulations(ctx, pass.temb, modules.proj_out_1);

@@ -265,14 +265,23 @@ void FluxTransformer2DModel::Forward(Context& ctx, AttentionRuntime& attention,
     ops::Linear(ctx, latent, modules.x_embedder, image_states);
     ops::Linear(ctx, AsActivations(ctx, input.context), modules.context_embedder, text_states);
   }
+  LiveRows live(input.split, n);
+  const Tensor temb = pass.temb;
   for (const DoubleBlock& block : modules.transformer_blocks) {
     if (ctx.Cancelled()) return;
-    block.Forward(pass, text_states, image_states);
+    const int site = block.site.index;
+    live.PartAt(ctx, site, {states});
+    pass.temb = live.OfBlock(site, temb);
+    block.Forward(pass, live.OfBlock(site, text_states), live.OfBlock(site, image_states));
   }
   for (const SingleBlock& block : modules.single_transformer_blocks) {
     if (ctx.Cancelled()) return;
-    block.Forward(pass, states);
+    live.PartAt(ctx, block.site.index, {states});
+    pass.temb = live.OfBlock(block.site.index, temb);
+    block.Forward(pass, live.OfBlock(block.site.index, states));
   }
+  pass.temb = temb;
+  ENSURE(live.Count() == n);
   if (ctx.Cancelled()) return;
   const Tensor rows = Modulations(ctx, pass.temb, modules.norm_out_linear);
   const Tensor x = ctx.New({n, image, c});  // (n,t,c)

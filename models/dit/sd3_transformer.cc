@@ -180,10 +180,17 @@ void SD3Transformer2DModel::Forward(Context& ctx, AttentionRuntime& attention,
     modules.pos_embed.Forward(ctx, AsActivations(ctx, input.latent), hidden);
     ops::Linear(ctx, AsActivations(ctx, input.context), modules.context_embedder, context);
   }
+  LiveRows live(input.split, n);
+  const Tensor temb = pass.temb;
   for (const JointBlock& block : modules.transformer_blocks) {
     if (ctx.Cancelled()) return;
-    block.Forward(pass, grid, hidden, context);
+    const int first = block.attn_site.index;
+    live.PartAt(ctx, block.dual ? block.attn2_site.index : first, {hidden, context});
+    pass.temb = live.OfBlock(first, temb);
+    block.Forward(pass, grid, live.OfBlock(first, hidden), live.OfBlock(first, context));
   }
+  pass.temb = temb;
+  ENSURE(live.Count() == n);
   if (ctx.Cancelled()) return;
   const Tensor rows = Modulations(ctx, pass.temb, modules.norm_out_linear);
   AdaLayerNorm(ctx, hidden, Modulation(rows, 1, c), Modulation(rows, 0, c), hidden);

@@ -42,7 +42,7 @@ void CrossAttention::AddTo(UNetPass& pass, const Tensor& normed, const TokenLayo
   Context& ctx = pass.ctx;
   ArenaScope scope(ctx.arena);
   const bool crosses = site.kind == SiteKind::kCross;
-  const Tensor& source = crosses ? pass.context : normed;  // (n,kv,c)
+  const Tensor source = crosses ? pass.context.Slice(0, 0, normed.shape[0]) : normed;  // (n,kv,c)
   AttentionIo io;
   io.out = ctx.New({normed.shape[0], normed.shape[1], site.heads, site.head_dim});  // (n,t,heads,d)
   {
@@ -135,17 +135,24 @@ void Transformer2DModel::Forward(UNetPass& pass, const Tensor& x, const Tensor& 
   const Tensor hidden = ctx.New({n, t, proj_in.Out()});  // (n,t,inner)
   {
     ArenaScope inner(ctx.arena);
-    const Tensor normed = ctx.New({n, t, x.shape[3]});  // (n,t,c)
-    norm.Forward(ctx, x.Reshape(normed.shape), normed);
-    ops::Linear(ctx, normed, proj_in, hidden);
+    const Tensor normed = ctx.New({pass.live.Count(), t, x.shape[3]});  // (n,t,c)
+    norm.Forward(ctx, pass.live.Of(x).Reshape(normed.shape), normed);
+    ops::Linear(ctx, normed, proj_in, pass.live.Of(hidden));
   }
   const TokenLayout grid = GridLayout(static_cast<int>(x.shape[1]), static_cast<int>(x.shape[2]));
   for (const BasicTransformerBlock& block : transformer_blocks) {
     if (ctx.Cancelled()) return;
-    block.Forward(pass, grid, hidden);
+    if (pass.live.PartsBefore(block.attn2.site.index)) {
+      for (const Tensor& skip : pass.skips) {
+        if (skip.data != out.data) pass.live.Repeat(ctx, skip);
+      }
+      pass.live.PartAt(ctx, block.attn2.site.index, {x, hidden});
+    }
+    block.Forward(pass, grid, pass.live.OfBlock(block.attn1.site.index, hidden));
   }
-  const Tensor residual = x.Reshape({n, t, x.shape[3]});
-  ops::Linear(ctx, hidden, proj_out, out.Reshape(residual.shape), {.residual = &residual});
+  const Tensor residual = pass.live.Of(x).Reshape({pass.live.Count(), t, x.shape[3]});
+  ops::Linear(ctx, pass.live.Of(hidden), proj_out, pass.live.Of(out).Reshape(residual.shape),
+              {.residual = &residual});
 }
 
 }  // namespace fovea

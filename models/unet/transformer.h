@@ -8,16 +8,20 @@
 
 #include "attention/attention_runtime.h"
 #include "models/layers.h"
+#include "models/row_split.h"
 #include "models/unet/raunet.h"
 
 namespace fovea {
 
-// Everything that stays the same through one forward pass of a U-Net.
+// Everything that stays the same through one forward pass of a U-Net. States have memory for all n
+// rows; what is computed at first may be fewer: those of `live`.
 struct UNetPass {
   Context& ctx;
   AttentionRuntime& attention;
   Tensor temb;     // (n, temb) activated
   Tensor context;  // (n, t, context)
+  LiveRows live;
+  std::vector<Tensor> skips = {};  // (n,h,w,c) each, as far as they are made and not consumed
   RaunetStage raunet = {};
   int64_t pooled_height = 0, pooled_width = 0;  // before RAU-Net's pooling, set by the down block
 };
@@ -41,7 +45,8 @@ struct CrossAttention {
   // Appends its site to `sites`.
   static CrossAttention Load(const WeightScope& scope, SiteKind kind,
                              const TransformerOptions& options, std::vector<AttentionSite>& sites);
-  // hidden (n,t,inner) += attention(normed (n,t,inner)); `grid` describes the t tokens.
+  // hidden (n,t,inner) += attention(normed (n,t,inner)); `grid` describes the t tokens. n may be
+  // fewer rows than the pass has: the first ones.
   void AddTo(UNetPass& pass, const Tensor& normed, const TokenLayout& grid,
              const Tensor& hidden) const;
 };
@@ -73,7 +78,8 @@ struct Transformer2DModel {
 
   static Transformer2DModel Load(const WeightScope& scope, const TransformerOptions& options,
                                  std::vector<AttentionSite>& sites);
-  // x (n,h,w,c) -> out (n,h,w,c); out may be x.
+  // x (n,h,w,c) -> out (n,h,w,c), not x. Where pass.live parts on the way, x and the skips hold all
+  // rows from then on.
   void Forward(UNetPass& pass, const Tensor& x, const Tensor& out) const;
 };
 

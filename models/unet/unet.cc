@@ -220,38 +220,44 @@ void UNet2DConditionModel::Forward(Context& ctx, AttentionRuntime& attention,
   CheckSides(config, sides);
 
   ArenaScope scope(ctx.arena);
-  UNetPass pass{ctx, attention, ctx.New({n, config.time_embedding_dim}),
-                AsActivations(ctx, input.context), input.raunet};
+  UNetPass pass{ctx,
+                attention,
+                ctx.New({n, config.time_embedding_dim}),
+                AsActivations(ctx, input.context),
+                LiveRows(input.split, n),
+                {},
+                input.raunet};
   EmbedTime(ctx, modules, input, pass.temb);
   // The mid and up results take turns here, below the skips, which are a stack of their own.
   // RAU-Net only makes maps smaller.
   const Tensor buffer = ctx.New({LargestUpResult(config, sides, n)});
 
-  std::vector<Tensor> skips{ctx.New({n, in[1], in[2], modules.conv_in.Out()})};  // (n,h,w,c0)
+  pass.skips.push_back(ctx.New({n, in[1], in[2], modules.conv_in.Out()}));  // (n,h,w,c0)
   {
     ArenaScope inner(ctx.arena);
-    Tensor latent = AsActivations(ctx, input.latent);  // (n,h,w,in)
+    Tensor latent = AsActivations(ctx, pass.live.Of(input.latent));  // (n,h,w,in)
     if (modules.center) {
       const Tensor centered = ctx.New(latent.shape);
       modules.center->Forward(ctx, latent, centered);
       latent = centered;
     }
-    SameConv2d(ctx, latent, modules.conv_in, skips.back());
+    SameConv2d(ctx, latent, modules.conv_in, pass.live.Of(pass.skips.back()));
   }
   for (size_t i = 0; i < modules.down_blocks.size(); ++i) {
-    modules.down_blocks[i].Forward(pass, static_cast<int>(i), skips);
+    modules.down_blocks[i].Forward(pass, static_cast<int>(i));
   }
   if (ctx.Cancelled()) return;
-  Tensor hidden = skips.back();  // (n,h,w,c)
+  Tensor hidden = pass.skips.back();  // (n,h,w,c)
   if (modules.mid_block) {
     hidden = ViewOf(buffer, hidden.shape);
-    modules.mid_block->Forward(pass, skips.back(), hidden);
+    modules.mid_block->Forward(pass, pass.skips.back(), hidden);
   }
   for (size_t i = 0; i < modules.up_blocks.size(); ++i) {
     if (ctx.Cancelled()) return;
-    hidden = modules.up_blocks[i].Forward(pass, static_cast<int>(i), hidden, skips, buffer);
+    hidden = modules.up_blocks[i].Forward(pass, static_cast<int>(i), hidden, buffer);
   }
   if (ctx.Cancelled()) return;
+  ENSURE(pass.live.Count() == n);
   modules.conv_norm_out.Forward(ctx, hidden, hidden, config.act);
   if (ctx.dtype == DType::kF32) {
     SameConv2d(ctx, hidden, modules.conv_out, out);

@@ -38,13 +38,13 @@ Shape WithChannels(const Tensor& image, int64_t channels) {
 void ForwardPair(UNetPass& pass, const ResnetBlock2D& resnet, const Transformer2DModel* attention,
                  const Tensor& x, const Tensor& out) {
   Context& ctx = pass.ctx;
-  if (attention == nullptr) {
-    resnet.Forward(ctx, x, pass.temb, out);
-    return;
-  }
+  const auto run = [&](const Tensor& to) {
+    resnet.Forward(ctx, pass.live.Of(x), pass.live.Of(pass.temb), pass.live.Of(to));
+  };
+  if (attention == nullptr) return run(out);
   ArenaScope scope(ctx.arena);
   const Tensor hidden = ctx.New(out.shape);  // (n,h,w,c)
-  resnet.Forward(ctx, x, pass.temb, hidden);
+  run(hidden);
   if (ctx.Cancelled()) return;
   attention->Forward(pass, hidden, out);
 }
@@ -80,9 +80,10 @@ UNetDownBlock UNetDownBlock::Load(const WeightScope& scope, const UNetConfig& co
   return block;
 }
 
-void UNetDownBlock::Forward(UNetPass& pass, int index, std::vector<Tensor>& skips) const {
+void UNetDownBlock::Forward(UNetPass& pass, int index) const {
   TRACE_ZONE("unet.down_block");
   Context& ctx = pass.ctx;
+  std::vector<Tensor>& skips = pass.skips;
   for (size_t i = 0; i < resnets.size(); ++i) {
     if (ctx.Cancelled()) return;
     const Transformer2DModel* attention = attentions.empty() ? nullptr : &attentions[i];
@@ -99,18 +100,20 @@ void UNetDownBlock::Forward(UNetPass& pass, int index, std::vector<Tensor>& skip
     ArenaScope scope(ctx.arena);
     const Tensor hidden = ctx.New(whole);  // (n,h,w,c)
     ForwardPair(pass, resnets[i], attention, x, hidden);
-    if (!ctx.Cancelled()) ops::AveragePool2x2(ctx, hidden, skips.back());
+    if (!ctx.Cancelled()) {
+      ops::AveragePool2x2(ctx, pass.live.Of(hidden), pass.live.Of(skips.back()));
+    }
   }
   if (!downsampler || ctx.Cancelled()) return;
   const Tensor x = skips.back();
   if (pass.raunet.conv_down == index) {
     skips.push_back(ctx.New({x.shape[0], (x.shape[1] + 3) / 4, (x.shape[2] + 3) / 4, x.shape[3]}));
-    downsampler->ForwardDilated(ctx, x, skips.back());
+    downsampler->ForwardDilated(ctx, pass.live.Of(x), pass.live.Of(skips.back()));
     return;
   }
   skips.push_back(ctx.New({x.shape[0], DownsampledSide(x.shape[1], downsampler->padding),
                            DownsampledSide(x.shape[2], downsampler->padding), x.shape[3]}));
-  downsampler->Forward(ctx, x, skips.back());
+  downsampler->Forward(ctx, pass.live.Of(x), pass.live.Of(skips.back()));
 }
 
 UNetMidBlock UNetMidBlock::Load(const WeightScope& scope, const UNetConfig& config, int height,
@@ -139,7 +142,8 @@ void UNetMidBlock::Forward(UNetPass& pass, const Tensor& x, const Tensor& out) c
   if (ctx.Cancelled()) return;
   ForwardPair(pass, resnets[0], attentions.empty() ? nullptr : &attentions[0], x, out);
   if (resnets.size() < 2 || ctx.Cancelled()) return;
-  resnets[1].Forward(ctx, out, pass.temb, out);
+  const Tensor own = pass.live.Of(out);
+  resnets[1].Forward(ctx, own, pass.live.Of(pass.temb), own);
 }
 
 UNetUpBlock UNetUpBlock::Load(const WeightScope& scope, const UNetConfig& config, int index,
@@ -164,10 +168,11 @@ UNetUpBlock UNetUpBlock::Load(const WeightScope& scope, const UNetConfig& config
   return block;
 }
 
-Tensor UNetUpBlock::Forward(UNetPass& pass, int index, const Tensor& x, std::vector<Tensor>& skips,
+Tensor UNetUpBlock::Forward(UNetPass& pass, int index, const Tensor& x,
                             const Tensor& buffer) const {
   TRACE_ZONE("unet.up_block");
   Context& ctx = pass.ctx;
+  std::vector<Tensor>& skips = pass.skips;
   Tensor hidden = x;  // (n,h,w,c)
   for (size_t i = 0; i < resnets.size(); ++i) {
     if (ctx.Cancelled()) return hidden;
@@ -175,7 +180,7 @@ Tensor UNetUpBlock::Forward(UNetPass& pass, int index, const Tensor& x, std::vec
     skips.pop_back();
     ArenaScope scope(ctx.arena);
     const Tensor both = ctx.New(WithChannels(hidden, hidden.shape[3] + skip.shape[3]));
-    Concatenate(ctx, hidden, skip, both);
+    Concatenate(ctx, pass.live.Of(hidden), pass.live.Of(skip), pass.live.Of(both));
     const Transformer2DModel* attention = attentions.empty() ? nullptr : &attentions[i];
     const Shape shape = WithChannels(both, Channels());
     // After the last skip that the down block pooled.
@@ -187,12 +192,12 @@ Tensor UNetUpBlock::Forward(UNetPass& pass, int index, const Tensor& x, std::vec
     const Tensor pooled = ctx.New(shape);  // (n,h,w,c)
     ForwardPair(pass, resnets[i], attention, both, pooled);
     hidden = ViewOf(buffer, {shape[0], pass.pooled_height, pass.pooled_width, shape[3]});
-    if (!ctx.Cancelled()) ops::ResizeBicubic(ctx, pooled, hidden);
+    if (!ctx.Cancelled()) ops::ResizeBicubic(ctx, pass.live.Of(pooled), pass.live.Of(hidden));
   }
   if (!upsampler || ctx.Cancelled()) return hidden;
   const Shape& above = skips.back().shape;
   const Tensor out = ViewOf(buffer, {above[0], above[1], above[2], Channels()});
-  upsampler->Forward(ctx, hidden, out);
+  upsampler->Forward(ctx, pass.live.Of(hidden), pass.live.Of(out));
   return out;
 }
 

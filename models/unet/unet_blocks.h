@@ -21,9 +21,9 @@ struct UNetDownBlock {
 
   static UNetDownBlock Load(const WeightScope& scope, const UNetConfig& config, int level,
                             int height, int width, std::vector<AttentionSite>& sites);
-  // skips.back() (n,h,w,in) is the input; appends every resnet's and the downsampler's output, new
-  // in the arena. `index` counts down blocks, for RAU-Net.
-  void Forward(UNetPass& pass, int index, std::vector<Tensor>& skips) const;
+  // pass.skips.back() (n,h,w,in) is the input; appends every resnet's and the downsampler's output,
+  // new in the arena. `index` counts down blocks, for RAU-Net.
+  void Forward(UNetPass& pass, int index) const;
 };
 
 struct UNetMidBlock {
@@ -45,11 +45,10 @@ struct UNetUpBlock {
   static UNetUpBlock Load(const WeightScope& scope, const UNetConfig& config, int index, int height,
                           int width, std::vector<AttentionSite>& sites);
   int64_t Channels() const { return resnets.front().conv2.Out(); }
-  // Consumes the last skips, one a resnet. The result lies at the beginning of `buffer`, where x
-  // may lie too; an upsampler gives it the sides of the skip that is then last. Returns the view.
-  // `index` counts up blocks, for RAU-Net.
-  Tensor Forward(UNetPass& pass, int index, const Tensor& x, std::vector<Tensor>& skips,
-                 const Tensor& buffer) const;
+  // Consumes the last skips of the pass, one a resnet. The result lies at the beginning of
+  // `buffer`, where x may lie too; an upsampler gives it the sides of the skip that is then last.
+  // Returns the view. `index` counts up blocks, for RAU-Net.
+  Tensor Forward(UNetPass& pass, int index, const Tensor& x, const Tensor& buffer) const;
 };
 
 }  // namespace fovea

@@ -7,25 +7,16 @@
 namespace fovea {
 namespace {
 
-// The prompt's half of a guided batch.
-Conditioning PromptHalfOf(const Conditioning& all, int64_t rows, int64_t n) {
-  Conditioning half = all;
-  const auto last = [&](const Tensor& x) { return x.Empty() ? x : x.Slice(0, rows - n, n); };
-  half.context = last(all.context);
-  half.text_embeds = last(all.text_embeds);
-  half.timestep_cond = last(all.timestep_cond);
-  return half;
-}
-
 PromptTokens TokensOf(const DiffusionModel& model, const GenerateSettings& settings) {
-  return model.Text().Tokenize(settings, model.GuidanceOf(settings).Active(), {});
+  return model.Text().Tokenize(settings, model.GuidanceOf(settings).HasUnconditional(), {});
 }
 
 // The prompt's states (1,t,c) of these settings.
 Conditioning PromptStates(Context& ctx, const DiffusionModel& model,
                           const GenerateSettings& settings) {
-  const int64_t rows = model.GuidanceOf(settings).Active() ? 2 : 1;
-  return PromptHalfOf(Condition(ctx, model, settings, TokensOf(model, settings), {}), rows, 1);
+  const BranchLayout branches = model.BranchesOf(settings);
+  return Condition(ctx, model, settings, TokensOf(model, settings), {})
+      .Rows(branches.Find(BranchKind::kConditional, branches.Rows()), branches.Rows());
 }
 
 // (1,concepts,c): each concept's state at its last token.
@@ -57,9 +48,10 @@ size_t ConceptBytes(const DiffusionModel& model, const GenerateSettings& setting
                     size_t concepts) {
   const auto width = static_cast<size_t>(model.Text().ContextDim()) * sizeof(float);
   const auto pooled = static_cast<size_t>(model.Text().PooledDim()) * sizeof(float);
-  // The concepts' states, and those of one more prompt beside the run's, guided.
+  // The concepts' states, and those of one more prompt beside the run's, in every branch.
   const auto length = static_cast<size_t>(TokensOf(model, settings).length);
-  return concepts * width + 2 * (length * width + pooled) + 4096;
+  const auto rows = static_cast<size_t>(model.BranchesOf(settings).Rows());
+  return concepts * width + rows * (length * width + pooled) + 4096;
 }
 
 bool ReplayConcepts(Context& ctx, const DiffusionModel& model, const GenerateSettings& settings,
@@ -75,7 +67,7 @@ bool ReplayConcepts(Context& ctx, const DiffusionModel& model, const GenerateSet
     if (ctx.Cancelled()) return false;
     if (pass == 1) prompt.context = states;
     DenoisePass run(model, settings, start);
-    run.loop.guidance = {};
+    run.loop.guidance = MakeGuidance();
     run.loop.replay = ReplayedCall{step.step, step.latents_in, &outputs[pass]};
     run.attention.SetListeners({pass == 0 ? static_cast<AttentionListener*>(&keeper) : &reader});
     if (!run.loop.Run(ctx, run.attention, prompt, latents)) return false;

@@ -6,6 +6,7 @@
 #include "models/component_weights.h"
 #include "models/load_denoiser.h"
 #include "pipelines/sampling/schedulers/flow_sigmas.h"
+#include "pipelines/settings/two_pass.h"
 
 namespace fovea {
 namespace {
@@ -248,12 +249,30 @@ std::unique_ptr<Scheduler> DiffusionModel::MakeSampler(
                        choice);
 }
 
-Guidance DiffusionModel::GuidanceOf(const GenerateSettings& settings) const {
+GuidanceSettings DiffusionModel::GuidanceOf(const GenerateSettings& settings) const {
   const bool flux = class_.text == TextStates::kLongAndPooled;  // which takes cfg as an input
-  Guidance guidance = {flux ? settings.true_cfg : settings.cfg, settings.cfg_rescale,
-                       network_->Traits().timestep_cond_dim > 0};
+  GuidanceSettings guidance;
+  guidance.scale = flux ? settings.true_cfg : settings.cfg;
+  guidance.rescale = settings.cfg_rescale;
+  guidance.model_is_guided = network_->Traits().timestep_cond_dim > 0;
+  guidance.flow = limits_.flow;
   if (!settings.cfg_interval.empty()) guidance.interval = ParseStepRange(settings.cfg_interval);
+  guidance.method = ParseOperator(settings.guidance);
+  guidance.perturbs = !PerturbedOf(settings).Empty();
+  guidance.perturb_scale = settings.perturb_scale;
+  if (!settings.perturb_steps.empty()) {
+    guidance.perturb_steps = ParseStepRange(settings.perturb_steps);
+  }
   return guidance;
+}
+
+PerturbedBranch DiffusionModel::PerturbedOf(const GenerateSettings& settings) const {
+  return MakePerturbedBranch(settings.perturb, settings.perturb_kind, settings.perturb_scope,
+                             network_->AttentionSites());
+}
+
+BranchLayout DiffusionModel::BranchesOf(const GenerateSettings& settings) const {
+  return {GuidanceOf(settings).Branches(), settings.batch};
 }
 
 Hires DiffusionModel::HiresOf(const GenerateSettings& settings, int calls) const {
@@ -268,6 +287,34 @@ AttentionRuntime DiffusionModel::AttentionOf(const GenerateSettings& settings, i
   }
   return {HiresOf(settings, calls).With(AttentionPlan::Parse(settings.attention)),
           network_->AttentionSites(), calls, std::move(seeds)};
+}
+
+void DiffusionModel::CheckAttention(const GenerateSettings& settings, int calls) const {
+  AttentionRuntime attention = AttentionOf(settings, calls);
+  const PerturbedBranch perturbed = PerturbedOf(settings);
+  if (!perturbed.attention.heads.empty()) {
+    attention.SetPerturbation(BranchKind::kPerturbed, perturbed.attention);
+  }
+  MakeGuidance(GuidanceOf(settings));
+  if (settings.perturb_steps.empty()) return;
+  const StepRange range = ParseStepRange(settings.perturb_steps);
+  for (int step = 0; step < settings.steps; ++step) {
+    if (range.Holds(step, settings.steps)) return;
+  }
+  throw Error(ErrorCode::kUnsupported, "perturb-steps: " + settings.perturb_steps +
+                                           " holds at none of the " +
+                                           std::to_string(settings.steps) + " steps of this run");
+}
+
+void DiffusionModel::CheckReplay(const GenerateSettings& settings) const {
+  if (SplitTwoPass(settings, limits_.factor)) {
+    throw Error(ErrorCode::kUnsupported, "a run of two passes cannot be replayed step by step");
+  }
+  if (MakeGuidance(GuidanceOf(settings))->KeepsState()) {
+    throw Error(ErrorCode::kUnsupported,
+                "guidance: " + settings.guidance +
+                    " remembers earlier steps, so none can be replayed alone; take momentum=0");
+  }
 }
 
 void DiffusionModel::CheckSettings(const GenerateSettings& settings) const {
@@ -310,12 +357,15 @@ void DiffusionModel::CheckSettings(const GenerateSettings& settings) const {
   }
 }
 
-std::vector<int64_t> DiffusionModel::LabelsOf(const GenerateSettings& settings, bool guided) const {
+std::vector<int64_t> DiffusionModel::LabelsOf(const GenerateSettings& settings,
+                                              const BranchLayout& branches) const {
   std::vector<int64_t> labels;
   if (labels_ == nullptr) return labels;
-  const auto n = static_cast<size_t>(settings.batch);
-  if (guided) labels.assign(n, labels_->None());
-  labels.insert(labels.end(), n, labels_->Find(settings.prompt));
+  for (const Branch& branch : branches.Branches()) {
+    const bool none = branch.kind == BranchKind::kUnconditional;
+    labels.insert(labels.end(), static_cast<size_t>(branch.rows),
+                  none ? labels_->None() : labels_->Find(settings.prompt));
+  }
   return labels;
 }
 
@@ -323,23 +373,23 @@ int DiffusionModel::TimeIdsOfSample() const {
   return aesthetic_score_ ? 5 : 6;
 }
 
-std::vector<float> DiffusionModel::TimeIds(const GenerateSettings& settings, bool guided) const {
+std::vector<float> DiffusionModel::TimeIds(const GenerateSettings& settings,
+                                           const BranchLayout& branches) const {
   std::vector<float> ids;
   if (!class_.time_ids) return ids;
   const auto height = static_cast<float>(settings.height),
              width = static_cast<float>(settings.width);
-  const auto add = [&](float score) {
-    for (int i = 0; i < settings.batch; ++i) {
+  for (const Branch& branch : branches.Branches()) {
+    const bool negative = branch.kind == BranchKind::kUnconditional;
+    for (int64_t i = 0; i < branch.rows; ++i) {
       ids.insert(ids.end(), {height, width, 0, 0});  // the original size, and no crop
       if (aesthetic_score_) {
-        ids.push_back(score);
+        ids.push_back(negative ? kNegativeAestheticScore : kAestheticScore);
       } else {
         ids.insert(ids.end(), {height, width});  // the size that is meant
       }
     }
-  };
-  if (guided) add(kNegativeAestheticScore);
-  add(kAestheticScore);
+  }
   return ids;
 }
 

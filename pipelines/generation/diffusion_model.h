@@ -16,6 +16,7 @@
 #include "pipelines/prompts/class_labels.h"
 #include "pipelines/prompts/prompt_encoder.h"
 #include "pipelines/sampling/guidance.h"
+#include "pipelines/sampling/guidance/perturbed_branch.h"
 #include "pipelines/sampling/hires.h"
 #include "pipelines/sampling/scheduler.h"
 #include "pipelines/settings/resolve_settings.h"
@@ -65,17 +66,26 @@ class DiffusionModel {
   std::unique_ptr<Scheduler> MakeSampler(
       const GenerateSettings& settings,
       const std::function<void(const std::string&)>& warn = {}) const;
-  Guidance GuidanceOf(const GenerateSettings& settings) const;
+  GuidanceSettings GuidanceOf(const GenerateSettings& settings) const;
+  // Throws kUsage and kUnsupported for layers and heads that are not this model's.
+  PerturbedBranch PerturbedOf(const GenerateSettings& settings) const;
+  // All that a run asks the network, in the order of rows, a row for each picture.
+  BranchLayout BranchesOf(const GenerateSettings& settings) const;
   // `calls` of the network: the run's, which may be fewer than the scheduler's.
   Hires HiresOf(const GenerateSettings& settings, int calls) const;
   // Of the network, whose sites alone an attention plan is about.
   AttentionRuntime AttentionOf(const GenerateSettings& settings, int calls) const;
-  // SDXL's picture sizes, crops and, for refiners, scores, one row a sample: the negative half's
-  // first when guided. Empty for other classes.
-  std::vector<float> TimeIds(const GenerateSettings& settings, bool guided) const;
-  // The class that the prompt names, once a sample, and "none" for the negative half. Empty for
-  // other models. Throws kUsage for a prompt that names no class.
-  std::vector<int64_t> LabelsOf(const GenerateSettings& settings, bool guided) const;
+  // Throws as the above and the runtime do for what a run of `calls` calls cannot have.
+  void CheckAttention(const GenerateSettings& settings, int calls) const;
+  // Throws kUnsupported for runs of which no step can be repeated alone.
+  void CheckReplay(const GenerateSettings& settings) const;
+  // SDXL's picture sizes, crops and, for refiners, scores, one group for each row. Empty for other
+  // classes.
+  std::vector<float> TimeIds(const GenerateSettings& settings, const BranchLayout& branches) const;
+  // The class that the prompt names, or "none" in the unconditional branch, one for each row. Empty
+  // for other models. Throws kUsage for a prompt that names no class.
+  std::vector<int64_t> LabelsOf(const GenerateSettings& settings,
+                                const BranchLayout& branches) const;
   // Throws kUsage and kUnsupported for settings that are not this model's.
   void CheckSettings(const GenerateSettings& settings) const;
 

@@ -16,30 +16,35 @@ void Repeat(Context& ctx, const Tensor& x) {
   for (int64_t i = 1; i < x.shape[0]; ++i) ops::Copy(ctx, x.Slice(0, 0, 1), x.Slice(0, i, 1));
 }
 
-// Encodes half by half of a guided batch.
+// Encodes branch by branch.
 class TextStage {
  public:
-  TextStage(Context& ctx, const DiffusionModel& model, const GenerateSettings& settings,
-            Conditioning& out, bool dumps)
-      : ctx_(ctx), text_(model.Text()), n_(settings.batch), out_(out), dumps_(dumps) {}
+  TextStage(Context& ctx, const DiffusionModel& model, Conditioning& out, bool dumps)
+      : ctx_(ctx), text_(model.Text()), out_(out), dumps_(dumps) {}
 
-  // To the batch's rows from `first` on; `name` goes before those of the dump.
-  void Encode(const PromptTokens& tokens, PromptHalf half, int skip, int64_t first,
+  // To the branch's rows; `name` goes before those of the dump.
+  void Encode(const PromptTokens& tokens, PromptHalf half, int skip, const Branch& branch,
               const std::string& name) {
     if (ctx_.Cancelled()) return;
-    const Rows rows = RowsFrom(first);
+    const Rows rows = RowsOf(branch);
     text_.Encode(ctx_, tokens, half, skip, rows.states.Slice(0, 0, 1),
                  rows.pooled.Empty() ? Tensor{} : rows.pooled.Slice(0, 0, 1));
     Finish(rows, name);
   }
 
-  void Zero(int64_t first, const std::string& name) {
-    const Rows rows = RowsFrom(first);
+  void Zero(const Branch& branch, const std::string& name) {
+    const Rows rows = RowsOf(branch);
     for (const Tensor& each : {rows.states, rows.pooled}) {
       if (each.Empty()) continue;
       SetZero(ctx_, each.Slice(0, 0, 1));
     }
     Finish(rows, name);
+  }
+
+  void Copy(const Branch& from, const Branch& to) {
+    if (ctx_.Cancelled()) return;
+    ops::Copy(ctx_, RowsOf(from).states, RowsOf(to).states);
+    if (!out_.text_embeds.Empty()) ops::Copy(ctx_, RowsOf(from).pooled, RowsOf(to).pooled);
   }
 
   NamedTensors dump;
@@ -49,9 +54,9 @@ class TextStage {
     Tensor states, pooled;  // (n,t,c), (n,c)
   };
 
-  Rows RowsFrom(int64_t first) const {
-    return {out_.context.Slice(0, first, n_),
-            out_.text_embeds.Empty() ? Tensor{} : out_.text_embeds.Slice(0, first, n_)};
+  Rows RowsOf(const Branch& branch) const {
+    const auto rows = [&](const Tensor& x) { return x.Slice(0, branch.first_row, branch.rows); };
+    return {rows(out_.context), out_.text_embeds.Empty() ? Tensor{} : rows(out_.text_embeds)};
   }
 
   void Finish(const Rows& rows, const std::string& name) {
@@ -73,7 +78,6 @@ class TextStage {
 
   Context& ctx_;
   const PromptEncoder& text_;
-  int64_t n_;
   Conditioning& out_;
   bool dumps_;
 };
@@ -85,26 +89,32 @@ Conditioning Condition(Context& ctx, const DiffusionModel& model, const Generate
                        const std::function<void(const NamedTensors&)>& on_text) {
   TRACE_ZONE("text");
   const PromptEncoder& text = model.Text();
-  const bool guided = model.GuidanceOf(settings).Active();
-  const int64_t n = settings.batch, rows = guided ? 2 * n : n;
+  const BranchLayout branches = model.BranchesOf(settings);
+  const int64_t rows = branches.Rows();
   Conditioning out;
   const DenoiserTraits& network = model.Network().Traits();
-  out.class_labels = model.LabelsOf(settings, guided);
+  out.class_labels = model.LabelsOf(settings, branches);
   if (network.has_guidance) out.guidance = {static_cast<float>(settings.cfg)};
   if (tokens.length == 0) return out;
   out.context = ctx.arena.New({rows, tokens.length, text.ContextDim()}, DType::kF32);
   if (text.PooledDim() > 0) {
     out.text_embeds = ctx.arena.New({rows, text.PooledDim()}, DType::kF32);
   }
-  TextStage stage(ctx, model, settings, out, on_text != nullptr);
-  if (guided && tokens.zero_negative) {
-    stage.Zero(0, "negative_");
-  } else if (guided) {
-    stage.Encode(tokens, PromptHalf::kNegative, 0, 0,
-                 "negative_");  // diffusers skips layers for the prompt only
+  TextStage stage(ctx, model, out, on_text != nullptr);
+  const Branch prompt = branches.Find(BranchKind::kConditional, rows);
+  for (const Branch& branch : branches.Branches()) {
+    if (branch.kind == BranchKind::kPerturbed) {
+      stage.Copy(prompt, branch);
+    } else if (branch.kind == BranchKind::kConditional) {
+      stage.Encode(tokens, PromptHalf::kPositive, settings.clip_skip, branch, "");
+    } else if (tokens.zero_negative) {
+      stage.Zero(branch, "negative_");
+    } else {
+      stage.Encode(tokens, PromptHalf::kNegative, 0, branch,
+                   "negative_");  // diffusers skips layers for the prompt only
+    }
   }
-  stage.Encode(tokens, PromptHalf::kPositive, settings.clip_skip, rows - n, "");
-  out.time_ids = model.TimeIds(settings, guided);
+  out.time_ids = model.TimeIds(settings, branches);
   if (const int c = network.timestep_cond_dim; c > 0) {
     out.timestep_cond = ctx.arena.New({rows, c}, DType::kF32);
     CopyFromHost(ctx, GuidanceEmbedding(settings.cfg, rows, c), out.timestep_cond);
@@ -121,14 +131,18 @@ DenoisePass::DenoisePass(const DiffusionModel& model, const GenerateSettings& se
       attention(model.AttentionOf(settings, calls)),
       loop{.denoiser = model.NetworkOf(settings),
            .scheduler = *scheduler,
-           .guidance = model.GuidanceOf(settings),
+           .guidance = MakeGuidance(model.GuidanceOf(settings)),
            .shape = model.LatentShape(settings),
            .draw = {},
            .on_step = {},
            .hires = model.HiresOf(settings, calls),
            .timestep_divisor = model.TimestepDivisor(),
            .ntk = settings.ntk,
-           .first_call = start.FirstCall(*scheduler)} {}
+           .first_call = start.FirstCall(*scheduler),
+           .perturbed = model.PerturbedOf(settings)} {
+  if (loop.perturbed.attention.heads.empty()) return;
+  attention.SetPerturbation(BranchKind::kPerturbed, loop.perturbed.attention);
+}
 
 bool TilesVae(const GenerateSettings& settings) {
   const int64_t pixels = int64_t{settings.width} * settings.height;

@@ -104,6 +104,7 @@ struct Planner {
   Context ctx;
   Prediction prediction;
   double counted = 0;
+  bool shares = true;
   int calls = 0;  // of the model, so far
 };
 
@@ -133,7 +134,9 @@ class DiffusionPipeline final : public TextToImage {
 
  private:
   // These take resolved settings. A pass is text, start, denoising and decoding at one size.
-  Prediction Plan(const GenerateSettings& settings, const GenerateInputs& inputs);
+  // `shares`: whether a perturbed branch is computed from where it differs.
+  Prediction Plan(const GenerateSettings& settings, const GenerateInputs& inputs,
+                  bool shares = true);
   void PlanPass(Planner& planner, const GenerateSettings& settings, const Start& start) const;
   // To result.latents and result.images; false: cancelled.
   bool RunPass(Context& ctx, const GenerateSettings& settings, const Start& start,
@@ -194,10 +197,10 @@ GenerateSettings DiffusionPipeline::Resolve(const GenerateSettings& settings) co
     resolved.negative = "";
   }
   if (const auto runs = SplitTwoPass(resolved, model_.Limits().factor)) {
-    model_.AttentionOf(runs->first, CallsOf(runs->first));
-    model_.AttentionOf(runs->second, CallsOf(runs->second));
+    model_.CheckAttention(runs->first, CallsOf(runs->first));
+    model_.CheckAttention(runs->second, CallsOf(runs->second));
   } else {
-    model_.AttentionOf(resolved, CallsOf(resolved));
+    model_.CheckAttention(resolved, CallsOf(resolved));
   }
   return resolved;
 }
@@ -216,7 +219,12 @@ int DiffusionPipeline::CallsOf(const GenerateSettings& settings) const {
 Prediction DiffusionPipeline::DryRun(const GenerateSettings& asked, const GenerateInputs& inputs) {
   GenerateSettings settings = Resolve(asked);
   Prediction prediction = Plan(settings, inputs);
-  prediction.dense_flops = prediction.flops;
+  prediction.dense_flops = prediction.unshared_flops = prediction.flops;
+  if (model_.GuidanceOf(settings).HasPerturbed()) {
+    prediction.unshared_flops = Plan(settings, inputs, false).flops;
+    const auto first = static_cast<size_t>(model_.PerturbedOf(settings).first_site);
+    prediction.perturbed_from = model_.Network().AttentionSites()[first].path;
+  }
   if (!settings.attention.empty() || !prediction.hires.Empty()) {
     settings.attention.clear();
     settings.hires = "off";
@@ -225,8 +233,10 @@ Prediction DiffusionPipeline::DryRun(const GenerateSettings& asked, const Genera
   return prediction;
 }
 
-Prediction DiffusionPipeline::Plan(const GenerateSettings& settings, const GenerateInputs& inputs) {
+Prediction DiffusionPipeline::Plan(const GenerateSettings& settings, const GenerateInputs& inputs,
+                                   bool shares) {
   Planner planner(backend_, settings);
+  planner.shares = shares;
   Prediction& prediction = planner.prediction;
   if (const auto runs = SplitTwoPass(settings, model_.Limits().factor)) {
     PlanPass(planner, runs->first, *ChooseStart(model_, runs->first, inputs));
@@ -266,10 +276,11 @@ void DiffusionPipeline::PlanPass(Planner& planner, const GenerateSettings& setti
   {
     ArenaScope scope(arena);
     const PromptTokens tokens =
-        model_.Text().Tokenize(settings, model_.GuidanceOf(settings).Active(), {});
+        model_.Text().Tokenize(settings, model_.GuidanceOf(settings).HasUnconditional(), {});
     const Conditioning conditioning = Condition(ctx, model_, settings, tokens, {});
     planner.Count(1);
     DenoisePass pass(model_, settings, start);
+    pass.loop.shares = planner.shares;
     BatchNoise noise = NoiseOf(settings);
     {
       ArenaScope given(arena);
@@ -278,7 +289,7 @@ void DiffusionPipeline::PlanPass(Planner& planner, const GenerateSettings& setti
     }
     const std::vector<int> changes =
         Merged(Merged(pass.attention.StepsOfChange(), pass.loop.hires.StepsOfChange()),
-               pass.loop.guidance.StepsOfChange(pass.calls));
+               pass.loop.StepsOfChange());
     for (size_t i = 0; i < changes.size(); ++i) {
       pass.loop.RunOnce(ctx, pass.attention, conditioning, changes[i]);
       planner.Count((i + 1 < changes.size() ? changes[i + 1] : pass.calls) - changes[i]);
@@ -370,7 +381,7 @@ bool DiffusionPipeline::Decode(Context& ctx, const GenerateSettings& settings,
 bool DiffusionPipeline::RunPass(Context& ctx, const GenerateSettings& settings, const Start& start,
                                 const GenerateHooks& hooks, Generated& result) const {
   const PromptTokens tokens =
-      model_.Text().Tokenize(settings, model_.GuidanceOf(settings).Active(), hooks.warn);
+      model_.Text().Tokenize(settings, model_.GuidanceOf(settings).HasUnconditional(), hooks.warn);
   return Denoise(ctx, settings, start, tokens, hooks, result) && Decode(ctx, settings, result);
 }
 
@@ -412,14 +423,12 @@ void DiffusionPipeline::TakeMemory(const GenerateSettings& settings, const Gener
 bool DiffusionPipeline::Replay(const GenerateSettings& asked, const GenerateInputs& inputs,
                                const StoredStep& step, const GenerateHooks& hooks) {
   const GenerateSettings settings = Resolve(asked);
-  if (SplitTwoPass(settings, model_.Limits().factor)) {
-    throw Error(ErrorCode::kUnsupported, "a run of two passes cannot be replayed step by step");
-  }
+  model_.CheckReplay(settings);
   TakeMemory(settings, inputs);
   ArenaScope run(*arena_);
   Context ctx{backend_, *arena_, hooks.stop, *ParseDType(settings.dtype)};
   const PromptTokens tokens =
-      model_.Text().Tokenize(settings, model_.GuidanceOf(settings).Active(), {});
+      model_.Text().Tokenize(settings, model_.GuidanceOf(settings).HasUnconditional(), {});
   Generated unused;
   std::vector<float> output;
   GenerateHooks listening;

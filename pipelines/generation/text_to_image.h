@@ -39,6 +39,8 @@ struct Prediction {  // of a dry run
   size_t host_bytes = 0;    // of pictures and latents outside of the arena
   double flops = 0;
   double dense_flops = 0;               // without attention plan and hires
+  double unshared_flops = 0;            // if a perturbed branch were computed from the first layer
+  std::string perturbed_from;           // the first layer where it differs; empty: there is none
   std::vector<AttentionUse> attention;  // what would run where; empty without a plan
   HiresReport hires;
   // Where LimitMemory leaves no room for all weights: how many bytes of them stay; the others are

@@ -35,7 +35,7 @@ void ImageStreamKeeper::Attended(Context&, const AttentionCall& call) {
   const size_t row = copy.Bytes() / static_cast<size_t>(grid->length);
   for (int64_t t = 0; t < grid->length; ++t) {
     std::memcpy(static_cast<std::byte*>(copy.data()) + static_cast<size_t>(t) * row,
-                RowAt(out, PromptSample(call), grid->begin + t), row);
+                RowAt(out, PromptRow(call), grid->begin + t), row);
   }
   kept_[call.site.index] = std::move(copy);
 }
@@ -58,7 +58,7 @@ void ConceptReader::Attended(Context&, const AttentionCall& call) {
   const HostTensor* image = image_.Find(call.site.index);
   ENSURE(image != nullptr && image->shape()[0] == grid->length, call.site.path);
   const Tensor& out = call.io.out;
-  const int64_t sample = PromptSample(call), heads = out.shape[2], d = out.shape[3];
+  const int64_t sample = PromptRow(call), heads = out.shape[2], d = out.shape[3];
   const size_t row = image->Bytes() / static_cast<size_t>(grid->length);
   const auto own = [&](int64_t token) {
     return static_cast<const std::byte*>(image->data()) + static_cast<size_t>(token) * row;

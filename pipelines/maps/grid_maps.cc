@@ -30,7 +30,7 @@ void QueryRows::Attended(Context& ctx, const AttentionCall& call) {
   const int column = (2 * query_.column + 1) * w / (2 * query_.columns);
   const auto matrix = MatrixOf(ctx, call);
   std::vector<float> rows(static_cast<size_t>(matrix->Heads() * matrix->Keys()));
-  RowOfHeads(*matrix, PromptSample(call), grid->begin + row * w + column, rows.data());
+  RowOfHeads(*matrix, PromptRow(call), grid->begin + row * w + column, rows.data());
   for (const int head : selection_.HeadsOf(call)) {
     const float* own = rows.data() + head * matrix->Keys() + grid->begin;
     sums_.Add(0, call, head, h, w, {own, static_cast<size_t>(h * w)});
@@ -55,7 +55,7 @@ void EntropyMaps::Attended(Context& ctx, const AttentionCall& call) {
   const auto scale =
       static_cast<float>(1 / std::log(std::max<double>(2, static_cast<double>(matrix->Keys()))));
   for (const int head : selection_.HeadsOf(call)) {
-    const std::vector<float> all = Entropies(*matrix, PromptSample(call), head);
+    const std::vector<float> all = Entropies(*matrix, PromptRow(call), head);
     std::vector<float> own(all.begin() + grid->begin, all.begin() + grid->begin + grid->length);
     rows_.push_back(
         {call.site.path, head, call.step, static_cast<int>(matrix->Keys()),

@@ -61,6 +61,12 @@ std::vector<std::pair<int, int>> ParseHeads(const std::string& flag, const std::
   }
 }
 
+int PromptRow(const AttentionCall& call) {
+  const Branch prompt = call.branches.Find(BranchKind::kConditional, call.spec.batch);
+  ENSURE(prompt.rows > 0, call.site.path);
+  return static_cast<int>(prompt.first_row + prompt.rows - 1);
+}
+
 const Segment* GridOfLayout(const TokenLayout& layout) {
   for (const Segment& segment : layout) {
     if (segment.kind == SegmentKind::kGrid) return &segment;

@@ -29,9 +29,7 @@ std::vector<std::pair<int, int>> ParseHeads(const std::string& flag, const std::
 
 // The grid of a layout, or null.
 const Segment* GridOfLayout(const TokenLayout& layout);
-// The prompt's half of a guided batch stands last.
-inline int PromptSample(const AttentionCall& call) {
-  return call.spec.batch - 1;
-}
+// The row of the batch that shows what the prompt did: of several pictures, the last one's.
+int PromptRow(const AttentionCall& call);
 
 }  // namespace fovea

@@ -73,7 +73,7 @@ void SelfCollector::Attended(Context& ctx, const AttentionCall& call) {
   std::vector<int32_t> queries(n);
   std::iota(queries.begin(), queries.end(), grid->begin);
   for (const int head : heads) {
-    ForEachRow(*matrix, PromptSample(call), head, queries,
+    ForEachRow(*matrix, PromptRow(call), head, queries,
                [&](int, int32_t query, std::span<const float> row) {
                  float* to = sum.rows.data() + static_cast<size_t>(query - grid->begin) * n;
                  const float* from = row.data() + grid->begin;

@@ -47,7 +47,7 @@ void WordMaps::Attended(Context& ctx, const AttentionCall& call) {
     for (int64_t i = begin; i < end; ++i) {
       auto& own = columns[static_cast<size_t>(i)];
       own.resize(static_cast<size_t>(matrix->Queries()) * keys.size());
-      matrix->Columns(PromptSample(call), heads[static_cast<size_t>(i)], keys, own.data());
+      matrix->Columns(PromptRow(call), heads[static_cast<size_t>(i)], keys, own.data());
     }
   });
   std::vector<float> map(tokens), divisor(tokens, 1.0f);

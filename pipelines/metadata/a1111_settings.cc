@@ -310,6 +310,16 @@ std::string A1111Parameters(const GenerateSettings& s, const Provenance& provena
   if (s.clip_skip > 0) add("Clip skip", std::to_string(s.clip_skip + 1));
   if (s.prompt_weights == "off") add("Emphasis", "None");
   add("Attention", s.attention);
+  if (s.guidance != "cfg") add("Guidance", s.guidance);
+  if (!s.perturb.empty()) {
+    // The keys of A1111's extension for PAG, where there are any.
+    add("PAG Active", "True");
+    add("PAG Scale", Number(s.perturb_scale));
+    add("PAG Layers", s.perturb);
+    if (s.perturb_kind != "identity") add("PAG Kind", s.perturb_kind);
+    if (s.perturb_scope != "all") add("PAG Scope", s.perturb_scope);
+    add("PAG Steps", s.perturb_steps);
+  }
   if (!provenance.hires.schedule.empty()) add("HiDiffusion", s.hires);
   if (twice || s.strength > 0) {
     add("Denoising strength", Number(twice ? two.strength : s.strength));

@@ -99,6 +99,10 @@ OrderedJson SettingsToJson(const GenerateSettings& settings) {
   GenerateSettings copy = settings;  // ForEachField visits mutable fields
   copy.ForEachField([&](const char* name, auto& value, const char*) {
     using T = std::decay_t<decltype(value)>;
+    // Absent means off.
+    const std::string_view key = name;
+    if (key.starts_with("perturb") && settings.perturb.empty()) return;
+    if (key == "guidance" && settings.guidance == "cfg") return;
     if constexpr (std::is_same_v<T, std::optional<uint64_t>> ||
                   std::is_same_v<T, std::optional<std::string>>) {
       if (value)

@@ -1,5 +1,6 @@
 #include "pipelines/sampling/denoise_loop.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "tensor/ops/elementwise.h"
@@ -8,12 +9,17 @@
 namespace fovea {
 namespace {
 
-// The model's input and output; a step without guidance takes the second half of the batch alone,
-// the prompt's.
+// A count of the sampler's steps from one of calls.
+int SamplerSteps(const DenoiseLoop& loop, int calls) {
+  const int each = loop.scheduler.CallsPerStep();
+  return (calls + each - 1) / each;
+}
+
+// The model's input and output, with rows for all branches. A step takes those of its own.
 struct ModelCall {
   ModelCall(Context& ctx, const DenoiseLoop& loop)
       : n(loop.shape[0]),
-        rows(loop.guidance.Active() ? 2 * n : n),
+        rows(static_cast<int64_t>(loop.guidance->Branches().size()) * n),
         input(New(ctx, loop, loop.denoiser.Traits().in_channels)),
         output(New(ctx, loop, loop.denoiser.Traits().out_channels)) {}
 
@@ -22,35 +28,53 @@ struct ModelCall {
     return ctx.arena.New({rows, loop.shape[2] / side, loop.shape[3] / side, channels}, DType::kF32);
   }
 
+  // The rows that a step takes, as one.
+  Branch RowsAt(const DenoiseLoop& loop, int step) const {
+    const std::span<const BranchKind> all = loop.guidance->Branches(), own = loop.BranchesAt(step);
+    const auto first = std::search(all.begin(), all.end(), own.begin(), own.end());
+    ENSURE(!own.empty() && first != all.end());
+    return {BranchKind::kConditional, (first - all.begin()) * n,
+            static_cast<int64_t>(own.size()) * n};
+  }
+
+  RowSplit SplitAt(const DenoiseLoop& loop, const BranchLayout& branches) const {
+    const Branch prompt = branches.Find(BranchKind::kConditional, branches.Rows());
+    const Branch worse = branches.Find(BranchKind::kPerturbed, branches.Rows());
+    if (worse.rows == 0 || loop.perturbed.Empty()) return {};
+    if (!loop.shares && loop.perturbed.skipped.empty()) return {};
+    return {.base_rows = worse.first_row,
+            .from = prompt.first_row,
+            .count = prompt.rows,
+            .site = loop.shares ? loop.perturbed.first_site : 0,
+            .skipped = loop.perturbed.skipped};
+  }
+
   void Forward(Context& ctx, AttentionRuntime& attention, const DenoiseLoop& loop,
-               const Conditioning& conditioning, int step, int64_t first) const {
+               const Conditioning& conditioning, int step) const {
+    const Branch own = RowsAt(loop, step);
+    const Conditioning given = conditioning.Rows(own, rows);
     const float timestep =
         static_cast<float>(
             loop.scheduler.Timesteps()[static_cast<size_t>(loop.first_call + step)]) /
         loop.timestep_divisor;
-    const auto from_first = [&](const Tensor& x) {
-      return x.Empty() ? x : x.Slice(0, first, rows - first);
-    };
-    const std::span<const float> time_ids = conditioning.time_ids;
-    const std::span<const int64_t> labels = conditioning.class_labels;
-    attention.BeginStep(step, loop.Steps());
-    loop.denoiser.Forward(
-        ctx, attention,
-        {.latent = from_first(input),
-         .timestep = std::span(&timestep, 1),
-         .context = from_first(conditioning.context),
-         .timestep_cond = from_first(conditioning.timestep_cond),
-         .text_embeds = from_first(conditioning.text_embeds),
-         .time_ids = time_ids.subspan(time_ids.size() / static_cast<size_t>(rows) *
-                                      static_cast<size_t>(first)),
-         .raunet = loop.hires.StageAt(step),
-         .class_labels = labels.empty() ? labels : labels.subspan(static_cast<size_t>(first)),
-         .guidance = conditioning.guidance,
-         .ntk = loop.ntk},
-        from_first(output));
+    const BranchLayout branches(loop.BranchesAt(step), n);
+    attention.BeginStep(step, loop.Steps(), branches);
+    loop.denoiser.Forward(ctx, attention,
+                          {.latent = input.Slice(0, own.first_row, own.rows),
+                           .timestep = std::span(&timestep, 1),
+                           .context = given.context,
+                           .timestep_cond = given.timestep_cond,
+                           .text_embeds = given.text_embeds,
+                           .time_ids = given.time_ids,
+                           .raunet = loop.hires.StageAt(step),
+                           .split = SplitAt(loop, branches),
+                           .class_labels = given.class_labels,
+                           .guidance = given.guidance,
+                           .ntk = loop.ntk},
+                          output.Slice(0, own.first_row, own.rows));
   }
 
-  int64_t n, rows;       // samples; rows of the batch: n or 2n
+  int64_t n, rows;       // pictures; rows of all branches
   Tensor input, output;  // (rows,h,w,c)
 };
 
@@ -93,9 +117,33 @@ void CopyLatents(Context& ctx, const Tensor& host, const Tensor& model, bool pac
 void DenoiseLoop::RunOnce(Context& ctx, AttentionRuntime& attention,
                           const Conditioning& conditioning, int step) {
   ArenaScope scope(ctx.arena);
-  const ModelCall call(ctx, *this);
-  const int64_t first = guidance.ActiveAt(step, Steps()) ? 0 : call.rows - call.n;
-  call.Forward(ctx, attention, *this, conditioning, step, first);
+  ModelCall(ctx, *this).Forward(ctx, attention, *this, conditioning, step);
+}
+
+Conditioning Conditioning::Rows(const Branch& some, int64_t rows) const {
+  const auto own = [&](const Tensor& x) {
+    return x.Empty() ? x : x.Slice(0, some.first_row, some.rows);
+  };
+  const auto values = [&](const auto& all) {
+    const auto each = static_cast<int64_t>(all.size()) / rows;
+    const auto begin = all.begin() + each * some.first_row;
+    return std::decay_t<decltype(all)>(begin, begin + each * some.rows);
+  };
+  return {own(context),     own(timestep_cond),   own(text_embeds),
+          values(time_ids), values(class_labels), guidance};
+}
+
+std::span<const BranchKind> DenoiseLoop::BranchesAt(int call) const {
+  return guidance->BranchesAt(call / scheduler.CallsPerStep(), SamplerSteps(*this, Steps()));
+}
+
+std::vector<int> DenoiseLoop::StepsOfChange() const {
+  std::vector<int> changes{0};
+  for (int call = 1; call < Steps(); ++call) {
+    const std::span<const BranchKind> now = BranchesAt(call), before = BranchesAt(call - 1);
+    if (!std::equal(now.begin(), now.end(), before.begin(), before.end())) changes.push_back(call);
+  }
+  return changes;
 }
 
 bool DenoiseLoop::Run(Context& ctx, AttentionRuntime& attention, const Conditioning& conditioning,
@@ -126,21 +174,21 @@ bool DenoiseLoop::Run(Context& ctx, AttentionRuntime& attention, const Condition
     std::copy(latents.begin(), latents.end(), before.begin());
     std::copy(latents.begin(), latents.end(), scaled.begin());
     scheduler.ScaleModelInput(first_call + i, scaled);
-    const bool guided = guidance.ActiveAt(i, steps);
-    const int64_t first = guided ? 0 : call.rows - n, rows = call.rows - first;
-    for (int64_t row = first; row < call.rows; row += n) {
-      CopyLatents(ctx, HostView(scaled, shape), call.input.Slice(0, row, n), packed, true);
+    const Branch own = call.RowsAt(*this, i);
+    for (int64_t row = 0; row < own.rows; row += n) {
+      CopyLatents(ctx, HostView(scaled, shape), call.input.Slice(0, own.first_row + row, n), packed,
+                  true);
     }
-    call.Forward(ctx, attention, *this, conditioning, i, first);
+    call.Forward(ctx, attention, *this, conditioning, i);
     if (ctx.Cancelled()) return false;
     const std::span<float> result = std::span(output).first(
-        latents.size() / static_cast<size_t>(n) * static_cast<size_t>(rows));
-    CopyLatents(ctx, HostView(result, {rows, c, shape[2], shape[3]}),
-                call.output.Slice(0, first, rows), packed, false);
+        latents.size() / static_cast<size_t>(n) * static_cast<size_t>(own.rows));
+    CopyLatents(ctx, HostView(result, {own.rows, c, shape[2], shape[3]}),
+                call.output.Slice(0, own.first_row, own.rows), packed, false);
     ctx.backend.Synchronize();
 
-    const std::span<float> combined =
-        guided ? guidance.Combine(result, static_cast<size_t>(n)) : result;
+    const std::span<float> combined = guidance->Combine(
+        i / scheduler.CallsPerStep(), SamplerSteps(*this, steps), result, static_cast<size_t>(n));
     if (replay) {
       replay->model_output->assign(combined.begin(), combined.end());
       return true;

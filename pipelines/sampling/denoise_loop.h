@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "attention/attention_runtime.h"
 #include "models/denoiser.h"
 #include "pipelines/sampling/guidance.h"
+#include "pipelines/sampling/guidance/perturbed_branch.h"
 #include "pipelines/sampling/hires.h"
 #include "pipelines/sampling/scheduler.h"
 #include "tensor/context.h"
@@ -23,16 +25,19 @@ struct StepView {
   std::span<const float> latents_in, model_output, latents_out, predicted_clean;
 };
 
-// What the model is asked with at every step. With guidance the batch is 2n: the negative prompt's
-// half stands first.
+// What the model is asked with at every step: rows for every branch of Guidance::Branches(), in
+// that order, a row for each picture.
 struct Conditioning {
-  Tensor context;                    // (n or 2n, t, c) f32, or empty
-  Tensor timestep_cond = {};         // (n or 2n, c) f32, or empty
-  Tensor text_embeds = {};           // (n or 2n, c) f32, where the model has them
-  std::vector<float> time_ids = {};  // as many for each sample
-  // Of transformers: one a sample, and one for all.
+  Tensor context;                    // (rows, t, c) f32, or empty
+  Tensor timestep_cond = {};         // (rows, c) f32, or empty
+  Tensor text_embeds = {};           // (rows, c) f32, where the model has them
+  std::vector<float> time_ids = {};  // as many for each row
+  // Of transformers: one a row, and one for all.
   std::vector<int64_t> class_labels = {};
   std::vector<float> guidance = {};
+
+  // The rows of `some` of all `rows`; views of the same tensors.
+  Conditioning Rows(const Branch& some, int64_t rows) const;
 };
 
 // One call of a run again: from these latents, as they stood before it.
@@ -45,8 +50,8 @@ struct ReplayedCall {
 struct DenoiseLoop {
   const Denoiser& denoiser;
   Scheduler& scheduler;
-  Guidance guidance;
-  Shape shape;  // of the latents: (n,c,h,w)
+  std::unique_ptr<Guidance> guidance;  // never null
+  Shape shape;                         // of the latents: (n,c,h,w)
   DrawNoise draw;
   std::function<void(const StepView&)> on_step;  // may be empty
   Hires hires = {};
@@ -57,10 +62,19 @@ struct DenoiseLoop {
   // the latents after each call.
   std::span<const float> extra = {};
   std::function<void(int next, std::span<float> latents)> keep = {};
+  // Where a perturbed branch differs from the prompt's. Up to there both are computed once, if
+  // `shares`.
+  PerturbedBranch perturbed = {};
+  bool shares = true;
   // If set, Run makes this call alone and leaves the latents that it was given undefined.
   std::optional<ReplayedCall> replay = {};
 
   int Steps() const { return static_cast<int>(scheduler.Timesteps().size()) - first_call; }
+  // Whose answers call `call` asks for. Guidance counts the sampler's steps, which may take more
+  // than one call each.
+  std::span<const BranchKind> BranchesAt(int call) const;
+  // Rising, 0 first: the calls at which BranchesAt changes.
+  std::vector<int> StepsOfChange() const;
   // Latents (NCHW, f32, host) as they stand before the first call to clean, in place.
   // Claims no memory of the backend but from the arena. False: cancelled, latents undefined.
   bool Run(Context& ctx, AttentionRuntime& attention, const Conditioning& conditioning,

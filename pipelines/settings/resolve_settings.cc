@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "attention/perturbation_list.h"
 #include "attention/plan.h"
 #include "pipelines/settings/image_settings.h"
 #include "pipelines/settings/prompt_weights_mode.h"
@@ -73,12 +74,26 @@ void CheckFactor(const char* name, double value) {
 }
 
 // The text of errors names the flag.
-void CheckInterval(const std::string& text) {
+void CheckSteps(const char* name, const std::string& text) {
+  if (text.empty()) return;
   try {
     ParseStepRange(text);
   } catch (const Error& error) {
-    Bad(std::string("cfg-interval: ") + error.what());
+    Bad(std::string(name) + ": " + error.what());
   }
+}
+
+// What nothing is done with is as if it had not been given, so that pictures that are the same say
+// the same.
+void ResolvePerturbation(GenerateSettings* settings) {
+  settings->perturb = PerturbList::Parse(settings->perturb).Text();
+  if (!(settings->perturb_scale >= 0 && settings->perturb_scale <= 1e6)) {
+    Bad("perturb-scale: must lie between 0 and 1e6");
+  }
+  CheckSteps("perturb-steps", settings->perturb_steps);
+  ParsePerturbKind(settings->perturb_kind);
+  ParsePerturbScope(settings->perturb_scope);
+  settings->guidance = ParseOperator(settings->guidance).Text();
 }
 
 }  // namespace
@@ -106,7 +121,8 @@ GenerateSettings ResolveSettings(const GenerateSettings& asked, const SettingLim
   }
   ResolveTextLength(limits, &settings);
   if (!(asked.true_cfg >= 0 && asked.true_cfg <= 1e6)) Bad("true-cfg: must lie between 0 and 1e6");
-  if (!asked.cfg_interval.empty()) CheckInterval(asked.cfg_interval);
+  CheckSteps("cfg-interval", asked.cfg_interval);
+  ResolvePerturbation(&settings);
   settings.attention = AttentionPlan::Parse(asked.attention).Text();
   settings.hires_attention = AttentionPlan::Parse(asked.hires_attention).Text();
   if (asked.hires_steps < 0) Bad("hires-steps: must be at least 1");

@@ -25,6 +25,11 @@ struct GenerateSettings {
   double true_cfg = 1;             // beside a cfg that is an input of the model; off at 1
   double cfg_rescale = -1;         // < 0: the model's default
   std::string cfg_interval;        // steps that are guided, as ParseStepRange; empty: all
+  std::string guidance = "cfg";    // as GuidanceMethods(), with arguments
+  // Guidance away from perturbed heads: texts of attention/perturbation_list.h; empty: none.
+  std::string perturb, perturb_kind = "identity", perturb_scope = "all";
+  double perturb_scale = 3;
+  std::string perturb_steps;       // as ParseStepRange; empty: all that are guided
   std::string sampler;             // empty: the model's scheduler_config.json
   std::string schedule = "model";  // of noise levels; a name of ScheduleNames()
   double eta = 0;
@@ -69,6 +74,13 @@ struct GenerateSettings {
     v("true-cfg", true_cfg, "guidance by the negative prompt where cfg is an input (FLUX)");
     v("cfg-rescale", cfg_rescale, "rescale of guidance (Lin et al. 2023), 0 to 1");
     v("cfg-interval", cfg_interval, "guided steps: 0-based and inclusive, or percents (20%-80%)");
+    v("guidance", guidance, "how prompt and negative prompt are combined: cfg, cfg-zero-star, apg(...)");
+    v("perturb", perturb,
+      "heads to be led away from: LAYER[.HEADS][@STRENGTH],..., @FILE or preset:NAME");
+    v("perturb-kind", perturb_kind, "what becomes of these heads, or blocks");
+    v("perturb-scope", perturb_scope, "tokens of joint attention that are perturbed");
+    v("perturb-scale", perturb_scale, "scale of the guidance away from them");
+    v("perturb-steps", perturb_steps, "its steps: 0-based and inclusive, or percents (1%-20%)");
     v("sampler", sampler, "sampler; a named one takes the model's scheduler_config.json over");
     v("schedule", schedule, "noise levels: the model's, or of a kind");
     v("eta", eta, "DDIM's eta");

@@ -26,7 +26,6 @@ bool SameView(const Tensor& a, const Tensor& b) {
 // two image sizes in turn do not pack twice.
 std::shared_ptr<Primitive> Choose(const Product& product, const onednn::PostOps& post,
                                   const Layout* held) {
-  if (product.weights_in_place) return product.make(post, &product.plain);
   std::shared_ptr<Primitive> preferred = product.make(post, nullptr);
   if (!held || !preferred || *held == preferred->Weights() ||
       onednn::ElementType(*held) != onednn::ElementType(preferred->Weights())) {
@@ -41,7 +40,7 @@ std::shared_ptr<Primitive> Choose(const Product& product, const onednn::PostOps&
 void RunProduct(const CpuExecution& execution, Context& ctx, const Product& product,
                 const Tensor& x, const Weight& weight, const Epilogue& epilogue,
                 const Tensor& out) {
-  const Layout* held = product.weights_in_place ? nullptr : execution.packs.Held(weight);
+  const Layout* held = execution.packs.Held(weight);
   const Tensor* residual = epilogue.residual;
   onednn::PostOps post{!weight.bias.Empty(), epilogue.act, residual != nullptr};
   std::shared_ptr<Primitive> primitive = Choose(product, post, held);
@@ -57,10 +56,7 @@ void RunProduct(const CpuExecution& execution, Context& ctx, const Product& prod
     throw Error(ErrorCode::kUnsupported, "this processor has no " + std::string(Name(x.dtype)) +
                                              " arithmetic that oneDNN can use; compute in f32");
   }
-  if (product.weights_in_place) execution.packs.UseInPlace(weight);
-  const void* weights = product.weights_in_place
-                            ? weight.w.data
-                            : execution.packs.Provide(weight, primitive->Weights(), product.axes);
+  const void* weights = execution.packs.Provide(weight, primitive->Weights(), product.axes);
   const ArenaScope scope(ctx.arena);
   Tensor target = out;
   if (add_after) target = ctx.arena.New(out.shape, out.dtype);

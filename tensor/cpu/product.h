@@ -1,5 +1,4 @@
-// What matrix products and convolutions share around the primitive: which layout of the weights,
-// dense copies of strided activations, what of the epilogue is fused.
+// What surrounds a primitive of oneDNN: which layout of the weights, what of the epilogue is fused.
 #pragma once
 
 #include <functional>
@@ -14,8 +13,6 @@ struct Product {
   std::function<std::shared_ptr<onednn::Primitive>(const onednn::PostOps&, const onednn::Layout*)>
       make;
   WeightAxes axes;
-  bool weights_in_place;  // the checkpoint's own tensor is used, in the layout `plain`
-  onednn::Layout plain;
 };
 
 // x and out are in the strides that `make` was told of.

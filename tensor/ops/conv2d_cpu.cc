@@ -7,7 +7,6 @@
 #include "tensor/cpu/narrow_conv.h"
 #include "tensor/cpu/product.h"
 #include "tensor/cpu/winograd.h"
-#include "tensor/instruction_set.h"
 #include "tensor/threads.h"
 
 namespace fovea {
@@ -44,6 +43,41 @@ void RunNarrow(const CpuExecution& execution, Context& ctx, const Tensor& x, con
   NarrowConvCpu(x, static_cast<const float*>(filters), weight.bias, params, zeros.data, out);
 }
 
+// oneDNN's convolutions, on copies where it has only its reference loops (0.4 GFLOP/s): strided
+// pixels, and bf16 on a processor without bf16 arithmetic, which is widened to f32.
+void RunDirect(const CpuExecution& execution, Context& ctx, const Tensor& x, const Weight& weight,
+               const Conv2dParams& params, const Epilogue& epilogue, const Tensor& out) {
+  onednn::ConvSpec spec{
+      x.shape[0],        x.shape[1],   x.shape[2],   x.shape[3], weight.Out(), weight.w.shape[2],
+      weight.w.shape[3], out.shape[1], out.shape[2], params,     x.dtype,      {}};
+  const auto make = [&](const onednn::PostOps& post, const onednn::Layout* weights) {
+    spec.post = post;
+    return execution.library.Conv2d(spec, weights);
+  };
+  if (x.dtype == DType::kBF16) {
+    const auto bf16 = make({}, nullptr);
+    if (!bf16 || !bf16->Fast()) spec.dtype = DType::kF32;
+  }
+  const ArenaScope scope(ctx.arena);
+  const auto copied = [&](const Tensor& t) {
+    const Tensor copy = ctx.arena.New(t.shape, spec.dtype);
+    if (!execution.planning) CopyCpu(t, copy);
+    return copy;
+  };
+  const bool widen = spec.dtype != x.dtype;
+  const bool copy_out = widen || !out.IsContiguous();
+  const Tensor from = widen || !x.IsContiguous() ? copied(x) : x;
+  const Tensor to = copy_out ? ctx.arena.New(out.shape, spec.dtype) : out;
+  Epilogue wide = epilogue;
+  Tensor residual;
+  if (epilogue.residual && widen) {
+    residual = copied(*epilogue.residual);
+    wide.residual = &residual;
+  }
+  RunProduct(execution, ctx, {make, kConvAxes}, from, weight, wide, to);
+  if (copy_out && !execution.planning) CopyCpu(to, out);
+}
+
 }  // namespace
 
 void Conv2dCpu(const CpuExecution& execution, Context& ctx, const Tensor& x, const Weight& weight,
@@ -61,35 +95,7 @@ void Conv2dCpu(const CpuExecution& execution, Context& ctx, const Tensor& x, con
     RunNarrow(execution, ctx, x, weight, params, out);
     return;
   }
-  // On strided pixels oneDNN has only its reference loops (0.4 GFLOP/s): copy. Below AVX-512 it has
-  // no bf16: the copies are f32, and the result is rounded once.
-  const ArenaScope scope(ctx.arena);
-  const bool widen = x.dtype == DType::kBF16 && UsedInstructionSet() < InstructionSet::kAvx512;
-  const DType type = widen ? DType::kF32 : x.dtype;
-  const auto copied = [&](const Tensor& t) {
-    const Tensor copy = ctx.arena.New(t.shape, type);
-    if (!execution.planning) CopyCpu(t, copy);
-    return copy;
-  };
-  const Tensor from = widen || !x.IsContiguous() ? copied(x) : x;
-  const bool apart = widen || !out.IsContiguous();
-  const Tensor to = apart ? ctx.arena.New(out.shape, type) : out;
-  Epilogue last = epilogue;
-  Tensor residual;
-  if (widen && epilogue.residual != nullptr) {
-    residual = copied(*epilogue.residual);
-    last.residual = &residual;
-  }
-
-  onednn::ConvSpec spec{
-      x.shape[0],        x.shape[1],   x.shape[2],   x.shape[3], weight.Out(), weight.w.shape[2],
-      weight.w.shape[3], out.shape[1], out.shape[2], params,     type,         {}};
-  const auto make = [&](const onednn::PostOps& post, const onednn::Layout* weights) {
-    spec.post = post;
-    return execution.library.Conv2d(spec, weights);
-  };
-  RunProduct(execution, ctx, {make, kConvAxes, false, {}}, from, weight, last, to);
-  if (apart && !execution.planning) CopyCpu(to, out);
+  RunDirect(execution, ctx, x, weight, params, epilogue, out);
 }
 
 }  // namespace fovea

@@ -181,17 +181,18 @@ struct Layer final : AttentionListener {
   // The largest difference between rows times values and the output, NaN if any.
   double ErrorOf(const AttentionMatrix& matrix, const Tensor& out, int64_t first) const {
     Worst worst;
-    std::vector<int32_t> all(static_cast<size_t>(matrix.Queries()));
-    for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int32_t>(i);
-    std::vector<float> rows(all.size() * static_cast<size_t>(matrix.Keys()));
+    std::vector<int32_t> some;
+    for (int32_t i = 0; i < matrix.Queries(); i += 23) some.push_back(i);
+    std::vector<float> rows(some.size() * static_cast<size_t>(matrix.Keys()));
     for (int64_t b = 0; b < matrix.Samples(); ++b) {
       for (int64_t h = 0; h < kHeads; ++h) {
-        matrix.Rows(b, h, all, rows.data());
-        for (const int32_t i : all) {
+        matrix.Rows(b, h, some, rows.data());
+        for (size_t n = 0; n < some.size(); ++n) {
+          const int64_t i = some[n];
           for (int64_t c = 0; c < kDim; ++c) {
             double sum = 0;
             for (int64_t j = 0; j < matrix.Keys(); ++j) {
-              sum += double(rows[static_cast<size_t>(i * matrix.Keys() + j)]) *
+              sum += double(rows[n * static_cast<size_t>(matrix.Keys()) + static_cast<size_t>(j)]) *
                      reference::At(v.View(), {first + b, j, h, c});
             }
             worst.Add(reference::At(out, {first + b, i, h, c}), sum);

@@ -194,7 +194,7 @@ TEST_CASE("rows times values are the output, for heads 8 to 256 wide and text on
       Worst worst;
       for (int64_t h = 0; h < 2; ++h) {
         const std::vector<float> rows = RowsOf(call, ctx, *prepared, 1, h);
-        for (int64_t i = 0; i < t; ++i) {
+        for (int64_t i = 0; i < t; i += 5) {
           for (int64_t c = 0; c < dim; ++c) {
             double sum = 0;
             for (int64_t j = 0; j < t; ++j) {

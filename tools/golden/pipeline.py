@@ -88,13 +88,16 @@ def make_model(root):
                 tokenizer=CLIPTokenizer.from_pretrained(os.path.join(root, "tokenizer")))
 
 
-def make_pipeline(parts, scheduler_config, sampler):
+def make_scheduler(config):
     with tempfile.TemporaryDirectory() as folder:
-        reference.write_json(os.path.join(folder, "scheduler_config.json"), scheduler_config)
-        scheduler = CLASSES[scheduler_config["_class_name"]].from_pretrained(folder)
+        reference.write_json(os.path.join(folder, "scheduler_config.json"), config)
+        return CLASSES[config["_class_name"]].from_pretrained(folder)
+
+
+def make_pipeline(parts, scheduler_config, sampler):
     pipe = StableDiffusionPipeline(
-        **parts, scheduler=scheduler, safety_checker=None, feature_extractor=None,
-        requires_safety_checker=False)
+        **parts, scheduler=make_scheduler(scheduler_config), safety_checker=None,
+        feature_extractor=None, requires_safety_checker=False)
     if sampler:
         pipe.scheduler = SAMPLERS[sampler].from_config(pipe.scheduler.config)
     pipe.set_progress_bar_config(disable=True)

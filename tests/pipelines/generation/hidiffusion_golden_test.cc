@@ -210,7 +210,7 @@ TEST_CASE("whole guided runs equal the official HiDiffusion code", "[golden]") {
           AttentionPlan::Parse(WindowRule(*ParseRaunetSchedule(golden.schedule), kUpstream)),
           unet->AttentionSites(), golden.steps, {golden.seed});
       std::map<int, HostTensor> latents;
-      DenoiseLoop loop{*unet, *scheduler, Guidance{golden.cfg}, shape, {}, {}};
+      DenoiseLoop loop{*unet, *scheduler, MakeGuidance({.scale = golden.cfg}), shape, {}, {}};
       loop.hires =
           Hires("raunet=" + golden.schedule, unet->Traits(), shape[2], shape[3], golden.steps);
       loop.on_step = [&](const StepView& view) {

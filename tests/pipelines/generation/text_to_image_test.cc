@@ -405,26 +405,4 @@ TEST_CASE("outside its interval guidance costs nothing and changes nothing") {
   }
 }
 
-TEST_CASE("guidance is off at 1 and follows its formula above") {
-  const Guidance off{1, 0};
-  std::vector<float> outputs = {1, 2, 3, 4};
-  CHECK_FALSE(off.Active());
-  CHECK(off.Combine(outputs, 2).size() == 4);
-
-  const Guidance on{3, 0};
-  outputs = {1, 2, /* positive */ 2, 5};
-  const std::span<float> guided = on.Combine(outputs, 1);
-  REQUIRE(guided.size() == 2);
-  CHECK(guided[0] == 4);
-  CHECK(guided[1] == 11);
-
-  // Fully rescaled, each sample has the deviation of its positive half.
-  const Guidance rescaled{3, 1};
-  outputs = {1, 2, 0, 9, /* positive */ 2, 5, 1, 3};
-  const std::span<float> scaled = rescaled.Combine(outputs, 2);
-  CHECK(scaled[1] - scaled[0] == Approx(3));
-  CHECK(std::abs(scaled[3] - scaled[2]) == Approx(2));
-  CHECK_FALSE(Guidance{7.5, 0, true}.Active());
-}
-
 }  // namespace fovea

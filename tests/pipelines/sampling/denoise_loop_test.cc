@@ -1,6 +1,7 @@
 // The sampling loop around models that are not networks.
 #include "pipelines/sampling/denoise_loop.h"
 
+#include <array>
 #include <cmath>
 
 #include <catch2/catch.hpp>
@@ -53,7 +54,7 @@ struct LoopRun {
   std::vector<int> steps_seen;
 };
 
-LoopRun RunLoop(const FakeDenoiser& denoiser, const Guidance& guidance, int steps) {
+LoopRun RunLoop(const FakeDenoiser& denoiser, const GuidanceSettings& guidance, int steps) {
   const auto backend = MakeCpuBackend();
   Arena arena(*backend, 1 << 16);
   Context ctx{*backend, arena, denoiser.stop.get_token()};
@@ -65,7 +66,7 @@ LoopRun RunLoop(const FakeDenoiser& denoiser, const Guidance& guidance, int step
     run.latents[k] = std::cos(static_cast<float>(k));
   }
   const std::vector<float> first = run.latents;
-  DenoiseLoop loop{denoiser, *scheduler, guidance, {2, 3, 4, 5}, {}, {}};
+  DenoiseLoop loop{denoiser, *scheduler, MakeGuidance(guidance), {2, 3, 4, 5}, {}, {}};
   loop.on_step = [&](const StepView& view) {
     if (view.step == 0) {
       CHECK(std::equal(first.begin(), first.end(), view.latents_in.begin()));
@@ -98,7 +99,7 @@ TEST_CASE("each timestep is one call of the model") {
 TEST_CASE("a guided call has the negative half first") {
   FakeDenoiser denoiser;
   denoiser.guided = true;
-  const LoopRun run = RunLoop(denoiser, {3.0, 0.0}, 2);
+  const LoopRun run = RunLoop(denoiser, {.scale = 3}, 2);
   CHECK(run.finished);
   CHECK(denoiser.batch == 4);
 }
@@ -106,17 +107,72 @@ TEST_CASE("a guided call has the negative half first") {
 TEST_CASE("steps outside the interval of guidance run the prompt's half alone") {
   FakeDenoiser denoiser;
   denoiser.guided = true;
-  Guidance guidance{3.0, 0.0};
+  GuidanceSettings guidance{.scale = 3};
   guidance.interval = ParseStepRange("0-1");
   CHECK(RunLoop(denoiser, guidance, 4).finished);
   CHECK(denoiser.batches == std::vector<int64_t>{4, 4, 2, 2});
-  CHECK(guidance.StepsOfChange(4) == std::vector<int>{0, 2});
   denoiser.batches.clear();
   guidance.interval = ParseStepRange("0%-50%");
   CHECK(RunLoop(denoiser, guidance, 4).finished);
   CHECK(denoiser.batches == std::vector<int64_t>{4, 4, 2, 2});
   guidance.interval = ParseStepRange("2-3");
-  CHECK(guidance.StepsOfChange(5) == std::vector<int>{0, 2, 4});
+  const auto scheduler = MakeDdim(5);
+  const DenoiseLoop loop{denoiser, *scheduler, MakeGuidance(guidance), {2, 3, 4, 5}, {}, {}};
+  CHECK(loop.StepsOfChange() == std::vector<int>{0, 2, 4});
+}
+
+// What no method of ours does: asks twice for a perturbed answer, the second time at some steps
+// only.
+class TwoPerturbed final : public Guidance {
+ public:
+  std::span<const BranchKind> Branches() const override { return kBranches; }
+  std::span<const BranchKind> BranchesAt(int step, int) const override {
+    return std::span(kBranches).first(step == 1 ? 2 : 3);
+  }
+  std::span<float> Combine(int, int, std::span<float> outputs, size_t pictures) override {
+    const size_t size = 3 * 4 * 5 * pictures;
+    answers.push_back(static_cast<int>(outputs.size() / size));
+    for (size_t k = 0; k < size; ++k) outputs[k] = outputs[k] + outputs[outputs.size() - size + k];
+    return outputs.first(size);
+  }
+  std::vector<int> answers;
+
+ private:
+  static constexpr std::array kBranches = {BranchKind::kConditional, BranchKind::kPerturbed,
+                                           BranchKind::kPerturbed};
+};
+
+TEST_CASE("branches that the loop has never heard of are asked and combined") {
+  const FakeDenoiser denoiser;
+  const auto backend = MakeCpuBackend();
+  Arena arena(*backend, 1 << 16);
+  Context ctx{*backend, arena};
+  AttentionRuntime attention;
+  const auto scheduler = MakeDdim(3);
+  std::vector<float> latents(2 * 3 * 4 * 5, 1.0F);
+  auto guidance = std::make_unique<TwoPerturbed>();
+  const TwoPerturbed& seen = *guidance;
+  DenoiseLoop loop{denoiser, *scheduler, std::move(guidance), {2, 3, 4, 5}, {}, {}};
+  loop.on_step = [&](const StepView& view) {
+    CHECK(view.model_output[0] == view.latents_in[0]);  // twice half of it
+    CHECK(view.model_output.size() == latents.size());
+  };
+  CHECK(loop.StepsOfChange() == std::vector<int>{0, 1, 2});
+  CHECK(loop.Run(ctx, attention, {}, latents));
+  CHECK(denoiser.batches == std::vector<int64_t>{6, 4, 6});
+  CHECK(seen.answers == std::vector<int>{3, 2, 3});
+}
+
+TEST_CASE("guidance counts the sampler's steps, not the calls of the model") {
+  FakeDenoiser denoiser;
+  const auto scheduler =
+      MakeScheduler(Config::Parse(R"({"_class_name":"HeunDiscreteScheduler"})", "x"),
+                    {.sampler = {}, .steps = 3});
+  REQUIRE(scheduler->Timesteps().size() == 5);
+  GuidanceSettings guidance{.scale = 3};
+  guidance.interval = ParseStepRange("1-1");
+  const DenoiseLoop loop{denoiser, *scheduler, MakeGuidance(guidance), {2, 3, 4, 5}, {}, {}};
+  CHECK(loop.StepsOfChange() == std::vector<int>{0, 2, 4});
 }
 
 TEST_CASE("a run that begins later makes the later calls, and keeps what it is told to") {
@@ -127,7 +183,7 @@ TEST_CASE("a run that begins later makes the later calls, and keeps what it is t
   AttentionRuntime attention;
   const auto scheduler = MakeDdim(4);
   std::vector<float> latents(2 * 3 * 4 * 5, 1.0F);
-  DenoiseLoop loop{denoiser, *scheduler, {}, {2, 3, 4, 5}, {}, {}};
+  DenoiseLoop loop{denoiser, *scheduler, MakeGuidance(), {2, 3, 4, 5}, {}, {}};
   loop.first_call = 2;
   std::vector<int> seen, kept;
   loop.on_step = [&](const StepView& view) {
