@@ -1,14 +1,22 @@
 #include "tensor/cpu/product.h"
 
+#include <cstdint>
 #include <string>
 
 #include "tensor/cpu/kernels.h"
+#include "tensor/instruction_set.h"
 
 namespace fovea {
 namespace {
 
 using onednn::Layout;
 using onednn::Primitive;
+
+// oneDNN's SSE4.1 code reads biases as aligned vectors. Those of a mapped file may stand anywhere.
+bool NeedsAlignedBias(const Tensor& bias) {
+  return UsedInstructionSet() == InstructionSet::kPortable &&
+         reinterpret_cast<uintptr_t>(bias.data) % 16 != 0;
+}
 
 bool SameView(const Tensor& a, const Tensor& b) {
   return a.data == b.data && a.stride == b.stride && a.shape == b.shape;
@@ -53,9 +61,12 @@ void RunProduct(const CpuExecution& execution, Context& ctx, const Product& prod
   Tensor target = out;
   if (add_after) target = ctx.arena.New(out.shape, out.dtype);
   const Tensor scratch = ctx.arena.New({primitive->ScratchBytes()}, DType::kU8);
+  Tensor bias = weight.bias;
+  if (NeedsAlignedBias(bias)) bias = ctx.arena.New(bias.shape, bias.dtype);
   if (execution.planning) return;
+  if (bias.data != weight.bias.data) CopyCpu(weight.bias, bias);
   if (post.accumulate && !SameView(*residual, target)) CopyCpu(*residual, target);
-  execution.library.Run(*primitive, x.data, weights, weight.bias.data, scratch.data, target.data);
+  execution.library.Run(*primitive, x.data, weights, bias.data, scratch.data, target.data);
   if (add_after) AddCpu(target, *residual, out);
 }
 

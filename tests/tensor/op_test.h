@@ -17,10 +17,12 @@
 #include "tensor/host_tensor.h"
 #include "tensor/threads.h"
 #include "tests/reference/reference_ops.h"
-#include "tests/support/product_types.h"
 #include "tests/support/worst.h"
 
 namespace fovea {
+
+// What products and convolutions compute in, on every processor.
+constexpr DType kActivationTypes[] = {DType::kF32, DType::kBF16};
 
 class OpTest {
  public:

@@ -55,7 +55,7 @@ struct Network {
 TEST_CASE("arena peak and packed bytes of a dry run are those of the run") {
   OpTest test;
   for (const DType wtype : {DType::kF32, DType::kF16}) {
-    for (const DType dtype : ProductTypes()) {
+    for (const DType dtype : kActivationTypes) {
       INFO("weights " << Name(wtype) << ", activations " << Name(dtype));
       const auto real = MakeCpuBackend();
       const Network network(wtype, dtype);

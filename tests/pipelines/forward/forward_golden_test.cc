@@ -6,7 +6,6 @@
 #include "pipelines/forward/forward.h"
 #include "tests/support/formula_weights.h"
 #include "tests/support/golden_case.h"
-#include "tests/support/product_types.h"
 #include "tests/support/temp_dir.h"
 
 namespace fovea {
@@ -111,7 +110,6 @@ TEST_CASE("ViTs agree with transformers and timm and the official Agent-DeiT", "
 }
 
 TEST_CASE("every class stays near its reference in bf16", "[golden]") {
-  if (!HasBf16Products()) return;
   for (const auto& folder : GoldenCases("forward")) {
     CheckCase(folder.filename().string(), CheckRunInBf16);
   }
