@@ -185,7 +185,9 @@ PictureSettings GenerateFlags::Settings() const {
   }
   std::vector<NamedLora> loras = models.Loras();
   if (loras.empty()) loras = ParseLoraText(settings.lora);
-  settings.prompt = TakeLoraTags(settings.prompt, loras);
+  std::vector<std::string> notes;
+  settings.prompt = TakeLoraTags(settings.prompt, loras, &notes);
+  for (const std::string& note : notes) PrintWarning(note);
   settings.lora = LoraText(loras);
   if (models.overlay) settings.overlay = *models.overlay;
   if (common.dtype) settings.dtype = *common.dtype;
