@@ -12,7 +12,9 @@
 #include "models/component_weights.h"
 #include "models/vit/vision_transformer.h"
 #include "pipelines/class_labels.h"
+#include "pipelines/finite_stages.h"
 #include "tensor/error.h"
+#include "tensor/finite.h"
 
 namespace fovea {
 namespace {
@@ -61,6 +63,15 @@ HostTensor FirstRow(const HostTensor& table) {  // (1,dim) or (1,t,dim), f32
   return row;
 }
 
+// Scores and vectors of NaN would look like an answer.
+void RequireFiniteOutputs(const NamedTensors& outputs, const ComponentFolder& component) {
+  for (const auto& [name, tensor] : outputs) {
+    if (AllFinite(tensor.View())) continue;
+    RequireFinite(tensor.View(), component.folder.string() + ": its output " + name,
+                  {OpenWeights(component)});
+  }
+}
+
 bool IsTextClass(const std::string& name) {
   return name == "CLIPTextModel" || name == "CLIPTextModelWithProjection";
 }
@@ -93,6 +104,7 @@ std::unique_ptr<PictureModel> PictureModel::Load(const ComponentFolder& componen
                                                  Backend& backend) {
   std::unique_ptr<PictureModel> model(new PictureModel);
   model->where_ = component.folder.string();
+  model->folder_ = component;
   model->preprocessing_ = ReadVitPreprocessing(component);
   model->labels_ = ReadLabels(ReadComponentConfig(component));
   model->component_ = Component::Load(component, backend);
@@ -106,7 +118,9 @@ NamedTensors PictureModel::Inputs(const Image& image) const {
 }
 
 NamedTensors PictureModel::Run(const Image& image, const ForwardOptions& options) {
-  return component_->Forward(Inputs(image), options).outputs;
+  NamedTensors outputs = component_->Forward(Inputs(image), options).outputs;
+  if (!options.stop.stop_requested()) RequireFiniteOutputs(outputs, folder_);
+  return outputs;
 }
 
 std::string PictureModel::LabelOf(int64_t index) const {
@@ -178,6 +192,7 @@ TextModel::~TextModel() = default;
 std::unique_ptr<TextModel> TextModel::Load(const ComponentFolder& component,
                                            const fs::path& tokenizer, Backend& backend) {
   std::unique_ptr<TextModel> model(new TextModel);
+  model->folder_ = component;
   model->tokenizer_ = ClipTokenizer::Open(tokenizer);
   model->positions_ =
       static_cast<int>(ReadClipTextConfig(ReadComponentConfig(component)).max_position_embeddings);
@@ -193,6 +208,7 @@ HostTensor TextModel::Embed(const std::string& utf8, const ForwardOptions& optio
   NamedTensors inputs;
   inputs["input_ids"] = HostTensor({1, static_cast<int64_t>(ids.size())}, ids);
   const NamedTensors outputs = component_->Forward(inputs, options).outputs;
+  if (!options.stop.stop_requested()) RequireFiniteOutputs(outputs, folder_);
   for (const char* name : {"text_embeds", "pooler_output"}) {
     if (const auto found = outputs.find(name); found != outputs.end()) {
       return FirstRow(found->second);

@@ -7,6 +7,7 @@
 
 #include "pipelines/attention_report.h"
 #include "pipelines/concept_replay.h"
+#include "pipelines/finite_stages.h"
 #include "pipelines/image_input.h"
 #include "pipelines/image_start.h"
 #include "pipelines/pipeline_stages.h"
@@ -34,7 +35,7 @@ size_t HostBytes(const Shape& latents, const GenerateSettings& settings, bool fr
 }
 
 // (h,w,3), piece by piece: the whole in f32 would be four times the picture.
-Image Download(Context& ctx, const Tensor& picture) {
+Image Download(Context& ctx, const Tensor& picture, const DiffusionModel& model) {
   constexpr int64_t kRows = 64;
   Image image{static_cast<int>(picture.shape[1]), static_cast<int>(picture.shape[0]), {}};
   image.rgb.reserve(static_cast<size_t>(picture.NumElements()));
@@ -43,6 +44,7 @@ Image Download(Context& ctx, const Tensor& picture) {
     HostTensor host(rows.shape, DType::kF32);
     ops::Copy(ctx, rows, host.View());
     ctx.backend.Synchronize();
+    RequireFinite(host.View(), "vae: the picture", model.VaeWeights());
     const Image part = ToImage(host.View());
     image.rgb.insert(image.rgb.end(), part.rgb.begin(), part.rgb.end());
   }
@@ -321,10 +323,11 @@ bool DiffusionPipeline::Denoise(Context& ctx, const GenerateSettings& settings, 
   result.timings.encode += Since(begin);
   begin = std::chrono::steady_clock::now();
   result.latents = std::move(made.latents);
+  RequireFinite(result.latents.View(), "where denoising starts", model_.VaeWeights());
   const std::span<float> latents(result.latents.Data<float>(),
                                  static_cast<size_t>(result.latents.NumElements()));
   pass.attention.SetListeners(hooks.listeners);
-  pass.loop.on_step = hooks.on_step;
+  pass.loop.on_step = WithFiniteSteps(model_, hooks.on_step);
   pass.loop.replay = replay;
   pass.loop.draw = [&noise](std::span<float> out) { noise.Normal(out); };
   pass.loop.keep = made.keep;
@@ -352,7 +355,7 @@ bool DiffusionPipeline::Decode(Context& ctx, const GenerateSettings& settings,
     const Tensor picture =
         DecodeLatents(ctx, model_, settings, result.latents.View().Slice(0, i, 1));
     if (ctx.Cancelled()) return false;
-    result.images.push_back(Download(ctx, picture));
+    result.images.push_back(Download(ctx, picture, model_));
   }
   ctx.backend.EndStage();
   result.timings.decode += Since(begin);
