@@ -1,4 +1,5 @@
 // `fovea generate`: from a prompt to pictures.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 
@@ -7,6 +8,7 @@
 #include "app/cli_commands/commands.h"
 #include "app/cli_commands/generate_flags.h"
 #include "app/cli_commands/generate_outputs.h"
+#include "app/cli_commands/picture_groups.h"
 #include "app/exit_code.h"
 #include "app/host_memory.h"
 #include "app/progress.h"
@@ -15,6 +17,7 @@
 #include "pipelines/text_to_image.h"
 #include "tensor/cpu_info.h"
 #include "tensor/error.h"
+#include "tensor/finite.h"
 #include "tensor/threads.h"
 #include "tensor/trace.h"
 
@@ -38,7 +41,10 @@ Provenance HereAndNow(const GenerateFlags& flags) {
 
 void WarnOfUnused(const GenerateFlags& flags, const PictureSettings& asked) {
   std::string list;
-  for (const std::string& each : asked.unused) list += (list.empty() ? "" : ", ") + each;
+  for (const std::string& each : asked.unused) {
+    if (each.starts_with("prompt: ") || each.starts_with("negative prompt: ")) continue;
+    list += (list.empty() ? "" : ", ") + each;  // the run itself warns of what its prompts hold
+  }
   if (!list.empty()) PrintWarning(*flags.from + ": of its settings these are left out: " + list);
 }
 
@@ -68,14 +74,10 @@ HostTensor ReadInitLatents(const std::string& path) {
     bad("tensor 'latents' has shape " + found->second.shape().ToString() +
         "; it must be [batch, channels, height, width]");
   }
+  if (!AllFinite(found->second.View())) {
+    bad("tensor 'latents' holds NaN or infinity; it must hold unit noise");
+  }
   return found->second.ToF32();
-}
-
-std::string MemoryAdvice(const GenerateSettings& settings) {
-  if (settings.vae_tiling == "off") return "do not give --vae-tiling off";
-  if (settings.batch > 1) return "lower --batch, now " + std::to_string(settings.batch);
-  return "lower --width and --height, now " + std::to_string(settings.width) + "x" +
-         std::to_string(settings.height);
 }
 
 nlohmann::ordered_json Report(const Generated& generated, const Prediction& predicted,
@@ -175,8 +177,8 @@ int RunGenerate(const GenerateFlags& flags) {
   const GenerateInputs inputs{init_latents ? &*init_latents : nullptr,
                               given.image ? &*given.image : nullptr,
                               given.mask ? &*given.mask : nullptr};
-  const Prediction predicted = pipeline->DryRun(settings, inputs);
-  RequireMemory(predicted.PeakBytes(), MemoryAdvice(settings));
+  const PictureGroups groups = PlanGroups(*pipeline, settings, inputs, outputs.WantsDump());
+  const Prediction& predicted = groups.prediction;
   signals.ThrowIfStopped();
   const double load = Since(begin);
 
@@ -190,6 +192,7 @@ int RunGenerate(const GenerateFlags& flags) {
   if (flags.common.verbose) NotePrediction(predicted);
 
   Progress progress;
+  int written = 0;  // pictures
   GenerateHooks hooks;
   hooks.stop = signals.Token();
   hooks.warn = [&](const std::string& text) {
@@ -197,7 +200,8 @@ int RunGenerate(const GenerateFlags& flags) {
     PrintWarning(text);
   };
   hooks.on_step = [&](const StepView& view) {
-    progress.Step(view.step + 1, view.steps, view.seconds);
+    const int before = written / groups.at_once, last = (settings.batch - 1) / groups.at_once;
+    progress.Step(before * view.steps + view.step + 1, (last + 1) * view.steps, view.seconds);
     if (outputs.WantsDump()) outputs.DumpStep(view);
   };
   hooks.on_text = [&](const NamedTensors& text) {
@@ -205,19 +209,45 @@ int RunGenerate(const GenerateFlags& flags) {
     PrintNote("seed " + std::to_string(*settings.seed));
     if (outputs.WantsDump()) outputs.DumpText(text);
   };
-  const Generated generated = pipeline->Run(settings, inputs, hooks);
-  progress.End();
-  if (generated.cancelled) throw Cancelled{};
-  signals.ThrowIfStopped();
-  here.hashes = hasher.Wait();
-  const auto names = outputs.Finish(generated, here);
+  std::optional<Generated> all;
+  std::vector<std::filesystem::path> names;
+  const auto run_group = [&] {
+    const int count = std::min(groups.at_once, settings.batch - written);
+    GenerateInputs own = inputs;
+    std::optional<HostTensor> rows;
+    if (init_latents) own.init_latents = &rows.emplace(GroupRows(*init_latents, written, count));
+    outputs.StagePictures(written, count);
+    const Generated generated =
+        pipeline->Run(GroupSettings(settings, written, count), own, hooks);
+    progress.End();
+    if (generated.cancelled || signals.Token().stop_requested()) {
+      throw Cancelled{written, settings.batch};
+    }
+    here.hashes = hasher.Wait();
+    for (auto& name : outputs.WritePictures(generated, here)) {
+      if (!flags.common.json) std::printf("%s\n", name.c_str());
+      names.push_back(std::move(name));
+    }
+    std::fflush(stdout);  // programs that read it may begin; errors show at the end
+    AddGroup(generated, flags.save_latents.has_value(), &all);
+    written += count;
+    hooks.on_text = {};  // the same for all
+    hooks.warn = {};
+  };
+  try {
+    while (written < settings.batch) run_group();
+    outputs.Finish(all->latents);
+  } catch (const Error& error) {
+    progress.End();
+    if (written == 0) throw;
+    throw Error(error.code, std::string(error.what()) + "; " + std::to_string(written) + " of " +
+                                std::to_string(settings.batch) + " pictures were written");
+  }
+  all->settings = settings;
+  const Generated& generated = *all;
 
   const double total = Since(begin);
-  if (flags.common.json) {
-    PrintJson(Report(generated, predicted, here, names, load, total));
-  } else {
-    for (const auto& name : names) std::printf("%s\n", name.c_str());
-  }
+  if (flags.common.json) PrintJson(Report(generated, predicted, here, names, load, total));
   if (flags.common.verbose) NoteMeasured(generated, load, total);
   return kExitDone;
 }
