@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "models/atomic_file.h"
+#include "models/files/atomic_file.h"
 #include "tensor/error.h"
 
 namespace fovea {

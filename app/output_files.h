@@ -19,7 +19,7 @@ class OutputFiles {
   OutputFiles& operator=(const OutputFiles&) = delete;
 
   // `path` will be this file; one that exists is replaced, and links are followed (OutputTarget of
-  // models/atomic_file.h). The folder must exist. Returns the name to write to. Throws kBadFile.
+  // models/files/atomic_file.h). The folder must exist. Returns the name to write to. Throws kBadFile.
   std::filesystem::path Replace(const std::filesystem::path& path);
   // The file gets the first free name folder/prefixNNNN.suffix after those that exist, chosen at
   // Commit. The folder must exist.

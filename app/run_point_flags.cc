@@ -1,8 +1,8 @@
 #include "app/run_point_flags.h"
 
 #include "app/built_in_models.h"
-#include "pipelines/hires.h"
-#include "pipelines/plan_source.h"
+#include "pipelines/sampling/hires.h"
+#include "pipelines/settings/plan_source.h"
 #include "tensor/error.h"
 
 namespace fovea {

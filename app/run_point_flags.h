@@ -6,7 +6,7 @@
 #include <string>
 
 #include "app/cli_args.h"
-#include "pipelines/forward.h"
+#include "pipelines/forward/forward.h"
 
 namespace fovea {
 

@@ -7,7 +7,7 @@
 #include "app/output_files.h"
 #include "app/passive_waits.h"
 #include "app/studio/desk.h"
-#include "pipelines/png_file.h"
+#include "pipelines/pictures/png_file.h"
 #include "tensor/threads.h"
 #include "ui/window/window.h"
 

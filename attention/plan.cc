@@ -5,9 +5,9 @@
 #include <cmath>
 #include <set>
 
-#include "attention/glob.h"
 #include "attention/plan_json.h"
 #include "tensor/error.h"
+#include "tensor/glob.h"
 
 namespace fovea {
 namespace {

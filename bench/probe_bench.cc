@@ -14,7 +14,7 @@
 #include "attention/attention_runtime.h"
 #include "attention/probe/attention_probe.h"
 #include "attention/probe/matrix_passes.h"
-#include "pipelines/text_to_image.h"
+#include "pipelines/generation/text_to_image.h"
 #include "tensor/threads.h"
 
 namespace fovea {

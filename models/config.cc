@@ -5,8 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "models/json_text.h"
-#include "models/text_file.h"
+#include "models/files/json_text.h"
+#include "models/files/text_file.h"
 #include "tensor/error.h"
 
 namespace fovea {

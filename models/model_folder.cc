@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/clip/clip_pair.h"
-#include "models/json_text.h"
+#include "models/files/json_text.h"
 #include "tensor/error.h"
 
 namespace fovea {

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <map>
 
+#include "models/files/json_text.h"
 #include "models/ignorable_names.h"
-#include "models/json_text.h"
 #include "models/weight_files.h"
 #include "tensor/error.h"
 #include "tensor/finite.h"

@@ -14,7 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "models/safetensors.h"
+#include "models/files/safetensors.h"
 #include "models/tensor_names.h"
 #include "models/weight_deltas.h"
 #include "tensor/weight.h"

@@ -7,8 +7,8 @@
 #include <variant>
 #include <vector>
 
-#include "pipelines/image.h"
-#include "pipelines/settings.h"
+#include "pipelines/pictures/image.h"
+#include "pipelines/settings/settings.h"
 
 namespace fovea {
 

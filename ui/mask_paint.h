@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "pipelines/image.h"
+#include "pipelines/pictures/image.h"
 
 namespace fovea {
 

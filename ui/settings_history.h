@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "pipelines/settings.h"
+#include "pipelines/settings/settings.h"
 
 namespace fovea {
 

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "pipelines/image.h"
-#include "pipelines/settings.h"
+#include "pipelines/pictures/image.h"
+#include "pipelines/settings/settings.h"
 
 namespace fovea {
 

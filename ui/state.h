@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "pipelines/settings.h"
+#include "pipelines/settings/settings.h"
 #include "ui/mask_paint.h"
 #include "ui/settings_history.h"
 

@@ -13,7 +13,7 @@
 #include "attention/attention_op.h"
 #include "attention/plan.h"
 #include "attention/tile_map.h"
-#include "models/safetensors.h"
+#include "models/files/safetensors.h"
 #include "tensor/error.h"
 #include "tensor/planning_backend.h"
 #include "tensor/threads.h"

@@ -10,9 +10,9 @@
 #include "app/output_files.h"
 #include "app/stop_signals.h"
 #include "app/token_grid_flag.h"
-#include "pipelines/attention_bench.h"
-#include "pipelines/attention_plot.h"
-#include "pipelines/png_file.h"
+#include "pipelines/bench/attention_bench.h"
+#include "pipelines/bench/attention_plot.h"
+#include "pipelines/pictures/png_file.h"
 #include "tensor/error.h"
 
 namespace fovea {

@@ -11,7 +11,7 @@
 #include "app/host_memory.h"
 #include "app/run_point_flags.h"
 #include "app/stop_signals.h"
-#include "pipelines/forward.h"
+#include "pipelines/forward/forward.h"
 #include "tensor/cpu_info.h"
 #include "tensor/error.h"
 #include "tensor/threads.h"

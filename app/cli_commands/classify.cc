@@ -11,9 +11,10 @@
 #include "app/picture_list.h"
 #include "app/progress.h"
 #include "app/stop_signals.h"
-#include "pipelines/classify.h"
-#include "pipelines/picture_file.h"
-#include "pipelines/plan_source.h"
+#include "pipelines/pictures/picture_file.h"
+#include "pipelines/settings/plan_source.h"
+#include "pipelines/vision/find_tower.h"
+#include "pipelines/vision/picture_model.h"
 #include "tensor/error.h"
 
 namespace fovea {

@@ -13,11 +13,13 @@
 #include "app/picture_list.h"
 #include "app/progress.h"
 #include "app/stop_signals.h"
-#include "models/safetensors.h"
-#include "models/text_file.h"
-#include "pipelines/classify.h"
-#include "pipelines/picture_file.h"
-#include "pipelines/plan_source.h"
+#include "models/files/safetensors.h"
+#include "models/files/text_file.h"
+#include "pipelines/pictures/picture_file.h"
+#include "pipelines/settings/plan_source.h"
+#include "pipelines/vision/find_tower.h"
+#include "pipelines/vision/picture_model.h"
+#include "pipelines/vision/text_model.h"
 #include "tensor/error.h"
 
 namespace fovea {

@@ -11,9 +11,9 @@
 #include "app/output_files.h"
 #include "app/run_point_flags.h"
 #include "app/stop_signals.h"
-#include "models/safetensors.h"
-#include "pipelines/attention_report.h"
-#include "pipelines/forward.h"
+#include "models/files/safetensors.h"
+#include "pipelines/forward/forward.h"
+#include "pipelines/metadata/attention_report.h"
 #include "tensor/error.h"
 #include "tensor/threads.h"
 

@@ -9,12 +9,12 @@
 #include <utility>
 
 #include "app/built_in_models.h"
-#include "models/json_text.h"
-#include "pipelines/hires.h"
-#include "pipelines/picture_file.h"
-#include "pipelines/picture_text.h"
-#include "pipelines/plan_source.h"
-#include "pipelines/scheduler.h"
+#include "models/files/json_text.h"
+#include "pipelines/pictures/picture_file.h"
+#include "pipelines/pictures/picture_text.h"
+#include "pipelines/sampling/hires.h"
+#include "pipelines/sampling/scheduler.h"
+#include "pipelines/settings/plan_source.h"
 #include "tensor/error.h"
 
 namespace fovea {

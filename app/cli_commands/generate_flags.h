@@ -10,8 +10,8 @@
 
 #include "app/cli_args.h"
 #include "app/common_flags.h"
-#include "pipelines/image.h"
-#include "pipelines/metadata.h"
+#include "pipelines/metadata/metadata.h"
+#include "pipelines/pictures/image.h"
 
 namespace fovea {
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "models/safetensors.h"
-#include "pipelines/metadata.h"
-#include "pipelines/png_file.h"
+#include "models/files/safetensors.h"
+#include "pipelines/metadata/metadata.h"
+#include "pipelines/pictures/png_file.h"
 #include "tensor/trace.h"
 
 namespace fovea {

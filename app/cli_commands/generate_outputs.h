@@ -9,7 +9,7 @@
 
 #include "app/cli_commands/generate_flags.h"
 #include "app/output_files.h"
-#include "pipelines/text_to_image.h"
+#include "pipelines/generation/text_to_image.h"
 
 namespace fovea {
 

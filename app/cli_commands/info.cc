@@ -11,7 +11,7 @@
 #include "app/exit_code.h"
 #include "app/host_memory.h"
 #include "models/search/model_search.h"
-#include "pipelines/scheduler.h"
+#include "pipelines/sampling/scheduler.h"
 #include "tensor/error.h"
 
 namespace fovea {

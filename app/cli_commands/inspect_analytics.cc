@@ -11,14 +11,16 @@
 
 #include "app/cli_commands/mean_with_error.h"
 #include "app/exit_code.h"
-#include "models/text_file.h"
+#include "models/files/text_file.h"
 #include "pipelines/analytics/faithfulness.h"
 #include "pipelines/analytics/head_importance.h"
 #include "pipelines/analytics/head_statistics.h"
 #include "pipelines/analytics/same_object.h"
 #include "pipelines/analytics/token_statistics.h"
 #include "pipelines/maps/map_picture.h"
-#include "pipelines/picture_file.h"
+#include "pipelines/pictures/picture_file.h"
+#include "pipelines/vision/find_tower.h"
+#include "pipelines/vision/text_model.h"
 #include "tensor/error.h"
 
 namespace fovea {

@@ -14,7 +14,7 @@
 
 #include "app/cli_commands/inspect_outputs.h"
 #include "models/model_folder.h"
-#include "pipelines/classify.h"
+#include "pipelines/vision/picture_model.h"
 
 namespace fovea {
 

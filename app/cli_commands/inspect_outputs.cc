@@ -11,9 +11,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "pipelines/gif_file.h"
+#include "models/files/npy_file.h"
 #include "pipelines/maps/map_picture.h"
-#include "pipelines/npy_file.h"
+#include "pipelines/pictures/gif_file.h"
 #include "tensor/error.h"
 
 namespace fovea {

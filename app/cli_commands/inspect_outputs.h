@@ -8,8 +8,8 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "app/output_files.h"
-#include "pipelines/inspect.h"
-#include "pipelines/png_file.h"
+#include "pipelines/inspect/inspect.h"
+#include "pipelines/pictures/png_file.h"
 
 namespace fovea {
 

@@ -8,7 +8,7 @@
 #include "app/common_flags.h"
 #include "app/host_memory.h"
 #include "models/component_weights.h"
-#include "pipelines/forward.h"
+#include "pipelines/forward/forward.h"
 #include "tensor/error.h"
 
 namespace fovea {

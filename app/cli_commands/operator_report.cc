@@ -6,7 +6,7 @@
 
 #include "app/built_in_models.h"
 #include "attention/attention_op.h"
-#include "pipelines/plan_source.h"
+#include "pipelines/settings/plan_source.h"
 
 namespace fovea {
 namespace {

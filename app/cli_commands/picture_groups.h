@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "pipelines/text_to_image.h"
+#include "pipelines/generation/text_to_image.h"
 
 namespace fovea {
 

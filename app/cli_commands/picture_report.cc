@@ -7,10 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "app/exit_code.h"
-#include "pipelines/metadata.h"
-#include "pipelines/picture_file.h"
-#include "pipelines/picture_format.h"
-#include "pipelines/picture_text.h"
+#include "pipelines/metadata/metadata.h"
+#include "pipelines/pictures/picture_file.h"
+#include "pipelines/pictures/picture_format.h"
+#include "pipelines/pictures/picture_text.h"
 
 namespace fovea {
 namespace {

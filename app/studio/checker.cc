@@ -7,8 +7,8 @@
 #include "app/exit_code.h"
 #include "app/host_memory.h"
 #include "app/studio/engine.h"
-#include "pipelines/plan_source.h"
-#include "pipelines/text_to_image.h"
+#include "pipelines/generation/text_to_image.h"
+#include "pipelines/settings/plan_source.h"
 #include "tensor/error.h"
 #include "ui/settings_history.h"
 

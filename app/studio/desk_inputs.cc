@@ -3,7 +3,7 @@
 #include <set>
 
 #include "app/studio/desk_state.h"
-#include "pipelines/picture_file.h"
+#include "pipelines/pictures/picture_file.h"
 
 namespace fovea {
 namespace {

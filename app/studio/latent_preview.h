@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "pipelines/image.h"
+#include "pipelines/pictures/image.h"
 #include "tensor/shape.h"
 
 namespace fovea {

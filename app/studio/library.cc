@@ -4,8 +4,8 @@
 #include <cmath>
 #include <set>
 
-#include "pipelines/metadata.h"
-#include "pipelines/png_file.h"
+#include "pipelines/metadata/metadata.h"
+#include "pipelines/pictures/png_file.h"
 #include "tensor/error.h"
 
 namespace fovea {

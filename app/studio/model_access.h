@@ -8,7 +8,7 @@
 
 #include "app/common_flags.h"
 #include "models/model_folder.h"
-#include "pipelines/settings.h"
+#include "pipelines/settings/settings.h"
 #include "ui/snapshot.h"
 
 namespace fovea {

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "pipelines/metadata.h"
+#include "pipelines/metadata/metadata.h"
 
 namespace fovea {
 namespace {

@@ -6,9 +6,9 @@
 #include <limits>
 #include <numeric>
 
-#include "attention/glob.h"
 #include "attention/kernels/score_block.h"
 #include "attention/probe/matrix_passes.h"
+#include "tensor/glob.h"
 #include "tensor/threads.h"
 
 namespace fovea {

@@ -3,7 +3,7 @@
 #include <queue>
 
 #include "models/clip/unicode_text.h"
-#include "models/json_text.h"
+#include "models/files/json_text.h"
 #include "tensor/error.h"
 
 namespace fovea {

@@ -2,7 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/clip/text_steps.h"
-#include "models/json_text.h"
+#include "models/files/json_text.h"
 #include "tensor/error.h"
 
 namespace fovea {

@@ -5,9 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "models/json_text.h"
+#include "models/files/json_text.h"
+#include "models/files/text_file.h"
 #include "models/t5/sentencepiece_file.h"
-#include "models/text_file.h"
 #include "tensor/error.h"
 
 namespace fovea {

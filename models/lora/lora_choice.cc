@@ -6,7 +6,7 @@
 #include <cmath>
 #include <utility>
 
-#include "models/json_text.h"
+#include "models/files/json_text.h"
 #include "tensor/error.h"
 
 namespace fovea {

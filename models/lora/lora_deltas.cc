@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <set>
 
-#include "models/json_text.h"
+#include "models/files/json_text.h"
+#include "models/files/safetensors.h"
 #include "models/lora/lora_file.h"
-#include "models/safetensors.h"
 #include "models/single_file/ldm_component.h"
 #include "tensor/error.h"
 

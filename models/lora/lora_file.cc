@@ -5,7 +5,7 @@
 #include <cstring>
 #include <set>
 
-#include "models/json_text.h"
+#include "models/files/json_text.h"
 #include "models/lora/lora_metadata.h"
 #include "tensor/error.h"
 #include "tensor/finite.h"

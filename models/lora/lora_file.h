@@ -12,8 +12,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "models/files/safetensors.h"
 #include "models/lora/lora_keys.h"
-#include "models/safetensors.h"
 #include "tensor/weight_delta.h"
 
 namespace fovea {

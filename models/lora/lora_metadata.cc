@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "models/json_text.h"
+#include "models/files/json_text.h"
 #include "tensor/error.h"
 
 namespace fovea {

@@ -6,8 +6,8 @@
 #include <set>
 #include <tuple>
 
-#include "models/json_text.h"
-#include "models/safetensors.h"
+#include "models/files/json_text.h"
+#include "models/files/safetensors.h"
 #include "models/search/data_home.h"
 #include "models/search/model_tree.h"
 #include "tensor/error.h"

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "models/safetensors.h"
+#include "models/files/safetensors.h"
 #include "models/single_file/ldm_names.h"
 
 namespace fovea {

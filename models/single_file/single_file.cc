@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "models/files/json_text.h"
+#include "models/files/safetensors.h"
 #include "models/ignorable_names.h"
-#include "models/json_text.h"
-#include "models/safetensors.h"
 #include "models/single_file/config_fit.h"
 #include "models/single_file/find_tokenizer.h"
 #include "models/single_file/ldm_component.h"

@@ -53,7 +53,7 @@ class AutoencoderKL {
 };
 
 // Decode in overlapping tiles, blended linearly, as diffusers' tiled_decode: memory depends on the
-// tile, not on the picture. In tiling.cc.
+// tile, not on the picture. In autoencoder_kl_tiling.cc.
 struct VaeTiling {
   int tile = 64;  // latent pixels a side; a multiple of 4, so that the overlap of 1/4 is whole
 };

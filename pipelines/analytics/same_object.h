@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "attention/attention_listener.h"
-#include "pipelines/image.h"
+#include "pipelines/pictures/image.h"
 
 namespace fovea {
 

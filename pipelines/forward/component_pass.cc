@@ -5,8 +5,8 @@
 #include <limits>
 #include <random>
 
-#include "pipelines/weight_limit.h"
 #include "tensor/ops/elementwise.h"
+#include "tensor/weight_limit.h"
 
 namespace fovea {
 namespace {

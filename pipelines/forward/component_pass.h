@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "attention/attention_runtime.h"
-#include "pipelines/forward.h"
+#include "pipelines/forward/forward.h"
 #include "tensor/context.h"
 
 namespace fovea {

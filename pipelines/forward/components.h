@@ -5,7 +5,7 @@
 
 #include "models/config.h"
 #include "models/weight_store.h"
-#include "pipelines/forward.h"
+#include "pipelines/forward/forward.h"
 
 namespace fovea {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "models/vit/vit_gradient.h"
-#include "pipelines/forward.h"
+#include "pipelines/forward/forward.h"
 #include "pipelines/maps/heat_map.h"
 #include "pipelines/maps/map_selection.h"
 

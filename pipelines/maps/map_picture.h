@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "pipelines/image.h"
 #include "pipelines/maps/heat_map.h"
+#include "pipelines/pictures/image.h"
 
 namespace fovea {
 

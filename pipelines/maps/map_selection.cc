@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
-#include "attention/glob.h"
 #include "tensor/error.h"
+#include "tensor/glob.h"
 
 namespace fovea {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "pipelines/pipeline_facts.h"
+#include "pipelines/prompts/prompt_reading.h"
 
 namespace fovea {
 

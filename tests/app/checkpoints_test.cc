@@ -5,8 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "models/safetensors.h"
-#include "models/sha256.h"
+#include "models/files/safetensors.h"
+#include "models/files/sha256.h"
 #include "models/single_file/ldm_names.h"
 #include "tests/support/cli_checks.h"
 #include "tests/support/golden_case.h"

@@ -5,9 +5,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "models/safetensors.h"
-#include "pipelines/classify.h"
-#include "pipelines/picture_file.h"
+#include "models/files/safetensors.h"
+#include "pipelines/pictures/picture_file.h"
+#include "pipelines/vision/find_tower.h"
+#include "pipelines/vision/picture_model.h"
 #include "tests/support/cli_checks.h"
 #include "tests/support/golden_case.h"
 #include "tests/support/temp_dir.h"

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "models/safetensors.h"
+#include "models/files/safetensors.h"
 #include "tests/support/cli_checks.h"
 #include "tests/support/pipeline_case.h"
 #include "tests/support/temp_dir.h"

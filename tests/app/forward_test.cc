@@ -2,7 +2,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include "models/safetensors.h"
+#include "models/files/safetensors.h"
 #include "tests/support/cli_checks.h"
 #include "tests/support/golden_case.h"
 #include "tests/support/pipeline_case.h"

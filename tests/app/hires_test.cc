@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include "models/safetensors.h"
+#include "models/files/safetensors.h"
 #include "tests/support/cli_checks.h"
 #include "tests/support/operator_case.h"
 #include "tests/support/pipeline_case.h"

@@ -3,8 +3,8 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include "models/safetensors.h"
-#include "pipelines/png_file.h"
+#include "models/files/safetensors.h"
+#include "pipelines/pictures/png_file.h"
 #include "tests/support/cli_checks.h"
 #include "tests/support/pipeline_case.h"
 #include "tests/support/temp_dir.h"

@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "attention/attention_runtime.h"
-#include "attention/glob.h"
+#include "tensor/glob.h"
 #include "tests/support/operator_case.h"
 
 namespace fovea {

@@ -1,7 +1,7 @@
 // Fuzzes the settings text of A1111's web UI: any text has parts, what we write comes back, and its
 // settings are read or refused.
-#include "pipelines/a1111_settings.h"
-#include "pipelines/a1111_text.h"
+#include "pipelines/metadata/a1111_settings.h"
+#include "pipelines/metadata/a1111_text.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace fovea {

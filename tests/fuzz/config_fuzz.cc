@@ -4,8 +4,8 @@
 #include "models/unet/unet_config.h"
 #include "models/vae/vae_config.h"
 #include "models/vit/vit_config.h"
-#include "pipelines/scheduler.h"
-#include "pipelines/vit_preprocessing.h"
+#include "pipelines/sampling/scheduler.h"
+#include "pipelines/vision/vit_preprocessing.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace fovea {

@@ -3,8 +3,8 @@
 #include <iterator>
 #include <span>
 
-#include "pipelines/exif.h"
-#include "pipelines/picture_file.h"
+#include "pipelines/pictures/exif.h"
+#include "pipelines/pictures/picture_file.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace fovea {

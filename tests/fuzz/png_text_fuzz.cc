@@ -1,8 +1,8 @@
 // Fuzzes the texts of PNG, JPEG and WebP files, and the settings that our own text holds.
 #include <span>
 
-#include "pipelines/metadata.h"
-#include "pipelines/picture_text.h"
+#include "pipelines/metadata/metadata.h"
+#include "pipelines/pictures/picture_text.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace fovea {

@@ -1,8 +1,8 @@
 // Fuzzes prompts: every text is one in every mode of weights.
 #include <cmath>
 
-#include "pipelines/prompt_syntax.h"
-#include "pipelines/prompt_weights.h"
+#include "pipelines/prompts/prompt_syntax.h"
+#include "pipelines/prompts/prompt_weights.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace fovea {

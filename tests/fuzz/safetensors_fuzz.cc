@@ -1,7 +1,7 @@
 // Fuzzes the headers of safetensors files and the indexes of sharded ones.
 #include <span>
 
-#include "models/safetensors.h"
+#include "models/files/safetensors.h"
 #include "models/weight_files.h"
 #include "tests/fuzz/fuzz_target.h"
 

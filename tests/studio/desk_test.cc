@@ -4,8 +4,8 @@
 #include "app/studio/desk.h"
 #include "app/studio/plan_preview.h"
 #include "app/studio/store.h"
-#include "pipelines/metadata.h"
-#include "pipelines/png_file.h"
+#include "pipelines/metadata/metadata.h"
+#include "pipelines/pictures/png_file.h"
 #include "tests/studio/desk_support.h"
 
 namespace fovea {

@@ -8,7 +8,7 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "models/safetensors.h"
+#include "models/files/safetensors.h"
 #include "tests/support/formula_weights.h"
 
 namespace fovea {

@@ -3,7 +3,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "models/safetensors.h"
+#include "models/files/safetensors.h"
 
 namespace fovea {
 namespace {

@@ -7,8 +7,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "models/safetensors.h"
-#include "pipelines/settings.h"
+#include "models/files/safetensors.h"
+#include "pipelines/settings/settings.h"
 
 namespace fovea {
 

@@ -60,7 +60,7 @@ def method(path, name, space):
 
 
 def states(seed):
-    """(77, 3), as tests/pipelines/prompt_weights_test.cc makes them."""
+    """(77, 3), as tests/pipelines/prompts/prompt_weights_test.cc makes them."""
     i = torch.arange(LENGTH * WIDTH, dtype=torch.float64)
     return (torch.sin(0.37 * i + seed) + 0.2).reshape(1, LENGTH, WIDTH).float()
 

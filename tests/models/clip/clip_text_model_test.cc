@@ -1,5 +1,5 @@
 // What holds for every CLIP text encoder: configs, memory, cancelling, causality. The numbers
-// themselves are compared with transformers in tests/pipelines/forward_golden_test.cc.
+// themselves are compared with transformers in tests/pipelines/forward/forward_golden_test.cc.
 #include "models/clip/clip_text_model.h"
 
 #include <catch2/catch.hpp>

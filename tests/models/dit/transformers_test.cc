@@ -1,14 +1,14 @@
 // What holds for every transformer denoiser, whatever its numbers: memory, cancelling, batches,
 // sites, refusals. The numbers are compared with diffusers in
-// tests/pipelines/forward_golden_test.cc.
+// tests/pipelines/forward/forward_golden_test.cc.
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 
 #include <nlohmann/json.hpp>
 
+#include "models/files/text_file.h"
 #include "models/load_denoiser.h"
-#include "models/text_file.h"
 #include "tests/support/golden_case.h"
 #include "tests/support/model_run.h"
 #include "tests/support/temp_dir.h"

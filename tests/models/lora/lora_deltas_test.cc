@@ -6,8 +6,8 @@
 #include <functional>
 
 #include "models/component_weights.h"
+#include "models/files/safetensors.h"
 #include "models/lora/lora_file.h"
-#include "models/safetensors.h"
 #include "tensor/error.h"
 #include "tests/support/temp_dir.h"
 

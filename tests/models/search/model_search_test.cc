@@ -6,7 +6,7 @@
 #include <fstream>
 #include <functional>
 
-#include "models/safetensors.h"
+#include "models/files/safetensors.h"
 #include "models/search/model_tree.h"
 #include "models/single_file/find_tokenizer.h"
 #include "tensor/error.h"

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <map>
 
-#include "models/safetensors.h"
+#include "models/files/safetensors.h"
 #include "models/single_file/ldm_component.h"
 #include "models/weight_store.h"
 #include "tests/support/golden_case.h"

@@ -1,11 +1,11 @@
 // What holds for every T5 encoder: configs, names of its table. The numbers themselves are compared
-// with transformers in tests/pipelines/forward_golden_test.cc.
+// with transformers in tests/pipelines/forward/forward_golden_test.cc.
 #include "models/t5/t5_encoder.h"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include "models/safetensors.h"
+#include "models/files/safetensors.h"
 #include "tensor/error.h"
 #include "tests/support/golden_case.h"
 #include "tests/support/temp_dir.h"

@@ -1,5 +1,5 @@
 // What holds for every U-Net, whatever its numbers: memory, cancelling, sizes, sites. The numbers
-// themselves are compared with diffusers in tests/pipelines/forward_golden_test.cc.
+// themselves are compared with diffusers in tests/pipelines/forward/forward_golden_test.cc.
 #include "models/unet/unet.h"
 
 #include <catch2/catch.hpp>

@@ -1,5 +1,5 @@
 // What holds for every VAE: configs, memory, cancelling, sizes, tiles. The numbers themselves are
-// compared with diffusers in tests/pipelines/forward_golden_test.cc.
+// compared with diffusers in tests/pipelines/forward/forward_golden_test.cc.
 #include "models/vae/autoencoder_kl.h"
 
 #include <catch2/catch.hpp>

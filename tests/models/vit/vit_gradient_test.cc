@@ -6,7 +6,7 @@
 #include <cmath>
 #include <optional>
 
-#include "models/safetensors.h"
+#include "models/files/safetensors.h"
 #include "models/vit/vit_modules.h"
 #include "tests/reference/reference_attention.h"
 #include "tests/support/error_code.h"

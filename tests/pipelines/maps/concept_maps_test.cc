@@ -7,8 +7,8 @@
 #include <numeric>
 
 #include "models/config.h"
-#include "models/safetensors.h"
-#include "pipelines/forward.h"
+#include "models/files/safetensors.h"
+#include "pipelines/forward/forward.h"
 #include "tests/reference/reference_attention.h"
 #include "tests/support/golden_case.h"
 #include "tests/support/temp_dir.h"

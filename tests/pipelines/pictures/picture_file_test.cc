@@ -1,0 +1,149 @@
+// Given pictures: files of every kind against Pillow and diffusers' load_image
+// (tests/golden/pictures, made by tools/golden/pictures.py), and broken ones.
+#include "pipelines/pictures/picture_file.h"
+
+#include <fstream>
+#include <iterator>
+
+#include <catch2/catch.hpp>
+
+#include "models/files/safetensors.h"
+#include "pipelines/pictures/exif.h"
+#include "tensor/error.h"
+#include "tests/support/golden_case.h"
+#include "tests/support/temp_dir.h"
+
+namespace fovea {
+namespace {
+
+std::filesystem::path Pictures() {
+  return GoldenFolder() / "pictures";
+}
+
+std::string ReadAll(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// The largest difference of levels; -1 where sizes differ.
+int WorstLevel(const Image& got, const HostTensor& want) {
+  if (!(want.shape() == Shape{got.height, got.width, 3})) return -1;
+  int worst = 0;
+  for (size_t i = 0; i < got.rgb.size(); ++i) {
+    worst = std::max(worst, std::abs(got.rgb[i] - want.Data<uint8_t>()[i]));
+  }
+  return worst;
+}
+
+// The checksum of IHDR, for who changed it.
+void SealHeader(std::string* png) {
+  uint32_t sum = ~0u;
+  for (size_t i = 12; i < 29; ++i) {
+    sum ^= static_cast<uint8_t>((*png)[i]);
+    for (int bit = 0; bit < 8; ++bit) sum = sum >> 1 ^ (sum & 1 ? 0xedb88320u : 0);
+  }
+  for (size_t i = 0; i < 4; ++i) (*png)[29 + i] = static_cast<char>(~sum >> (24 - 8 * i));
+}
+
+// The message of the refusal, or "read" and an empty one where there is none.
+std::string Refusal(const std::string& bytes) {
+  try {
+    DecodePicture(std::as_bytes(std::span(bytes)), "x.png");
+  } catch (const Error& error) {
+    CHECK(error.code == ErrorCode::kBadFile);
+    return error.what();
+  }
+  return "read";
+}
+
+}  // namespace
+
+TEST_CASE("pictures are read as load_image reads them") {
+  const NamedTensors want = ReadSafetensors(Pictures() / "pictures.safetensors");
+  REQUIRE(want.size() > 18);
+  for (const auto& [name, pixels] : want) {
+    CAPTURE(name);
+    const int worst = WorstLevel(ReadPicture(Pictures() / name), pixels);
+    CHECK(worst >= 0);
+    // Pillow has the same JPEG decoder here; another version of it may round differently.
+    CHECK(worst <= (name.ends_with(".jpg") ? 2 : 0));
+  }
+}
+
+TEST_CASE("of 16 bits the upper 8 count") {
+  const NamedTensors want = ReadSafetensors(Pictures() / "pictures.safetensors");
+  CHECK(WorstLevel(ReadPicture(Pictures() / "deep.png"), want.at("tall.png")) == 0);
+}
+
+TEST_CASE("orientations turn a picture upright") {
+  const Image image{2, 3, {0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5}};
+  const auto reds = [&](int orientation) {
+    std::string text;
+    const Image turned = Upright(image, orientation);
+    for (size_t i = 0; i < turned.rgb.size(); i += 3) {
+      if (i > 0 && i / 3 % static_cast<size_t>(turned.width) == 0) text += ' ';
+      text += std::to_string(turned.rgb[i]);
+    }
+    return text;
+  };
+  CHECK(reds(0) == "01 23 45");
+  CHECK(reds(1) == "01 23 45");
+  CHECK(reds(2) == "10 32 54");
+  CHECK(reds(3) == "54 32 10");
+  CHECK(reds(4) == "45 23 01");
+  CHECK(reds(5) == "024 135");
+  CHECK(reds(6) == "420 531");
+  CHECK(reds(7) == "531 420");
+  CHECK(reds(8) == "135 024");
+  CHECK(reds(9) == "01 23 45");
+}
+
+TEST_CASE("what is no picture is refused in one line") {
+  const std::string png = ReadAll(Pictures() / "tall.png"), jpeg = ReadAll(Pictures() / "full.jpg");
+  CHECK(Refusal(png) == "read");
+  CHECK(Refusal("").find("x.png: is empty") == 0);
+  CHECK(Refusal("GIF89a and more").find("is neither a PNG nor a JPEG") != std::string::npos);
+  CHECK(Refusal("RIFF1234WEBPVP8 ").find("is neither a PNG nor a JPEG") != std::string::npos);
+  CHECK(Refusal(png.substr(0, 20)) != "read");
+  CHECK(Refusal(png.substr(0, png.size() / 2)) != "read");
+  CHECK(Refusal(jpeg.substr(0, 100)) != "read");
+  CHECK(Refusal(jpeg.substr(0, jpeg.size() / 2)) != "read");
+  std::string huge = png;
+  huge.replace(16, 8, std::string("\0\1\0\0\0\1\0\0", 8));  // 65536 x 65536
+  CHECK(Refusal(huge) != "read");
+  std::string large = png;  // 16384 x 16384, and its checksum
+  large.replace(16, 8, std::string("\0\0\x40\0\0\0\x40\0", 8));
+  SealHeader(&large);
+  CHECK(Refusal(large).find("a picture of 16384x16384; at most 67108864 pixels") !=
+        std::string::npos);
+  std::string flat = png;
+  flat.replace(16, 4, std::string(4, '\0'));
+  CHECK(Refusal(flat) != "read");
+
+  const TempDir folder;
+  for (const std::filesystem::path& path : {folder.Path(), folder.Path() / "none.png"}) {
+    CHECK_THROWS_AS(ReadPicture(path), Error);
+  }
+}
+
+TEST_CASE("digests tell pictures by size and pixels") {
+  const Image image{2, 1, {1, 2, 3, 4, 5, 6}};
+  const std::string digest = PictureDigest(image);
+  CHECK(digest.starts_with("2x1-"));
+  CHECK(digest.size() == 4 + 16);
+  Image other = image;
+  other.rgb[5] = 7;
+  CHECK(PictureDigest(other) != digest);
+  CHECK(PictureDigest({1, 2, image.rgb}) != digest);
+  CHECK(PictureDigest(image) == digest);
+  CHECK(SizeOfDigest(digest, "image").width == 2);
+  CHECK(SizeOfDigest(digest, "image").height == 1);
+  for (const char* bad :
+       {"", "2x1", "2x1-12", "x1-0123456789abcdef", "0x1-0123456789abcdef", "-2x1-0123456789abcdef",
+        "99999999999x1-0123456789abcdef", "2x1-0123456789abcdef0"}) {
+    CAPTURE(bad);
+    CHECK_THROWS_AS(SizeOfDigest(bad, "image"), Error);
+  }
+}
+
+}  // namespace fovea
