@@ -59,6 +59,24 @@ void WarnIfElsewhere(const GenerateFlags& flags, const PictureSettings& asked,
                now.instruction_set + "; the last bits may differ");
 }
 
+// A photo is often far larger than what a model was trained on, and so is the run.
+void WarnOfLargePicture(const Image& image, const PipelineFacts& facts,
+                        const GenerateSettings& settings, const Prediction& predicted) {
+  constexpr double kMuchLarger = 8;  // times the pixels
+  const double ratio = static_cast<double>(settings.width) * settings.height /
+                       (static_cast<double>(facts.width) * facts.height);
+  if (ratio < kMuchLarger) return;
+  const double seconds =
+      predicted.flops / 1e9 / MeasurePeakGflops(*ParseDType(settings.dtype));
+  char text[240];
+  std::snprintf(text, sizeof text,
+                "--image is %dx%d, and so the run is of %dx%d, %.0f times the pixels of the "
+                "model's %dx%d: %.0f GFLOP, at best %.0f s here; -W and -H make it smaller",
+                image.width, image.height, settings.width, settings.height, ratio, facts.width,
+                facts.height, predicted.flops / 1e9, seconds);
+  PrintWarning(text);
+}
+
 HostTensor ReadInitLatents(const std::string& path) {
   NamedTensors tensors = ReadSafetensors(path);
   const auto found = tensors.find("latents");
@@ -188,6 +206,9 @@ int RunGenerate(const GenerateFlags& flags) {
     PrintNote("memory: the weights do not fit in --max-memory; " +
               FormatBytes(static_cast<double>(*predicted.kept_weights)) +
               " of them stay, the others are read at every use, which is slower");
+  }
+  if (!flags.given.contains("width") && !flags.given.contains("height") && given.image) {
+    WarnOfLargePicture(*given.image, pipeline->Facts(), settings, predicted);
   }
   if (flags.common.verbose) NotePrediction(predicted);
 

@@ -7,6 +7,7 @@
 
 #include "models/require_finite.h"
 #include "pipelines/generation/concept_replay.h"
+#include "pipelines/generation/idle_settings.h"
 #include "pipelines/generation/image_start.h"
 #include "pipelines/generation/pipeline_stages.h"
 #include "pipelines/metadata/attention_report.h"
@@ -456,6 +457,10 @@ Generated DiffusionPipeline::Run(const GenerateSettings& asked, const GenerateIn
   ArenaScope run(*arena_);
   Context ctx{backend_, *arena_, hooks.stop, *ParseDType(settings.dtype)};
   const auto runs = SplitTwoPass(settings, model_.Limits().factor);
+  if (hooks.warn) {
+    const int calls = CallsOf(runs ? runs->first : settings);
+    for (const std::string& line : IdleSettings(model_, settings, inputs, calls)) hooks.warn(line);
+  }
   const bool finished =
       runs ? RunTwoPasses(ctx, *runs, inputs, hooks, result)
            : RunPass(ctx, settings, *ChooseStart(model_, settings, inputs), hooks, result);
