@@ -126,8 +126,7 @@ void OutputFiles::MakeFolder(const fs::path& folder) {
 }
 
 fs::path OutputFiles::Temporary(const fs::path& folder, const std::string& suffix) {
-  return folder /
-         (".fovea-" + std::to_string(getpid()) + "-" + std::to_string(added_++) + suffix);
+  return folder / (".fovea-" + std::to_string(getpid()) + "-" + std::to_string(added_++) + suffix);
 }
 
 fs::path OutputFiles::Replace(const fs::path& path) {
@@ -169,9 +168,8 @@ fs::path OutputFiles::GiveName(const File& file) {
 std::vector<fs::path> OutputFiles::Commit(const std::vector<fs::path>& temporaries) {
   std::vector<fs::path> names;
   for (const fs::path& temporary : temporaries) {
-    const auto file = std::find_if(files_.begin(), files_.end(), [&](const File& each) {
-      return each.temporary == temporary;
-    });
+    const auto file = std::find_if(files_.begin(), files_.end(),
+                                   [&](const File& each) { return each.temporary == temporary; });
     ENSURE(file != files_.end(), temporary.string());
     names.push_back(GiveName(*file));
     files_.erase(file);

@@ -19,7 +19,8 @@ class OutputFiles {
   OutputFiles& operator=(const OutputFiles&) = delete;
 
   // `path` will be this file; one that exists is replaced, and links are followed (OutputTarget of
-  // models/files/atomic_file.h). The folder must exist. Returns the name to write to. Throws kBadFile.
+  // models/files/atomic_file.h). The folder must exist. Returns the name to write to. Throws
+  // kBadFile.
   std::filesystem::path Replace(const std::filesystem::path& path);
   // The file gets the first free name folder/prefixNNNN.suffix after those that exist, chosen at
   // Commit. The folder must exist.
@@ -43,7 +44,7 @@ class OutputFiles {
   std::filesystem::path Temporary(const std::filesystem::path& folder, const std::string& suffix);
   std::filesystem::path GiveName(const File& file);
   std::vector<File> files_;
-  int64_t added_ = 0;  // files in all
+  int64_t added_ = 0;                                // files in all
   std::vector<std::filesystem::path> made_folders_;  // outermost first
   bool committed_ = false;
 };

@@ -28,9 +28,8 @@ bool IsOneOf(const std::string& extension, std::initializer_list<std::string_vie
 }
 
 bool IsPictureName(const fs::path& path) {
-  return IsOneOf(SmallExtension(path),
-                 {".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".psd", ".hdr",
-                  ".pnm", ".ppm", ".pgm", ".tga"});
+  return IsOneOf(SmallExtension(path), {".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff",
+                                        ".bmp", ".psd", ".hdr", ".pnm", ".ppm", ".pgm", ".tga"});
 }
 
 bool IsOtherPictureName(const fs::path& path) {

@@ -1,4 +1,5 @@
-// Numbers that are none (NaN, infinity) end a run and are named, instead of becoming a black picture.
+// Numbers that are none (NaN, infinity) end a run and are named, instead of becoming a black
+// picture.
 #pragma once
 
 #include <memory>

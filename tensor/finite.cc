@@ -7,7 +7,8 @@
 namespace fovea {
 namespace {
 
-// An exponent of ones is NaN or infinity in every IEEE format. Bytes may be misaligned, as in files.
+// An exponent of ones is NaN or infinity in every IEEE format. Bytes may be misaligned, as in
+// files.
 template <class Bits>
 bool NoneHasExponent(const std::byte* bytes, int64_t count, Bits exponent) {
   constexpr int64_t kPiece = 4096;  // early out, without a branch for each number

@@ -66,8 +66,7 @@ void WarnOfLargePicture(const Image& image, const PipelineFacts& facts,
   const double ratio = static_cast<double>(settings.width) * settings.height /
                        (static_cast<double>(facts.width) * facts.height);
   if (ratio < kMuchLarger) return;
-  const double seconds =
-      predicted.flops / 1e9 / MeasurePeakGflops(*ParseDType(settings.dtype));
+  const double seconds = predicted.flops / 1e9 / MeasurePeakGflops(*ParseDType(settings.dtype));
   char text[240];
   std::snprintf(text, sizeof text,
                 "--image is %dx%d, and so the run is of %dx%d, %.0f times the pixels of the "
@@ -238,8 +237,7 @@ int RunGenerate(const GenerateFlags& flags) {
     std::optional<HostTensor> rows;
     if (init_latents) own.init_latents = &rows.emplace(GroupRows(*init_latents, written, count));
     outputs.StagePictures(written, count);
-    const Generated generated =
-        pipeline->Run(GroupSettings(settings, written, count), own, hooks);
+    const Generated generated = pipeline->Run(GroupSettings(settings, written, count), own, hooks);
     progress.End();
     if (generated.cancelled || signals.Token().stop_requested()) {
       throw Cancelled{written, settings.batch};

@@ -206,7 +206,8 @@ GivenPictures GenerateFlags::ReadPictures(GenerateSettings* settings) const {
   const auto read_mask = [](const std::string& file) {
     MaskPicture read = ReadMask(file);
     if (read.from_alpha) {
-      PrintWarning("mask: " + file + " has one colour, so its transparency counts: what is opaque "
+      PrintWarning("mask: " + file +
+                   " has one colour, so its transparency counts: what is opaque "
                    "is made anew");
     }
     return std::move(read.image);

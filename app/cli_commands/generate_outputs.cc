@@ -62,10 +62,11 @@ std::vector<std::filesystem::path> GenerateOutputs::WritePictures(const Generate
   ran.schedule = group.schedule;
   ran.attention = GroupUses(group.attention);
   ran.hires = group.hires;
+  std::vector<std::filesystem::path> names;
   for (size_t i = 0; i < staged_.size(); ++i) {
     WritePng(staged_[i], group.images[i], PictureText(group.settings, ran, static_cast<int>(i)));
+    names.push_back(files_.Commit({staged_[i]}).front());
   }
-  std::vector<std::filesystem::path> names = files_.Commit(staged_);
   staged_.clear();
   return names;
 }

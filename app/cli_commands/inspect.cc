@@ -34,7 +34,8 @@ using nlohmann::ordered_json;
 struct InspectFlags {
   GenerateFlags generate;
   std::vector<std::string> pictures, labels;
-  std::optional<std::string> maps, words, words_of, layers, heads, steps, at_steps, query, per, rollout;
+  std::optional<std::string> maps, words, words_of, layers, heads, steps, at_steps, query, per,
+      rollout;
   std::optional<std::string> attention_b, analytics;
   std::optional<double> threshold;
   bool gif = false;
@@ -48,7 +49,8 @@ struct InspectFlags {
 
 void InspectFlags::Add(Flags& flags) {
   generate.steps_flag = "--sampling-steps";
-  flags.Text("--steps", "N", steps, "sampling steps, as in generate; --sampling-steps means the same",
+  flags.Text("--steps", "N", steps,
+             "sampling steps, as in generate; --sampling-steps means the same",
              "the model's, else 25");
   generate.Add(flags);
   generate.models.AddComponent(flags);

@@ -10,7 +10,7 @@ namespace {
 
 // More pixels side by side make no pass faster, and more pictures would come later.
 constexpr int64_t kPixelsAtOnce = int64_t{1} << 20;
-constexpr int64_t kMostAtOnce = 8;
+constexpr int64_t kMostAtOnce = 4;
 
 std::string MemoryAdvice(const GenerateSettings& settings, bool together) {
   if (settings.vae_tiling == "off") return "do not give --vae-tiling off";
@@ -28,8 +28,8 @@ PictureGroups PlanGroups(TextToImage& pipeline, const GenerateSettings& settings
   const int64_t pixels = std::max(int64_t{settings.width} * settings.height, int64_t{1});
   const int64_t fitting = std::clamp(kPixelsAtOnce / pixels, int64_t{1}, kMostAtOnce);
   PictureGroups groups;
-  groups.at_once = together ? settings.batch
-                            : static_cast<int>(std::min<int64_t>(settings.batch, fitting));
+  groups.at_once =
+      together ? settings.batch : static_cast<int>(std::min<int64_t>(settings.batch, fitting));
   const auto dry_run = [&](int count) {
     GenerateInputs own = inputs;
     std::optional<HostTensor> rows;

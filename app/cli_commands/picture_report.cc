@@ -94,8 +94,9 @@ Json DescribePicture(const std::string& path) {
 
 void PrintPicture(const Json& report) {
   const bool foreign = report["source"] == "a1111";
-  const std::string size =
-      report.contains("width") ? report["width"].dump() + "x" + report["height"].dump() : "not read";
+  const std::string size = report.contains("width")
+                               ? report["width"].dump() + "x" + report["height"].dump()
+                               : "not read";
   std::printf(
       "%s: %s, %s\n", report["picture"].get<std::string>().c_str(), size.c_str(),
       foreign ? "settings as A1111's" : ("fovea " + report["version"].get<std::string>()).c_str());

@@ -30,9 +30,8 @@ bool Looks(const ListedModel& model) {
   if (model.kind != "component" && model.kind != "pipeline") return false;
   try {
     const std::vector<ComponentFolder> parts = OpenModelFolder(model.path).components;
-    return std::any_of(parts.begin(), parts.end(), [](const ComponentFolder& part) {
-      return IsVitClass(part.class_name);
-    });
+    return std::any_of(parts.begin(), parts.end(),
+                       [](const ComponentFolder& part) { return IsVitClass(part.class_name); });
   } catch (const Error&) {
     return false;
   }

@@ -13,8 +13,8 @@
 
 namespace fovea {
 
-// What a token stands for in a text: of "cat</w>" the bytes are "cat", and a word ends. Bytes of one
-// letter may stand in several tokens.
+// What a token stands for in a text: of "cat</w>" the bytes are "cat", and a word ends. Bytes of
+// one letter may stand in several tokens.
 struct TokenSpelling {
   std::string bytes;
   bool ends_word = false;

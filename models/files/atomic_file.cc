@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kMostLinks = 40;           // as the kernel follows
+constexpr int kMostLinks = 40;            // as the kernel follows
 constexpr long kProcFileSystem = 0x9fa0;  // PROC_SUPER_MAGIC of linux/magic.h
 
 // Links in /proc name open files, which a rename would cut off from those who hold them.

@@ -67,8 +67,9 @@ std::optional<ForeignFile> TellForeignFile(std::span<const std::byte> first_byte
   const bool printable = std::all_of(raw.begin(), raw.begin() + std::min<size_t>(raw.size(), 8),
                                      [](unsigned char c) { return c >= 0x20 || std::isspace(c); });
   if (printable && text.starts_with('{')) {
-    return ForeignFile{ErrorCode::kBadFile,
-                       "is a JSON text, as servers send with an error; open it to read what it says"};
+    return ForeignFile{
+        ErrorCode::kBadFile,
+        "is a JSON text, as servers send with an error; open it to read what it says"};
   }
   return std::nullopt;
 }

@@ -108,8 +108,8 @@ class TagReader {
   }
   void Note(std::string_view argument) const {
     if (notes_ == nullptr) return;
-    notes_->push_back("prompt: of " + Printable(tag_, 80) + " the part " +
-                      Printable(argument, 40) + " has no meaning here and is left out");
+    notes_->push_back("prompt: of " + Printable(tag_, 80) + " the part " + Printable(argument, 40) +
+                      " has no meaning here and is left out");
   }
   [[noreturn]] void Bad(const std::string& what) const {
     throw Error(ErrorCode::kUsage, "prompt: " + Printable(tag_, 80) + " " + what);

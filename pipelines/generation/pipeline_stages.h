@@ -32,8 +32,8 @@ struct DenoisePass {
   DenoiseLoop loop;
 };
 
-// The same callback behind a check of the model's output and of the latents that came of it, so that
-// the first numbers that are not finite end the run: RequireFinite.
+// The same callback behind a check of the model's output and of the latents that came of it, so
+// that the first numbers that are not finite end the run: RequireFinite.
 std::function<void(const StepView&)> WithFiniteSteps(
     const DiffusionModel& model, const std::function<void(const StepView&)>& on_step);
 

@@ -20,8 +20,18 @@ namespace {
 
 // Facts about files and programs, which ask for nothing; our own remarks among them.
 constexpr std::string_view kRemarks[] = {
-    "Model hash", "Lora hashes",  "Hashes",    "Version",     "User",         "Batch size",
-    "Batch pos",  "Init image hash", "Created Date", "Attention", "HiDiffusion", "Image digest",
+    "Model hash",
+    "Lora hashes",
+    "Hashes",
+    "Version",
+    "User",
+    "Batch size",
+    "Batch pos",
+    "Init image hash",
+    "Created Date",
+    "Attention",
+    "HiDiffusion",
+    "Image digest",
     "Civitai resources",
 };
 

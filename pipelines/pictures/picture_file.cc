@@ -69,9 +69,9 @@ MaskPicture DecodeMask(std::span<const std::byte> bytes, const std::string& wher
   const std::vector<uint8_t>& alpha = decoded.alpha;
   MaskPicture mask;
   const bool one_color = std::equal(rgb.begin() + 3, rgb.end(), rgb.begin());
-  mask.from_alpha = one_color && !alpha.empty() &&
-                    std::any_of(alpha.begin(), alpha.end(),
-                                [&](uint8_t each) { return each != alpha.front(); });
+  mask.from_alpha =
+      one_color && !alpha.empty() &&
+      std::any_of(alpha.begin(), alpha.end(), [&](uint8_t each) { return each != alpha.front(); });
   if (mask.from_alpha) {
     for (size_t i = 0; i < rgb.size(); ++i) rgb[i] = alpha[i / 3];
   }

@@ -47,9 +47,10 @@ bool IsTgaHeader(std::string_view bytes) {
   const int kind = at(2) & 7, bits = at(16);
   const bool mapped = at(1) == 1;
   const bool known = (at(2) & ~8) >= 1 && (at(2) & ~8) <= 3;
-  const bool fits = mapped ? kind == 1 && bits == 8
-                           : at(1) == 0 && (kind == 2 || kind == 3) &&
-                                 (bits == 8 || bits == 15 || bits == 16 || bits == 24 || bits == 32);
+  const bool fits = mapped
+                        ? kind == 1 && bits == 8
+                        : at(1) == 0 && (kind == 2 || kind == 3) &&
+                              (bits == 8 || bits == 15 || bits == 16 || bits == 24 || bits == 32);
   return known && fits && (at(12) | at(13)) != 0 && (at(14) | at(15)) != 0;
 }
 
@@ -75,8 +76,8 @@ PictureFormat FormatOf(std::span<const std::byte> first_bytes) {
 }
 
 std::string_view Name(PictureFormat format) {
-  constexpr std::string_view kNames[] = {"none", "PNG", "JPEG", "WebP", "GIF",  "TIFF",
-                                         "BMP",  "PSD", "HDR",  "PNM",  "TGA",  "AVIF",
+  constexpr std::string_view kNames[] = {"none", "PNG",     "JPEG",      "WebP", "GIF", "TIFF",
+                                         "BMP",  "PSD",     "HDR",       "PNM",  "TGA", "AVIF",
                                          "HEIF", "JPEG XL", "JPEG 2000", "SVG"};
   return kNames[static_cast<size_t>(format)];
 }

@@ -80,9 +80,9 @@ DecodedPicture DecodeTiff(std::span<const std::byte> bytes, const std::string& w
   TIFFOpenOptionsSetWarningHandlerExtR(options.get(), OnWarning, nullptr);
   TIFFOpenOptionsSetMaxSingleMemAlloc(options.get(), 4 * kMaxPicturePixels);
   // m: no mapping, there is no file.
-  const std::unique_ptr<TIFF, CloseTiff> file(
-      TIFFClientOpenExt("picture", "rm", &input, OnRead, OnWrite, OnSeek, OnClose, OnSize, nullptr,
-                        nullptr, options.get()));
+  const std::unique_ptr<TIFF, CloseTiff> file(TIFFClientOpenExt("picture", "rm", &input, OnRead,
+                                                                OnWrite, OnSeek, OnClose, OnSize,
+                                                                nullptr, nullptr, options.get()));
   if (file == nullptr) fail();
   uint32_t width = 0, height = 0;
   uint16_t orientation = ORIENTATION_TOPLEFT;

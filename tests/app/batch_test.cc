@@ -30,12 +30,12 @@ struct Tiny {
 TEST_CASE("a batch that is stopped keeps the pictures that were made") {
   const Tiny tiny;
   RunOptions options;
-  options.interrupt_after = "step 2/";  // of one step each, so the first group is on disk
+  options.interrupt_after = "step 2/";  // of one step each, so a group is on disk
   const ProgramResult result = tiny.Generate({"-p", "x", "-b", "64", "-o", "out/"}, options);
   CHECK(result.exit_code == 130);
   CHECK(result.err.find("of 64 pictures were written") != std::string::npos);
   const auto names = NamesIn(tiny.temp / "out");
-  CHECK(names.size() >= 8);
+  CHECK(names.size() >= 4);
   CHECK(names.size() < 64);
   CHECK(names.front() == "10-0001.png");  // whole files alone
 }

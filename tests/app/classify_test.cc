@@ -200,8 +200,8 @@ TEST_CASE("one bad picture of a folder is named and skipped, and the rest is don
   CHECK(json::parse(embedded.out).at("files").size() == 2);
   CHECK(ReadSafetensors(out).at("embeddings").shape()[0] == 2);
 
-  const ProgramResult inspected = RunFovea({"inspect", "-m", vit.model, "-i", vit.pictures, "--maps",
-                                            "cls", "-o", vit.temp / "maps"});
+  const ProgramResult inspected = RunFovea(
+      {"inspect", "-m", vit.model, "-i", vit.pictures, "--maps", "cls", "-o", vit.temp / "maps"});
   CHECK(inspected.exit_code == 7);
   CHECK(fs::exists(vit.temp / "maps/manifest.json"));
 

@@ -201,7 +201,8 @@ TEST_CASE("a mask that keeps everything, or is transparency, is said") {
   CHECK(run("mask.png").find("warning") == std::string::npos);
   // Two pixels of one colour, the left one opaque.
   WriteBytes(tiny.temp / "alpha.tga", std::string("\0\0\2\0\0\0\0\0\0\0\0\0\2\0\1\0\x20\x28"
-                                                  "\xff\xff\xff\xff\xff\xff\xff\0", 26));
+                                                  "\xff\xff\xff\xff\xff\xff\xff\0",
+                                                  26));
   CHECK(run("alpha.tga").find("transparency counts") != std::string::npos);
   const std::string from_alpha = tiny.Bytes("a.png");
   run("mask.png");
@@ -213,7 +214,8 @@ TEST_CASE("a photo makes a run as large as itself, which is said") {
   const Tiny tiny;
   WritePng(tiny.temp / "photo.png", Stripes(320, 240), {});
   const auto run = [&](std::vector<std::string> more) {
-    more.insert(more.end(), {"--image", "photo.png", "--steps", "1", "--strength", "1", "-o", "a.png"});
+    more.insert(more.end(),
+                {"--image", "photo.png", "--steps", "1", "--strength", "1", "-o", "a.png"});
     return tiny.Generate(more).err;
   };
   CHECK(run({}).find("--image is 320x240") != std::string::npos);

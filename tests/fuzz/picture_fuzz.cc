@@ -12,10 +12,11 @@ namespace fovea {
 std::vector<std::string> FuzzSeeds() {
   std::vector<std::string> seeds = {"640x480-0123456789abcdef"};
   for (const char* name :
-       {"lossless.webp", "lossy.webp", "moving.webp", "few.gif", "moving.gif", "plain.bmp",
-        "plain.tga", "packed.tga", "plain.ppm", "plain.tif", "lzw.tif", "deflated.tif",
-        "turned.tif", "plain.psd", "plain.hdr", "tall.png", "palette.png", "grey_alpha.png", "interlaced.png", "turned_6.png", "full.jpg",
-        "halved.jpg", "progressive.jpg", "grey.jpg", "turned.jpg"}) {
+       {"lossless.webp", "lossy.webp",   "moving.webp",     "few.gif",        "moving.gif",
+        "plain.bmp",     "plain.tga",    "packed.tga",      "plain.ppm",      "plain.tif",
+        "lzw.tif",       "deflated.tif", "turned.tif",      "plain.psd",      "plain.hdr",
+        "tall.png",      "palette.png",  "grey_alpha.png",  "interlaced.png", "turned_6.png",
+        "full.jpg",      "halved.jpg",   "progressive.jpg", "grey.jpg",       "turned.jpg"}) {
     std::ifstream file(std::string(FOVEA_SOURCE_DIR "/tests/golden/pictures/") + name,
                        std::ios::binary);
     seeds.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());

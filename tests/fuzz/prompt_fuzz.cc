@@ -8,10 +8,14 @@
 namespace fovea {
 
 std::vector<std::string> FuzzSeeds() {
-  return {"a red cube",           "a ((red:1.2) [cube]:0.5) BREAK (x",
-          "\\(a\\) \\[b\\] \\\\", ")(:1.2)((:) []",
-          "(a:-.5e3)(b: +1.)",    "BREAKBREAK BREAK BREAK",
-          "[red:blue:0.5] [a|b] AND", "<lora:x:1 embedding:y"};
+  return {"a red cube",
+          "a ((red:1.2) [cube]:0.5) BREAK (x",
+          "\\(a\\) \\[b\\] \\\\",
+          ")(:1.2)((:) []",
+          "(a:-.5e3)(b: +1.)",
+          "BREAKBREAK BREAK BREAK",
+          "[red:blue:0.5] [a|b] AND",
+          "<lora:x:1 embedding:y"};
 }
 
 }  // namespace fovea

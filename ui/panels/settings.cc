@@ -75,7 +75,8 @@ void DrawModel(Frame& frame) {
     ImGui::Separator();
     SmallText(frame,
               "Vision Transformers, which make no pictures; `fovea inspect`, `classify` and "
-              "`embed` work with them: " + lookers,
+              "`embed` work with them: " +
+                  lookers,
               frame.look.palette.dim);
     frame.Mark("create.model.lookers");
   }

@@ -172,8 +172,7 @@ bool SliderBeside(Frame& frame, const std::string& name, const std::string& valu
   const bool hovered = ImGui::IsItemHovered();
   ImGui::SameLine(0, frame.look.Px(6));
   ImGui::AlignTextToFramePadding();
-  ImGui::PushStyleColor(ImGuiCol_Text,
-                        hovered ? frame.look.palette.text : frame.look.palette.dim);
+  ImGui::PushStyleColor(ImGuiCol_Text, hovered ? frame.look.palette.text : frame.look.palette.dim);
   ImGui::TextUnformatted(value.c_str());
   ImGui::PopStyleColor();
   return changed;
@@ -191,8 +190,8 @@ bool NumberSlider(Frame& frame, const std::string& name, float* value, float low
                   int digits, const std::string& unit) {
   const std::string format = "%." + std::to_string(digits) + "f";
   const std::string shown = FixedText(*value, digits) + unit;
-  const float room = std::max(frame.look.Px(34), ImGui::CalcTextSize(shown.c_str()).x) +
-                     frame.look.Px(6);
+  const float room =
+      std::max(frame.look.Px(34), ImGui::CalcTextSize(shown.c_str()).x) + frame.look.Px(6);
   return SliderBeside(frame, name, shown, room, [&](bool inside) {
     return ImGui::SliderFloat(("###" + name).c_str(), value, low, high,
                               inside ? format.c_str() : "", ImGuiSliderFlags_AlwaysClamp);

@@ -180,7 +180,8 @@ void Window::Parts::Stand() {
     const int width = std::clamp(last.width, kLeastWidth, std::max(kLeastWidth, area.width));
     const int height = std::clamp(last.height, kLeastHeight, std::max(kLeastHeight, area.height));
     glfwSetWindowSize(window, width, height);
-    glfwSetWindowPos(window, std::clamp(last.x, area.x, std::max(area.x, area.x + area.width - width)),
+    glfwSetWindowPos(window,
+                     std::clamp(last.x, area.x, std::max(area.x, area.x + area.width - width)),
                      std::clamp(last.y, area.y, std::max(area.y, area.y + area.height - height)));
     if (last.maximized) glfwMaximizeWindow(window);
   }

@@ -222,8 +222,7 @@ TEST_CASE("model search: flags, then the variable, then home, then the built-in 
   const auto relative_path = ModelSearchPath({}, "");
   unsetenv("XDG_DATA_HOME");
   setenv("HOME", home.c_str(), 1);
-  CHECK(xdg_path ==
-        std::vector<fs::path>{"/xdg/fovea/models", "/me/.local/share/fovea/models"});
+  CHECK(xdg_path == std::vector<fs::path>{"/xdg/fovea/models", "/me/.local/share/fovea/models"});
   CHECK(relative_path == std::vector<fs::path>{"/me/.local/share/fovea/models"});
   CHECK(path ==
         std::vector<fs::path>{"/flag", "/x", "/y", "/me/.local/share/fovea/models", "/built-in"});

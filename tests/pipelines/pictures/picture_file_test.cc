@@ -139,15 +139,11 @@ TEST_CASE("broken files of every format are refused") {
     const std::string whole = ReadAll(Pictures() / name);
     CHECK(Refusal(whole) == "read");
     for (const size_t left : {size_t{3}, size_t{20}, whole.size() / 4, whole.size() / 2}) {
-      // stb_image fills the rest of a cut TGA, BMP or HDR file; a cut header is none.
-      const std::string cut = Refusal(whole.substr(0, left));
-      if (left <= 20) CHECK(cut != "read");
+      CAPTURE(left);
+      // Of an animation the first frame may end before.
+      const bool frame = std::string_view(name).starts_with("moving") && left > 20;
+      if (!frame) CHECK(Refusal(whole.substr(0, left)) != "read");
     }
-  }
-  for (const char* name : {"lossless.webp", "few.gif", "lzw.tif", "plain.tif", "plain.psd"}) {
-    CAPTURE(name);
-    const std::string whole = ReadAll(Pictures() / name);
-    CHECK(Refusal(whole.substr(0, whole.size() / 2)) != "read");
   }
   // Sizes of more pixels than are read, of files of a few bytes.
   const std::string wide("P6 999999 999999 255\n"), huge("GIF89a\xff\xff\xff\xff\x80\0\0", 13);
@@ -156,11 +152,16 @@ TEST_CASE("broken files of every format are refused") {
 }
 
 TEST_CASE("formats that are known and not read are named") {
-  const std::pair<std::string, const char*> files[] = {
-      {std::string("\0\0\0\x1c" "ftypavif", 12), "AVIF"},
-      {std::string("\0\0\0\x18" "ftypheic", 12), "HEIF"},
-      {"\xff\x0a....", "JPEG XL"},
-      {"<svg xmlns='x'>", "SVG"}};
+  const std::pair<std::string, const char*> files[] = {{std::string("\0\0\0\x1c"
+                                                                    "ftypavif",
+                                                                    12),
+                                                        "AVIF"},
+                                                       {std::string("\0\0\0\x18"
+                                                                    "ftypheic",
+                                                                    12),
+                                                        "HEIF"},
+                                                       {"\xff\x0a....", "JPEG XL"},
+                                                       {"<svg xmlns='x'>", "SVG"}};
   for (const auto& [bytes, name] : files) {
     CAPTURE(name);
     try {
@@ -174,7 +175,8 @@ TEST_CASE("formats that are known and not read are named") {
 }
 
 TEST_CASE("HDR's light becomes 8 bits with gamma 2.2") {
-  const Image light = ReadPicture(Pictures() / "plain.hdr"), tall = ReadPicture(Pictures() / "tall.png");
+  const Image light = ReadPicture(Pictures() / "plain.hdr"),
+              tall = ReadPicture(Pictures() / "tall.png");
   REQUIRE(light.rgb.size() == tall.rgb.size());
   for (size_t i = 0; i < light.rgb.size(); ++i) {
     const double want = std::pow(tall.rgb[i] / 256.0, 1 / 2.2) * 255;
