@@ -227,7 +227,7 @@ PromptTokens PromptEncoder::Tokenize(const GenerateSettings& settings, bool guid
   const bool negative = guided && !tokens.zero_negative;
   const auto if_negative = [&](const std::string& text) { return negative ? text : ""; };
   const std::string prompt = settings.prompt, against = if_negative(settings.negative.value_or(""));
-  for (const auto& [which, text] : {std::pair<const char*, const std::string&>{"prompt", prompt},
+  for (const auto& [which, text] : {std::pair<const char*, std::string>{"prompt", prompt},
                                     {"prompt 2", settings.prompt_2},
                                     {"prompt 3", settings.prompt_3},
                                     {"negative prompt", against},

@@ -1,4 +1,6 @@
 // `fovea generate -b`: pictures are on disk as soon as they are made, and links keep pointing.
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -19,8 +21,11 @@ struct Tiny {
   Tiny() { WritePipeline(model, Sd15SchedulerJson()); }
 
   ProgramResult Generate(std::vector<std::string> arguments, const RunOptions& options = {}) const {
-    std::vector<std::string> words = {"generate", "-m", model.string(), "-s", "5", "--steps", "1"};
+    std::vector<std::string> words = {"generate", "-m", model.string(), "--steps", "1"};
     words.insert(words.end(), arguments.begin(), arguments.end());
+    if (std::find(words.begin(), words.end(), "-s") == words.end()) {
+      words.insert(words.end(), {"-s", "5"});
+    }
     RunOptions here = options;
     here.folder = temp.Path();
     return RunFovea(words, here);
@@ -37,7 +42,7 @@ TEST_CASE("a batch that is stopped keeps the pictures that were made") {
   const auto names = NamesIn(tiny.temp / "out");
   CHECK(names.size() >= 4);
   CHECK(names.size() < 64);
-  CHECK(names.front() == "10-0001.png");  // whole files alone
+  for (const std::string& name : names) CHECK(name.ends_with("-0001.png"));  // whole files alone
 }
 
 TEST_CASE("groups of a batch are the batch: noise that is given, latents that are kept, seeds") {
