@@ -27,6 +27,11 @@ PictureGroups PlanGroups(TextToImage& pipeline, const GenerateSettings& settings
                          const GenerateInputs& inputs, bool together) {
   const int64_t pixels = std::max(int64_t{settings.width} * settings.height, int64_t{1});
   const int64_t fitting = std::clamp(kPixelsAtOnce / pixels, int64_t{1}, kMostAtOnce);
+  if (inputs.init_latents != nullptr) {
+    const Shape& shape = inputs.init_latents->shape();
+    // The whole run says what does not fit; a group might happen to.
+    if (shape.rank < 1 || shape[0] != settings.batch) pipeline.DryRun(settings, inputs);
+  }
   PictureGroups groups;
   groups.at_once =
       together ? settings.batch : static_cast<int>(std::min<int64_t>(settings.batch, fitting));
@@ -65,8 +70,7 @@ GenerateSettings GroupSettings(const GenerateSettings& all, int first, int count
 }
 
 HostTensor GroupRows(const HostTensor& all, int first, int count) {
-  // What has another number of rows is left as it is, for the pipeline to refuse.
-  if (all.shape().rank < 1 || first + count > all.shape()[0]) return all;
+  ENSURE(all.shape().rank >= 1 && first + count <= all.shape()[0]);
   Shape shape = all.shape();
   const size_t row = all.Bytes() / static_cast<size_t>(shape[0]);
   shape[0] = count;
