@@ -119,12 +119,12 @@ void Flags::Text(const std::string& names, const std::string& placeholder,
 }
 
 void Flags::TextList(const std::string& names, const std::string& placeholder,
-                     std::vector<std::string>& values, const std::string& help) {
+                     std::vector<std::string>& values, const std::string& help, bool many) {
   CLI::Option* option = parser_.app.add_option_function<std::vector<std::string>>(
       names, [&values](const std::vector<std::string>& given) { values = given; }, help);
   option->type_name(placeholder);
   // A flag is repeated for each value; a positional argument takes all there are.
-  if (names.front() == '-') option->allow_extra_args(false);
+  if (names.front() == '-') option->allow_extra_args(many);
 }
 
 void Flags::Whole(const std::string& names, std::optional<int64_t>& value, int64_t low,

@@ -25,9 +25,10 @@ class Flags {
   void Text(const std::string& names, const std::string& placeholder,
             std::optional<std::string>& value, const std::string& help,
             const std::string& otherwise = {});
-  // A flag that may be repeated, or all positional arguments.
+  // A flag that may be repeated, with `many` also one that takes all that follow it, or all
+  // positional arguments.
   void TextList(const std::string& names, const std::string& placeholder,
-                std::vector<std::string>& values, const std::string& help);
+                std::vector<std::string>& values, const std::string& help, bool many = false);
   void Whole(const std::string& names, std::optional<int64_t>& value, int64_t low, int64_t high,
              const std::string& help, const std::string& otherwise = {});
   void Choice(const std::string& names, std::optional<std::string>& value,

@@ -125,7 +125,7 @@ ModelFolder ModelFlags::Open(const std::string& name, const std::vector<NamedLor
     model = OpenSingleFile(path, options);
   }
   std::vector<LoraChoice> choices;
-  for (const NamedLora& lora : with) choices.push_back({FindLora(lora.name, search), lora.scale});
+  for (const NamedLora& lora : with) choices.push_back({FindLora(lora.name, search), lora.scales});
   AddLoras(model, choices);
   if (!over.empty()) AddOverlay(model, component.value_or(""), FindModel(over, search));
   return model;

@@ -26,8 +26,12 @@ ExitCode ExitCodeOf(ErrorCode code) {
 Failure DescribeCurrentException() {
   try {
     throw;
-  } catch (const Cancelled&) {
-    return {kExitCancelled, "cancelled; nothing was written"};
+  } catch (const Cancelled& cancelled) {
+    const std::string written = cancelled.written == 0
+                                    ? "nothing was written"
+                                    : std::to_string(cancelled.written) + " of " +
+                                          std::to_string(cancelled.of) + " pictures were written";
+    return {kExitCancelled, "cancelled; " + written};
   } catch (const Error& error) {
     return {ExitCodeOf(error.code), OneLine(error.what())};
   } catch (const std::bad_alloc&) {

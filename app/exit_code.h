@@ -15,11 +15,14 @@ enum ExitCode : int {
   kExitUnsupported = 4,
   kExitOutOfMemory = 5,
   kExitDevice = 6,
+  kExitSomeFailed = 7,  // of several jobs; the others are done
   kExitCancelled = 130,
 };
 
-// Thrown where a person asked to stop; not an error.
-struct Cancelled {};
+// Thrown where a person asked to stop; not an error. What was finished by then stays.
+struct Cancelled {
+  int written = 0, of = 0;  // pictures
+};
 
 ExitCode ExitCodeOf(ErrorCode code);
 

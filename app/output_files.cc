@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "models/files/atomic_file.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -125,36 +126,55 @@ void OutputFiles::MakeFolder(const fs::path& folder) {
 }
 
 fs::path OutputFiles::Temporary(const fs::path& folder, const std::string& suffix) {
-  return folder /
-         (".fovea-" + std::to_string(getpid()) + "-" + std::to_string(files_.size()) + suffix);
+  return folder / (".fovea-" + std::to_string(getpid()) + "-" + std::to_string(added_++) + suffix);
 }
 
 fs::path OutputFiles::Replace(const fs::path& path) {
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  if (!path.has_filename() || fs::is_directory(status)) {
-    CannotWrite(path, "it is a folder; name a file in it");
-  }
-  // Renaming over a device or a pipe would replace it by a plain file.
-  if (fs::exists(status) && !fs::is_regular_file(status))
-    CannotWrite(path, "it is not a plain file");
-  const fs::path folder = FolderOf(path);
-  CheckFolder(folder, path);
+  const fs::path target = OutputTarget(path);
+  const fs::path folder = FolderOf(target);
+  CheckFolder(folder, target);
   const bool twice = std::any_of(files_.begin(), files_.end(), [&](const File& file) {
-    return file.path.lexically_normal() == path.lexically_normal();
+    return file.target.lexically_normal() == target.lexically_normal();
   });
   if (twice) {
-    throw Error(ErrorCode::kUsage, "two outputs have the name " + path.string() + "; name another");
+    throw Error(ErrorCode::kUsage,
+                "two outputs are the file " + target.string() + "; name another");
   }
-  files_.push_back({Temporary(folder, path.extension().string()), folder, path, {}, {}});
+  files_.push_back({Temporary(folder, path.extension().string()), folder, path, target, {}, {}});
   return files_.back().temporary;
 }
 
 fs::path OutputFiles::CountUp(const fs::path& folder, const std::string& prefix,
                               const std::string& suffix) {
   CheckFolder(folder, folder / Numbered(prefix, 1, suffix));
-  files_.push_back({Temporary(folder, suffix), folder, {}, prefix, suffix});
+  files_.push_back({Temporary(folder, suffix), folder, {}, {}, prefix, suffix});
   return files_.back().temporary;
+}
+
+fs::path OutputFiles::GiveName(const File& file) {
+  ENSURE(fs::exists(file.temporary), file.temporary.string());
+  if (!file.path.empty()) {
+    if (!RenameOver(file.temporary, file.target)) CannotWrite(file.path, Reason(errno));
+    return file.path;
+  }
+  int64_t number = LastNumber(file.folder, file.prefix, file.suffix);
+  fs::path path;
+  do {
+    path = file.folder / Numbered(file.prefix, ++number, file.suffix);
+  } while (!RenameToNew(file.temporary, path));
+  return path;
+}
+
+std::vector<fs::path> OutputFiles::Commit(const std::vector<fs::path>& temporaries) {
+  std::vector<fs::path> names;
+  for (const fs::path& temporary : temporaries) {
+    const auto file = std::find_if(files_.begin(), files_.end(),
+                                   [&](const File& each) { return each.temporary == temporary; });
+    ENSURE(file != files_.end(), temporary.string());
+    names.push_back(GiveName(*file));
+    files_.erase(file);
+  }
+  return names;
 }
 
 std::vector<fs::path> OutputFiles::Commit() {
@@ -162,21 +182,7 @@ std::vector<fs::path> OutputFiles::Commit() {
     ENSURE(fs::exists(file.temporary), file.temporary.string());
   }
   std::vector<fs::path> names;
-  for (const File& file : files_) {
-    if (!file.path.empty()) {
-      if (rename(file.temporary.c_str(), file.path.c_str()) != 0) {
-        CannotWrite(file.path, Reason(errno));
-      }
-      names.push_back(file.path);
-      continue;
-    }
-    int64_t number = LastNumber(file.folder, file.prefix, file.suffix);
-    fs::path path;
-    do {
-      path = file.folder / Numbered(file.prefix, ++number, file.suffix);
-    } while (!RenameToNew(file.temporary, path));
-    names.push_back(path);
-  }
+  for (const File& file : files_) names.push_back(GiveName(file));
   files_.clear();
   committed_ = true;
   return names;

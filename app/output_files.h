@@ -18,8 +18,9 @@ class OutputFiles {
   OutputFiles(const OutputFiles&) = delete;
   OutputFiles& operator=(const OutputFiles&) = delete;
 
-  // `path` will be this file; one that exists is replaced. The folder must exist. Returns the name
-  // to write to. Throws kBadFile.
+  // `path` will be this file; one that exists is replaced, and links are followed (OutputTarget of
+  // models/files/atomic_file.h). The folder must exist. Returns the name to write to. Throws
+  // kBadFile.
   std::filesystem::path Replace(const std::filesystem::path& path);
   // The file gets the first free name folder/prefixNNNN.suffix after those that exist, chosen at
   // Commit. The folder must exist.
@@ -31,14 +32,19 @@ class OutputFiles {
   // Gives all files their names; those that were never written are an internal error. Returns the
   // names in the order of adding.
   std::vector<std::filesystem::path> Commit();
+  // The same for some of them, by the names to write to; the others stay as they are.
+  std::vector<std::filesystem::path> Commit(const std::vector<std::filesystem::path>& temporaries);
 
  private:
   struct File {
-    std::filesystem::path temporary, folder, path;  // path: empty when counting up
+    // What was named, and the file that it means; empty when counting up.
+    std::filesystem::path temporary, folder, path, target;
     std::string prefix, suffix;
   };
   std::filesystem::path Temporary(const std::filesystem::path& folder, const std::string& suffix);
+  std::filesystem::path GiveName(const File& file);
   std::vector<File> files_;
+  int64_t added_ = 0;                                // files in all
   std::vector<std::filesystem::path> made_folders_;  // outermost first
   bool committed_ = false;
 };

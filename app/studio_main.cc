@@ -25,8 +25,8 @@ struct StudioFlags {
                "~/.local/share/fovea");
     flags.TextList("--models", "DIR", models, "look for models here first; may be repeated");
     flags.Whole("-t,--threads", threads, 1, 1024, "threads of the processor", "all cores");
-    flags.Whole("--width", width, 1000, 16384, "of the window, in pixels", "1440");
-    flags.Whole("--height", height, 640, 16384, "of the window, in pixels", "900");
+    flags.Whole("--width", width, 1000, 16384, "of the window, in pixels", "as the last time");
+    flags.Whole("--height", height, 640, 16384, "of the window, in pixels", "as the last time");
     flags.Whole("--scale", scale, 50, 400, "size of letters and controls in percent",
                 "as the screen says");
     flags.Text("--widgets", "FILE", widgets, "for tests: write where the controls are");

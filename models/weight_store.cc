@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "models/files/json_text.h"
 #include "models/ignorable_names.h"
 #include "models/weight_files.h"
 #include "tensor/error.h"
+#include "tensor/finite.h"
 
 namespace fovea {
 namespace {
@@ -285,6 +287,17 @@ std::vector<TensorEntry> WeightStore::Entries() const {
   std::sort(entries.begin(), entries.end(),
             [](const TensorEntry& a, const TensorEntry& b) { return a.name < b.name; });
   return entries;
+}
+
+std::string WeightStore::FindNotFinite() const {
+  std::map<std::string_view, const Slot*> sorted;
+  for (const auto& [name, slot] : slots_) sorted[name] = &slot;
+  for (const auto& [name, slot] : overlay_) sorted[name] = &slot;
+  for (const auto& [name, slot] : sorted) {
+    if (!slot->entry->refusal.empty() || AllFinite(slot->file->View(*slot->entry))) continue;
+    return "tensor " + Printable(name) + " of " + slot->file->Path().string();
+  }
+  return {};
 }
 
 }  // namespace fovea

@@ -59,6 +59,9 @@ class WeightStore {
   size_t MappedBytes() const;
   size_t ConvertedBytes() const { return converted_bytes_; }
   std::vector<TensorEntry> Entries() const;  // sorted by name
+  // The first tensor of the files or the overlay, by name, that holds NaN or infinity: "tensor NAME
+  // of FILE", or empty. Reads all of them: for explaining a failure.
+  std::string FindNotFinite() const;
   const std::string& Where() const { return where_; }
 
  private:

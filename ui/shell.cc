@@ -167,12 +167,32 @@ void DrawStatusBar(Frame& frame) {
   ImGui::PopStyleColor();
 }
 
+// Notes go by themselves; errors stay until a person has seen them, the newest ones in sight.
+constexpr double kNoteSeconds = 8;
+constexpr size_t kMostMessages = 3;
+
+void DismissOld(Frame& frame) {
+  std::map<int64_t, double> since;
+  for (const Message& message : *frame.snapshot.messages) {
+    const auto known = frame.state.message_since.find(message.id);
+    const double first =
+        known == frame.state.message_since.end() ? ImGui::GetTime() : known->second;
+    since[message.id] = first;
+    if (!message.error && ImGui::GetTime() - first >= kNoteSeconds) {
+      frame.Send(DismissMessage{message.id});
+    }
+  }
+  frame.state.message_since = std::move(since);
+}
+
 void DrawMessages(Frame& frame) {
   if (frame.snapshot.messages == nullptr || frame.snapshot.messages->empty()) return;
+  DismissOld(frame);
   const Palette& p = frame.look.palette;
   const ImGuiViewport& view = *ImGui::GetMainViewport();
   float y = view.Pos.y + view.Size.y - frame.look.Px(44);
-  for (size_t i = frame.snapshot.messages->size(); i-- > 0;) {
+  const size_t count = frame.snapshot.messages->size();
+  for (size_t i = count; i-- > count - std::min(count, kMostMessages);) {
     const Message& message = (*frame.snapshot.messages)[i];
     ImGui::SetNextWindowPos({view.Pos.x + view.Size.x / 2, y}, ImGuiCond_Always, {0.5f, 1});
     ImGui::PushStyleColor(ImGuiCol_WindowBg, p.raised);
@@ -204,6 +224,9 @@ void DrawMessages(Frame& frame) {
     if (IconButton(frame, name + ".close", kIconClose, "Dismiss")) {
       frame.Send(DismissMessage{message.id});
     }
+    // A window that fits itself to its text is not shown in its first frame, and nothing else may
+    // ask for a second one.
+    if (ImGui::IsWindowAppearing()) frame.animates = true;
     y -= ImGui::GetWindowHeight() + frame.look.Px(8);
     ImGui::End();
     ImGui::PopStyleVar(3);
@@ -239,7 +262,6 @@ void DrawCreate(Frame& frame) {
 }  // namespace
 
 void DrawStudio(Frame& frame) {
-  const std::string window_before = WindowText(frame.state);
   const bool was_started = frame.state.started;
   TakeOver(frame);
   TakeGiven(frame);
@@ -277,9 +299,9 @@ void DrawStudio(Frame& frame) {
   DrawKeys(frame);
   Ask(frame);
   Remember(frame);
-  if (const std::string window = WindowText(frame.state); was_started && window != window_before) {
-    frame.Send(KeepWindow{window});
-  }
+  std::string window = WindowText(frame.state);
+  if (was_started && window != frame.state.kept_window) frame.Send(KeepWindow{window});
+  frame.state.kept_window = std::move(window);
 }
 
 double NextDraw(const Frame& frame) {
@@ -291,6 +313,11 @@ double NextDraw(const Frame& frame) {
   if (frame.animates || works) return kMovingFrame;
   const UiState& state = frame.state;
   if (state.started && !SameSettings(state.asked, state.draft)) return kAskAfter;
+  if (frame.snapshot.messages != nullptr) {
+    for (const Message& message : *frame.snapshot.messages) {
+      if (!message.error) return 1;  // it goes by itself
+    }
+  }
   return std::numeric_limits<double>::infinity();
 }
 

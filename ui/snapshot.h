@@ -38,9 +38,10 @@ struct ModelView {
 };
 
 struct ModelChoice {
-  std::string name;    // as settings.model
-  std::string shown;   // for people
-  std::string origin;  // "built in", "recent", or the folder of the search path
+  std::string name;         // as settings.model
+  std::string shown;        // for people
+  std::string origin;       // "built in", "recent", or the folder of the search path
+  bool looks_only = false;  // a Vision Transformer: makes no pictures
 };
 
 struct OperatorArg {

@@ -1,6 +1,7 @@
 #include "ui/state.h"
 
 #include <algorithm>
+#include <array>
 
 #include <nlohmann/json.hpp>
 
@@ -13,6 +14,10 @@ std::string WindowText(const UiState& state) {
   json["history"] = state.show_history;
   json["advanced"] = state.show_advanced;
   json["plan_a"] = state.plan_a;
+  const WindowPlace& place = state.place;
+  if (place.width > 0) {
+    json["place"] = {place.x, place.y, place.width, place.height, place.maximized ? 1 : 0};
+  }
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -27,6 +32,18 @@ void ReadWindowText(const std::string& text, UiState* state) {
   flag("advanced", &state->show_advanced);
   if (json.contains("tab") && json["tab"].is_number_integer()) {
     state->tab = static_cast<Tab>(std::clamp(json["tab"].get<int>(), 0, 3));
+  }
+  if (json.contains("place") && json["place"].is_array() && json["place"].size() == 5) {
+    std::array<int, 5> numbers{};
+    bool good = true;
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      const nlohmann::json& each = json["place"][i];
+      good = good && each.is_number_integer() && each >= -100000 && each <= 100000;
+      if (good) numbers[i] = each.get<int>();
+    }
+    if (good && numbers[2] > 0 && numbers[3] > 0) {
+      state->place = {numbers[0], numbers[1], numbers[2], numbers[3], numbers[4] != 0};
+    }
   }
   if (json.contains("plan_a") && json["plan_a"].is_string()) {
     state->plan_a = json["plan_a"].get<std::string>();

@@ -11,6 +11,12 @@
 
 namespace fovea {
 
+// Where the window stands, in the screen's coordinates; a width of 0: not known.
+struct WindowPlace {
+  int x = 0, y = 0, width = 0, height = 0;
+  bool maximized = false;
+};
+
 enum class Tab : int { kCreate, kAttention, kCompare, kGallery };
 enum class GalleryFilter : int { kAll, kFavourites, kTrash };
 enum class CompareMode : int { kSideBySide, kSwipe, kDifference };
@@ -31,6 +37,11 @@ struct UiState {
   bool show_advanced = false;
   bool show_keys = false;
   std::string typed_model;
+  std::string typed_slider;  // the one that a number is typed into
+
+  WindowPlace place;                        // of the window, kept between starts
+  std::string kept_window;                  // the last WindowText that the desk was told
+  std::map<int64_t, double> message_since;  // when each was first drawn, in ImGui's seconds
 
   std::string typed_picture;  // a path
   bool show_start = false;    // the canvas shows the picture to start from

@@ -40,6 +40,25 @@ void ClassifyFlags::Add(Flags& flags) {
   common.Add(flags);
 }
 
+nlohmann::ordered_json ToJson(const std::vector<ClassScore>& scores) {
+  auto labels = nlohmann::ordered_json::array();
+  for (const ClassScore& score : scores) {
+    labels.push_back(
+        {{"index", score.index}, {"label", score.label}, {"probability", score.probability}});
+  }
+  return labels;
+}
+
+// At once, so that what is done is there whatever becomes of the rest.
+void PrintScores(const std::filesystem::path& file, const std::vector<ClassScore>& scores) {
+  std::printf("%s\n", file.c_str());
+  for (const ClassScore& score : scores) {
+    std::printf("%7.2f %%  %6lld  %s\n", 100 * score.probability,
+                static_cast<long long>(score.index), OneLine(score.label).c_str());
+  }
+  std::fflush(stdout);
+}
+
 int RunClassify(const ClassifyFlags& flags) {
   flags.common.Apply();
   if (flags.pictures.empty()) throw Error(ErrorCode::kUsage, "name a picture or a folder");
@@ -56,38 +75,34 @@ int RunClassify(const ClassifyFlags& flags) {
       PictureModel::Load(FindPictureComponent(folder, flags.models.component), *backend);
 
   auto list = nlohmann::ordered_json::array();
+  PictureReader reader;
   Progress progress;
   for (size_t i = 0; i < pictures.size(); ++i) {
     const auto begin = std::chrono::steady_clock::now();
-    const Image image = ReadPicture(pictures[i]);
+    const std::optional<Image> image = reader.Read(pictures[i]);
     signals.ThrowIfStopped();
-    const auto scores = model->Classify(image, flags.top.value_or(5), options);
+    if (!image) continue;
+    const auto scores = model->Classify(*image, flags.top.value_or(5), options);
     signals.ThrowIfStopped();
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-    auto labels = nlohmann::ordered_json::array();
-    for (const ClassScore& score : scores) {
-      labels.push_back(
-          {{"index", score.index}, {"label", score.label}, {"probability", score.probability}});
-    }
-    list.push_back({{"file", pictures[i].string()}, {"labels", std::move(labels)}});
     if (pictures.size() > 1) {
       progress.Step(static_cast<int>(i + 1), static_cast<int>(pictures.size()), seconds.count());
     }
-  }
-  progress.End();
-  if (flags.common.json) {
-    PrintJson({{"pictures", std::move(list)}});
-    return kExitDone;
-  }
-  for (const auto& picture : list) {
-    std::printf("%s\n", picture.at("file").get<std::string>().c_str());
-    for (const auto& label : picture.at("labels")) {
-      std::printf("%7.2f %%  %6lld  %s\n", 100 * label.at("probability").get<double>(),
-                  label.at("index").get<long long>(),
-                  OneLine(label.at("label").get<std::string>()).c_str());
+    if (flags.common.json) {
+      list.push_back({{"file", pictures[i].file.string()}, {"labels", ToJson(scores)}});
+    } else {
+      progress.End();
+      PrintScores(pictures[i].file, scores);
     }
   }
-  return kExitDone;
+  progress.End();
+  const int code = reader.ExitCode(pictures.size());
+  if (flags.common.json) {
+    nlohmann::ordered_json json{{"pictures", std::move(list)}};
+    for (const auto& file : reader.Skipped()) json["skipped"].push_back(file.string());
+    PrintJson(json);
+  }
+  return code;
 }
 
 }  // namespace

@@ -52,6 +52,7 @@ void EmbedFlags::Add(Flags& flags) {
 // One row of the result.
 struct Item {
   fs::path file;
+  bool named = true;  // as ListedPicture
   bool is_text = false;
   std::string text;
 };
@@ -63,7 +64,7 @@ void AddLines(const fs::path& file, std::vector<Item>& items) {
     const size_t end = std::min(content.find('\n', begin), content.size());
     std::string line = content.substr(begin, end - begin);
     if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (!line.empty()) items.push_back({file, true, std::move(line)});
+    if (!line.empty()) items.push_back({file, true, true, std::move(line)});
     begin = end + 1;
   }
 }
@@ -77,7 +78,9 @@ std::vector<Item> ListItems(const std::vector<std::string>& inputs) {
       if (items.size() == before) throw Error(ErrorCode::kBadFile, input + ": holds no text");
       continue;
     }
-    for (const fs::path& picture : ListPictures({input})) items.push_back({picture, false, {}});
+    for (const ListedPicture& each : ListPictures({input})) {
+      items.push_back({each.file, each.named, false, {}});
+    }
   }
   return items;
 }
@@ -91,13 +94,16 @@ class Embedder {
         backend_(flags.common.MakeDevice()),
         folder_(flags.models.Open(flags.models.model.value_or("still-life-clip"))) {}
 
-  HostTensor Embed(const Item& item) {
+  // Empty: a picture of a folder that cannot be read.
+  std::optional<HostTensor> Embed(const Item& item) {
     if (!item.is_text) {
+      const std::optional<Image> picture = reader_.Read({item.file, item.named});
+      if (!picture) return std::nullopt;
       if (pictures_ == nullptr) {
         pictures_ =
             PictureModel::Load(FindPictureComponent(folder_, flags_.models.component), *backend_);
       }
-      return pictures_->Embed(ReadPicture(item.file), options_);
+      return pictures_->Embed(*picture, options_);
     }
     if (texts_ == nullptr) {
       const ComponentFolder& text = FindTextComponent(folder_);
@@ -110,6 +116,7 @@ class Embedder {
     if (cut) PrintWarning(item.file.string() + ": a text was too long and was cut: " + item.text);
     return row;
   }
+  const PictureReader& Reader() const { return reader_; }
 
  private:
   const EmbedFlags& flags_;
@@ -118,6 +125,7 @@ class Embedder {
   ModelFolder folder_;
   std::unique_ptr<PictureModel> pictures_;
   std::unique_ptr<TextModel> texts_;
+  PictureReader reader_;
 };
 
 HostTensor Stack(const std::vector<HostTensor>& rows) {
@@ -149,21 +157,26 @@ int RunEmbed(const EmbedFlags& flags) {
   options.attention = ReadPlan(flags.attention.value_or(""), BuiltInPlansFolder());
   OutputFiles files;
   const auto temporary = files.Replace(*flags.out);
-  const std::vector<Item> items = ListItems(flags.inputs);
+  const std::vector<Item> all = ListItems(flags.inputs);
   Embedder embedder(flags, options);
 
   std::vector<HostTensor> rows;
+  std::vector<Item> items;  // of the rows
   Progress progress;
-  for (size_t i = 0; i < items.size(); ++i) {
+  for (size_t i = 0; i < all.size(); ++i) {
     const auto begin = std::chrono::steady_clock::now();
-    rows.push_back(embedder.Embed(items[i]));
+    std::optional<HostTensor> row = embedder.Embed(all[i]);
     signals.ThrowIfStopped();
+    if (!row) continue;
+    rows.push_back(std::move(*row));
+    items.push_back(all[i]);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-    if (items.size() > 1) {
-      progress.Step(static_cast<int>(i + 1), static_cast<int>(items.size()), seconds.count());
+    if (all.size() > 1) {
+      progress.Step(static_cast<int>(i + 1), static_cast<int>(all.size()), seconds.count());
     }
   }
   progress.End();
+  const int code = embedder.Reader().ExitCode(all.size());
   NamedTensors outputs;
   outputs["embeddings"] = Stack(rows);
   WriteSafetensors(temporary, outputs);
@@ -184,11 +197,14 @@ int RunEmbed(const EmbedFlags& flags) {
     }
     json["files"] = std::move(names);
     if (any_text) json["texts"] = std::move(texts);  // null where the row is a picture's
+    for (const fs::path& file : embedder.Reader().Skipped()) {
+      json["skipped"].push_back(file.string());
+    }
     PrintJson(json);
   } else {
     std::printf("%s\n", flags.out->c_str());
   }
-  return kExitDone;
+  return code;
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 // `fovea generate`: from a prompt to pictures.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 
@@ -7,6 +8,7 @@
 #include "app/cli_commands/commands.h"
 #include "app/cli_commands/generate_flags.h"
 #include "app/cli_commands/generate_outputs.h"
+#include "app/cli_commands/picture_groups.h"
 #include "app/exit_code.h"
 #include "app/host_memory.h"
 #include "app/progress.h"
@@ -14,6 +16,7 @@
 #include "models/files/safetensors.h"
 #include "pipelines/generation/provenance.h"
 #include "tensor/error.h"
+#include "tensor/finite.h"
 #include "tensor/trace.h"
 
 namespace fovea {
@@ -27,7 +30,10 @@ double Since(Clock::time_point begin) {
 
 void WarnOfUnused(const GenerateFlags& flags, const PictureSettings& asked) {
   std::string list;
-  for (const std::string& each : asked.unused) list += (list.empty() ? "" : ", ") + each;
+  for (const std::string& each : asked.unused) {
+    if (each.starts_with("prompt: ") || each.starts_with("negative prompt: ")) continue;
+    list += (list.empty() ? "" : ", ") + each;  // the run itself warns of what its prompts hold
+  }
   if (!list.empty()) PrintWarning(*flags.from + ": of its settings these are left out: " + list);
 }
 
@@ -40,6 +46,23 @@ void WarnIfElsewhere(const GenerateFlags& flags, const PictureSettings& asked,
   PrintWarning(*flags.from + " was made with " + std::to_string(then.threads) + " threads on " +
                then.instruction_set + ", this run has " + std::to_string(now.threads) + " on " +
                now.instruction_set + "; the last bits may differ");
+}
+
+// A photo is often far larger than what a model was trained on, and so is the run.
+void WarnOfLargePicture(const Image& image, const PipelineFacts& facts,
+                        const GenerateSettings& settings, const Prediction& predicted) {
+  constexpr double kMuchLarger = 8;  // times the pixels
+  const double ratio = static_cast<double>(settings.width) * settings.height /
+                       (static_cast<double>(facts.width) * facts.height);
+  if (ratio < kMuchLarger) return;
+  const double seconds = predicted.flops / 1e9 / MeasurePeakGflops(*ParseDType(settings.dtype));
+  char text[240];
+  std::snprintf(text, sizeof text,
+                "--image is %dx%d, and so the run is of %dx%d, %.0f times the pixels of the "
+                "model's %dx%d: %.0f GFLOP, at best %.0f s here; -W and -H make it smaller",
+                image.width, image.height, settings.width, settings.height, ratio, facts.width,
+                facts.height, predicted.flops / 1e9, seconds);
+  PrintWarning(text);
 }
 
 HostTensor ReadInitLatents(const std::string& path) {
@@ -57,14 +80,10 @@ HostTensor ReadInitLatents(const std::string& path) {
     bad("tensor 'latents' has shape " + found->second.shape().ToString() +
         "; it must be [batch, channels, height, width]");
   }
+  if (!AllFinite(found->second.View())) {
+    bad("tensor 'latents' holds NaN or infinity; it must hold unit noise");
+  }
   return found->second.ToF32();
-}
-
-std::string MemoryAdvice(const GenerateSettings& settings) {
-  if (settings.vae_tiling == "off") return "do not give --vae-tiling off";
-  if (settings.batch > 1) return "lower --batch, now " + std::to_string(settings.batch);
-  return "lower --width and --height, now " + std::to_string(settings.width) + "x" +
-         std::to_string(settings.height);
 }
 
 // Of the work, by computing a perturbed branch only from where it differs.
@@ -181,8 +200,8 @@ int RunGenerate(const GenerateFlags& flags) {
   const GenerateInputs inputs{init_latents ? &*init_latents : nullptr,
                               given.image ? &*given.image : nullptr,
                               given.mask ? &*given.mask : nullptr};
-  const Prediction predicted = pipeline->DryRun(settings, inputs);
-  RequireMemory(predicted.PeakBytes(), MemoryAdvice(settings));
+  const PictureGroups groups = PlanGroups(*pipeline, settings, inputs, outputs.WantsDump());
+  const Prediction& predicted = groups.prediction;
   signals.ThrowIfStopped();
   const double load = Since(begin);
 
@@ -193,9 +212,13 @@ int RunGenerate(const GenerateFlags& flags) {
               FormatBytes(static_cast<double>(*predicted.kept_weights)) +
               " of them stay, the others are read at every use, which is slower");
   }
+  if (!flags.given.contains("width") && !flags.given.contains("height") && given.image) {
+    WarnOfLargePicture(*given.image, pipeline->Facts(), settings, predicted);
+  }
   if (flags.common.verbose) NotePrediction(predicted);
 
   Progress progress;
+  int written = 0;  // pictures
   GenerateHooks hooks;
   hooks.stop = signals.Token();
   hooks.warn = [&](const std::string& text) {
@@ -203,7 +226,8 @@ int RunGenerate(const GenerateFlags& flags) {
     PrintWarning(text);
   };
   hooks.on_step = [&](const StepView& view) {
-    progress.Step(view.step + 1, view.steps, view.seconds);
+    const int before = written / groups.at_once, last = (settings.batch - 1) / groups.at_once;
+    progress.Step(before * view.steps + view.step + 1, (last + 1) * view.steps, view.seconds);
     if (outputs.WantsDump()) outputs.DumpStep(view);
   };
   hooks.on_text = [&](const NamedTensors& text) {
@@ -211,19 +235,44 @@ int RunGenerate(const GenerateFlags& flags) {
     PrintNote("seed " + std::to_string(*settings.seed));
     if (outputs.WantsDump()) outputs.DumpText(text);
   };
-  const Generated generated = pipeline->Run(settings, inputs, hooks);
-  progress.End();
-  if (generated.cancelled) throw Cancelled{};
-  signals.ThrowIfStopped();
-  here.hashes = hasher.Wait();
-  const auto names = outputs.Finish(generated, here);
+  std::optional<Generated> all;
+  std::vector<std::filesystem::path> names;
+  const auto run_group = [&] {
+    const int count = std::min(groups.at_once, settings.batch - written);
+    GenerateInputs own = inputs;
+    std::optional<HostTensor> rows;
+    if (init_latents) own.init_latents = &rows.emplace(GroupRows(*init_latents, written, count));
+    outputs.StagePictures(written, count);
+    const Generated generated = pipeline->Run(GroupSettings(settings, written, count), own, hooks);
+    progress.End();
+    if (generated.cancelled || signals.Token().stop_requested()) {
+      throw Cancelled{written, settings.batch};
+    }
+    here.hashes = hasher.Wait();
+    for (auto& name : outputs.WritePictures(generated, here)) {
+      if (!flags.common.json) std::printf("%s\n", name.c_str());
+      names.push_back(std::move(name));
+    }
+    std::fflush(stdout);  // programs that read it may begin; errors show at the end
+    AddGroup(generated, flags.save_latents.has_value(), &all);
+    written += count;
+    hooks.on_text = {};  // the same for all
+    hooks.warn = {};
+  };
+  try {
+    while (written < settings.batch) run_group();
+    outputs.Finish(all->latents);
+  } catch (const Error& error) {
+    progress.End();
+    if (written == 0) throw;
+    throw Error(error.code, std::string(error.what()) + "; " + std::to_string(written) + " of " +
+                                std::to_string(settings.batch) + " pictures were written");
+  }
+  all->settings = settings;
+  const Generated& generated = *all;
 
   const double total = Since(begin);
-  if (flags.common.json) {
-    PrintJson(Report(generated, predicted, here, names, load, total));
-  } else {
-    for (const auto& name : names) std::printf("%s\n", name.c_str());
-  }
+  if (flags.common.json) PrintJson(Report(generated, predicted, here, names, load, total));
   if (flags.common.verbose) NoteMeasured(generated, load, total);
   return kExitDone;
 }

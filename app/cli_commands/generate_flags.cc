@@ -164,7 +164,7 @@ void GenerateFlags::Add(Flags& flags) {
     AddField<std::decay_t<decltype(member)>>(flags, *this, named, help);
   });
   flags.Text("--from", "PICTURE", from, "take all settings of this picture; other flags win");
-  flags.Text("--image", "FILE", image, "picture to start from, PNG or JPEG");
+  flags.Text("--image", "FILE", image, "picture to start from");
   flags.Text("--mask", "FILE", mask, "its white part is made anew, the rest of --image is kept");
   flags.Text("--init-latents", "FILE", init_latents, "unit noise to start from: tensor latents");
   flags.Text("--save-latents", "FILE", save_latents, "write the final latents: tensor latents");
@@ -219,7 +219,9 @@ PictureSettings GenerateFlags::Settings() const {
   }
   std::vector<NamedLora> loras = models.Loras();
   if (loras.empty()) loras = ParseLoraText(settings.lora);
-  settings.prompt = TakeLoraTags(settings.prompt, loras);
+  std::vector<std::string> notes;
+  settings.prompt = TakeLoraTags(settings.prompt, loras, &notes);
+  for (const std::string& note : notes) PrintWarning(note);
   settings.lora = LoraText(loras);
   if (models.overlay) settings.overlay = *models.overlay;
   if (common.dtype) settings.dtype = *common.dtype;
@@ -234,12 +236,21 @@ PictureSettings GenerateFlags::Settings() const {
 }
 
 GivenPictures GenerateFlags::ReadPictures(GenerateSettings* settings) const {
+  const auto read_mask = [](const std::string& file) {
+    MaskPicture read = ReadMask(file);
+    if (read.from_alpha) {
+      PrintWarning("mask: " + file +
+                   " has one colour, so its transparency counts: what is opaque "
+                   "is made anew");
+    }
+    return std::move(read.image);
+  };
   const auto read = [&](const char* flag, const std::optional<std::string>& file,
                         std::string* digest) {
     std::optional<Image> picture;
     const std::string before = std::exchange(*digest, "");
     if (file) {
-      picture = ReadPicture(*file);
+      picture = digest == &settings->mask ? read_mask(*file) : ReadPicture(*file);
       *digest = PictureDigest(*picture);
     }
     if (before.empty() || before == *digest) return picture;

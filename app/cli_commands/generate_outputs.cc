@@ -20,12 +20,11 @@ HostTensor ToTensor(const Shape& shape, std::span<const float> values) {
 
 }  // namespace
 
-GenerateOutputs::GenerateOutputs(const GenerateFlags& flags, const GenerateSettings& settings) {
-  const PictureTarget target = PictureTarget::Parse(flags.output.value_or("out/"));
-  for (int i = 0; i < settings.batch; ++i) {
-    const uint64_t seed = settings.seed.value_or(0) + static_cast<uint64_t>(i);
-    pictures_.push_back(target.Stage(files_, settings.batch, seed));
-  }
+GenerateOutputs::GenerateOutputs(const GenerateFlags& flags, const GenerateSettings& settings)
+    : target_(PictureTarget::Parse(flags.output.value_or("out/"))),
+      batch_(settings.batch),
+      seed_(settings.seed.value_or(0)) {
+  StagePictures(0, 1);  // says at once what cannot be written
   if (flags.save_latents) latents_ = files_.Replace(*flags.save_latents);
   if (flags.trace) trace_ = files_.Replace(*flags.trace);
   if (flags.dump) {
@@ -49,19 +48,29 @@ void GenerateOutputs::DumpStep(const StepView& view) {
   WriteSafetensors(files_.Replace(*dump_ / name), tensors);
 }
 
-std::vector<std::filesystem::path> GenerateOutputs::Finish(const Generated& generated,
-                                                           const Provenance& from) {
-  ENSURE(generated.images.size() == pictures_.size());
-  const Provenance ran = ProvenanceOf(generated, from);
-  for (size_t i = 0; i < pictures_.size(); ++i) {
-    WritePng(pictures_[i], generated.images[i],
-             PictureText(generated.settings, ran, static_cast<int>(i)));
+void GenerateOutputs::StagePictures(int first, int count) {
+  for (int i = static_cast<int>(staged_.size()); i < count; ++i) {
+    staged_.push_back(target_.Stage(files_, batch_, seed_ + static_cast<uint64_t>(first + i)));
   }
-  if (latents_) WriteSafetensors(*latents_, {{"latents", generated.latents}});
-  if (trace_) trace::Write(*trace_);
-  std::vector<std::filesystem::path> names = files_.Commit();
-  names.resize(pictures_.size());  // pictures were staged first
+}
+
+std::vector<std::filesystem::path> GenerateOutputs::WritePictures(const Generated& group,
+                                                                  const Provenance& from) {
+  ENSURE(group.images.size() == staged_.size());
+  const Provenance ran = ProvenanceOf(group, from);
+  std::vector<std::filesystem::path> names;
+  for (size_t i = 0; i < staged_.size(); ++i) {
+    WritePng(staged_[i], group.images[i], PictureText(group.settings, ran, static_cast<int>(i)));
+    names.push_back(files_.Commit({staged_[i]}).front());
+  }
+  staged_.clear();
   return names;
+}
+
+void GenerateOutputs::Finish(const HostTensor& latents) {
+  if (latents_) WriteSafetensors(*latents_, {{"latents", latents}});
+  if (trace_) trace::Write(*trace_);
+  files_.Commit();
 }
 
 }  // namespace fovea

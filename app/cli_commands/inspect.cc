@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -32,21 +33,29 @@ using nlohmann::ordered_json;
 struct InspectFlags {
   GenerateFlags generate;
   std::vector<std::string> pictures, labels;
-  std::optional<std::string> maps, words, words_of, layers, heads, steps, query, per, rollout;
+  std::optional<std::string> maps, words, words_of, layers, heads, steps, at_steps, query, per,
+      rollout;
   std::optional<std::string> attention_b, analytics;
   std::optional<double> threshold;
   bool gif = false;
 
   void Add(Flags& flags);
+  // Gives --steps its meaning: sampling steps; beside --sampling-steps, or as a list or range, the
+  // steps to look at, which are --at-steps now. Throws kUsage.
+  void SortSteps();
   InspectRequest Request(bool of_pictures) const;
 };
 
 void InspectFlags::Add(Flags& flags) {
   generate.steps_flag = "--sampling-steps";
+  flags.Text("--steps", "N", steps,
+             "sampling steps, as in generate; --sampling-steps means the same",
+             "the model's, else 25");
   generate.Add(flags);
   generate.models.AddComponent(flags);
   flags.TextList("-i,--input", "PICTURE|DIR", pictures,
-                 "pictures for a Vision Transformer, instead of a prompt");
+                 "pictures for a Vision Transformer, instead of a prompt; any number of them",
+                 /*many=*/true);
   flags.Text(
       "--maps", "KIND,...", maps,
       "of a prompt: words, rows, self, segments, entropy, concepts; of pictures: cls, rollout, "
@@ -64,7 +73,7 @@ void InspectFlags::Add(Flags& flags) {
   flags.Text("--layers", "GLOB,...", layers, "layers to look at, by path",
              "all that a map is made of; cls: the last");
   flags.Text("--heads", "LIST", heads, "heads to look at, as 0-3,5", "all");
-  flags.Text("--steps", "LIST", steps, "steps to look at, as 0-4,9 or 20%-80%",
+  flags.Text("--at-steps", "LIST", at_steps, "steps to look at, as 0-4,9 or 20%-80%",
              "all; segments and self: one late step");
   flags.Text("--per", "layer,head,step", per, "tell maps apart by these, too", "none");
   flags.Text("--query", "ROW,COL", query, "rows: the place, on the finest grid of image tokens",
@@ -85,6 +94,23 @@ void InspectFlags::Add(Flags& flags) {
              "maps are worth, of tokens that stand out, and of whether features tell objects "
              "apart; captions NAME.txt and masks/NAME.png beside them are used");
   flags.Switch("--gif", gif, "steps as animations; tells maps apart by step");
+}
+
+void InspectFlags::SortSteps() {
+  if (!steps) return;
+  const bool list = steps->find_first_of("-,%") != std::string::npos;
+  if (list || generate.given.contains("steps")) {
+    if (at_steps) {
+      throw Error(ErrorCode::kUsage, "--steps " + *steps +
+                                         ": names steps to look at, and so does --at-steps; give "
+                                         "one of them");
+    }
+    at_steps = std::exchange(steps, std::nullopt);
+    return;
+  }
+  const auto count = static_cast<int>(ParseWhole("--steps", *steps, 1, 1 << 20));
+  generate.given.emplace("steps");
+  generate.overrides.push_back([count](GenerateSettings& settings) { settings.steps = count; });
 }
 
 std::vector<std::string> SplitList(const std::string& text) {
@@ -135,7 +161,7 @@ InspectRequest InspectFlags::Request(bool of_pictures) const {
     }
   }
   if (heads) selection.heads = ParseHeads("--heads", *heads);
-  for (const std::string& each : SplitList(steps.value_or(""))) {
+  for (const std::string& each : SplitList(at_steps.value_or(""))) {
     selection.steps.push_back(ParseStepRange(each));
   }
   for (const std::string& each : SplitList(per.value_or(""))) {
@@ -231,10 +257,12 @@ ordered_json InspectPrompt(const InspectFlags& flags, const StopSignals& signals
 }
 
 ordered_json InspectPictures(const InspectFlags& flags, const StopSignals& signals,
-                             InspectOutputs& outputs) {
+                             InspectOutputs& outputs, int* exit_code) {
   InspectRequest request = flags.Request(true);
   if (flags.gif) throw Error(ErrorCode::kUsage, "--gif: a Vision Transformer has no steps");
-  const auto files = ListPictures(flags.pictures);
+  PictureReader reader;
+  const auto listed = ListPictures(flags.pictures);
+  const std::vector<std::filesystem::path> files = reader.Readable(listed);
   const ModelFolder folder =
       flags.generate.models.Open(flags.generate.models.model.value_or("still-life-clip"));
   const auto backend = flags.generate.common.MakeDevice();
@@ -286,10 +314,13 @@ ordered_json InspectPictures(const InspectFlags& flags, const StopSignals& signa
   for (const auto& file : files) described["pictures"].push_back(file.filename().string());
   if (runs.size() == 2) described["attention-b"] = runs[1];
   if (!flags.labels.empty()) described["label"] = flags.labels;
+  *exit_code = reader.ExitCode(listed.size());
   return outputs.Finish(folder.name, described);
 }
 
-int RunInspect(const InspectFlags& flags) {
+int RunInspect(const InspectFlags& given_flags) {
+  InspectFlags flags = given_flags;
+  flags.SortSteps();
   const GenerateFlags& generate = flags.generate;
   generate.common.Apply();
   const StopSignals signals;
@@ -304,8 +335,10 @@ int RunInspect(const InspectFlags& flags) {
   }
   const std::filesystem::path folder = generate.output.value_or("out/inspect");
   InspectOutputs outputs(folder, flags.gif);
-  const ordered_json manifest = flags.pictures.empty() ? InspectPrompt(flags, signals, outputs)
-                                                       : InspectPictures(flags, signals, outputs);
+  int exit_code = kExitDone;
+  const ordered_json manifest = flags.pictures.empty()
+                                    ? InspectPrompt(flags, signals, outputs)
+                                    : InspectPictures(flags, signals, outputs, &exit_code);
   if (generate.common.json) {
     PrintJson(manifest);
   } else {
@@ -317,7 +350,7 @@ int RunInspect(const InspectFlags& flags) {
     }
     std::printf("%s\n", (folder / "manifest.json").c_str());
   }
-  return kExitDone;
+  return exit_code;
 }
 
 }  // namespace

@@ -24,14 +24,18 @@ using nlohmann::ordered_json;
 constexpr size_t kMostOnSheet = 64;
 constexpr int kFrame = 25;  // hundredths of a second
 
-// Letters, digits and dots stay; the rest becomes '_'.
+// Letters of every script, digits and dots stay; the rest becomes '_'.
 std::string ForName(const std::string& text) {
+  constexpr size_t kLongest = 80;  // bytes
   std::string name;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    name += (byte < 0x80 && std::isalnum(byte) != 0) || c == '.' || c == '-' ? c : '_';
+    name += byte >= 0x80 || std::isalnum(byte) != 0 || c == '.' || c == '-' ? c : '_';
   }
-  return name.substr(0, 80);
+  if (name.size() <= kLongest) return name;
+  size_t end = kLongest;
+  while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0) == 0x80) --end;  // whole letters
+  return name.substr(0, end);
 }
 
 std::string BaseName(const AttentionMap& map) {

@@ -23,10 +23,13 @@ PictureFormat Format(const std::string& path) {
   if (!std::filesystem::is_regular_file(path, error)) return PictureFormat::kNone;
   std::FILE* file = std::fopen(path.c_str(), "rb");
   if (file == nullptr) return PictureFormat::kNone;
-  std::byte first[12] = {};
+  std::byte first[64] = {};
   const size_t read = std::fread(first, 1, sizeof first, file);
   std::fclose(file);
-  return FormatOf(std::span(first).first(read));
+  const PictureFormat format = FormatOf(std::span(first).first(read));
+  // A header that looks like TGA's may be a model's.
+  const bool named = std::filesystem::path(path).extension() == ".tga";
+  return format == PictureFormat::kTga && !named ? PictureFormat::kNone : format;
 }
 
 void Row(const std::string& name, const std::string& text) {
@@ -61,7 +64,7 @@ Json DescribePicture(const std::string& path) {
   const PictureSettings read = ReadPictureSettings(text, path);
   Json json;
   json["picture"] = path;
-  if (Format(path) != PictureFormat::kWebp) {  // which nothing here decodes
+  if (IsRead(Format(path))) {
     const Image image = ReadPicture(path);
     json["width"] = image.width;
     json["height"] = image.height;
@@ -91,8 +94,9 @@ Json DescribePicture(const std::string& path) {
 
 void PrintPicture(const Json& report) {
   const bool foreign = report["source"] == "a1111";
-  const std::string size =
-      report.contains("width") ? report["width"].dump() + "x" + report["height"].dump() : "WebP";
+  const std::string size = report.contains("width")
+                               ? report["width"].dump() + "x" + report["height"].dump()
+                               : "not read";
   std::printf(
       "%s: %s, %s\n", report["picture"].get<std::string>().c_str(), size.c_str(),
       foreign ? "settings as A1111's" : ("fovea " + report["version"].get<std::string>()).c_str());

@@ -270,7 +270,7 @@ CheckView Checker::Check(uint64_t version, const GenerateSettings& asked, const 
   view.version = version;
   view.available_bytes = AvailableMemoryBytes();
   try {
-    Load(asked);
+    Load(Prepared(asked));  // with the LoRA files that tags of the prompt name
     model_error_.clear();
   } catch (...) {
     model_error_ = view.problem = DescribeCurrentException().message;

@@ -1,25 +1,33 @@
 #include "app/studio/desk.h"
 
-#include <cstdlib>
 #include <utility>
 
 #include "app/exit_code.h"
 #include "app/studio/desk_state.h"
+#include "models/search/data_home.h"
+#include "tensor/error.h"
 
 namespace fovea {
 
 std::filesystem::path DefaultDataFolder() {
-  if (const char* data = std::getenv("XDG_DATA_HOME"); data != nullptr && *data != '\0') {
-    return std::filesystem::path(data) / "fovea";
+  const auto homes = DataHomes();
+  if (homes.empty()) {
+    throw Error(ErrorCode::kUsage,
+                "no place for pictures: neither HOME nor XDG_DATA_HOME names a folder; name one "
+                "with --data");
   }
-  const char* home = std::getenv("HOME");
-  return std::filesystem::path(home != nullptr && *home != '\0' ? home : ".") / ".local" / "share" /
-         "fovea";
+  return homes.front() / "fovea";
 }
 
 Desk::Desk(DeskOptions options, std::function<void()> changed)
     : changed_(std::move(changed)), snapshot_(std::make_shared<Snapshot>()) {
-  std::filesystem::create_directories(options.data);
+  std::error_code error;
+  std::filesystem::create_directories(options.data, error);
+  if (error || !std::filesystem::is_directory(options.data, error)) {
+    throw Error(ErrorCode::kBadFile, options.data.string() + ": cannot be made a folder (" +
+                                         (error ? error.message() : "it is a file") +
+                                         "); name another with --data");
+  }
   state_ = std::make_unique<State>(options, [this](EngineEvent event) {
     inbox_.Post(Item(std::in_place_type<EngineEvent>, std::move(event)));
   });

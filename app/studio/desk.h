@@ -26,7 +26,7 @@ struct DeskOptions {
   std::vector<std::string> model_folders;  // --models
 };
 
-// ~/.local/share/fovea, or as XDG_DATA_HOME says.
+// In the first of DataHomes(). Throws kUsage where there is none.
 std::filesystem::path DefaultDataFolder();
 
 class Desk {

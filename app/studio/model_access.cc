@@ -4,6 +4,8 @@
 
 #include "app/built_in_models.h"
 #include "models/search/model_search.h"
+#include "models/vit/vit_config.h"
+#include "pipelines/generation/diffusion_model.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -16,10 +18,22 @@ bool MakesPictures(const ListedModel& model) {
   if (model.kind == "checkpoint") return true;
   if (model.kind != "pipeline") return false;
   try {
-    const std::string name = OpenModelFolder(model.path).pipeline_class;
-    return name.starts_with("StableDiffusion");
+    FindPipelineClass(OpenModelFolder(model.path));
+    return true;
   } catch (const Error&) {
     return false;  // named in full when someone asks for it
+  }
+}
+
+// A Vision Transformer, alone or in a pipeline that makes no pictures, as CLIP's.
+bool Looks(const ListedModel& model) {
+  if (model.kind != "component" && model.kind != "pipeline") return false;
+  try {
+    const std::vector<ComponentFolder> parts = OpenModelFolder(model.path).components;
+    return std::any_of(parts.begin(), parts.end(),
+                       [](const ComponentFolder& part) { return IsVitClass(part.class_name); });
+  } catch (const Error&) {
+    return false;
   }
 }
 
@@ -33,19 +47,21 @@ ModelFolder ModelAccess::Open(const GenerateSettings& settings) const {
 }
 
 std::vector<ModelChoice> ModelAccess::List(const std::vector<std::string>& recent) const {
-  std::vector<ModelChoice> choices{{"", "still-life-unet", "built in"}};
+  std::vector<ModelChoice> choices{{"", "still-life-unet", "built in", false}};
   const fs::path built_in = BuiltInModelsFolder();
   for (const ListedModel& model : ListModels(ModelSearchPath(folders, built_in)).models) {
-    if (model.path == built_in / "still-life-unet" || !MakesPictures(model)) continue;
+    if (model.path == built_in / "still-life-unet") continue;
+    const bool makes = MakesPictures(model);
+    if (!makes && !Looks(model)) continue;
     const fs::path parent = model.path.parent_path();
-    choices.push_back(
-        {model.path.string(), model.name, parent == built_in ? "built in" : parent.string()});
+    choices.push_back({model.path.string(), model.name,
+                       parent == built_in ? "built in" : parent.string(), !makes});
   }
   for (const std::string& name : recent) {
     const bool known = std::any_of(choices.begin(), choices.end(), [&](const ModelChoice& each) {
       return each.name == name || each.shown == name;
     });
-    if (!known) choices.push_back({name, fs::path(name).filename().string(), "recent"});
+    if (!known) choices.push_back({name, fs::path(name).filename().string(), "recent", false});
   }
   return choices;
 }

@@ -9,14 +9,8 @@ namespace {
 
 constexpr size_t kMaxTextBytes = size_t{64} << 20;
 
-// What a vocabulary's token stands for in the text: "cat</w>" is "cat", and the end of a word.
-struct Spelling {
-  std::string bytes;
-  bool ends_word = false;
-};
-
-Spelling Spell(std::string_view token, const std::string& end_of_word) {
-  Spelling out;
+TokenSpelling Spell(std::string_view token, const std::string& end_of_word) {
+  TokenSpelling out;
   out.ends_word = end_of_word.empty() || token.ends_with(end_of_word);
   if (out.ends_word) token.remove_suffix(end_of_word.size());
   for (const char32_t symbol : unicode::Decode(token)) {
@@ -140,7 +134,7 @@ std::vector<int32_t> ClipTokenizer::EncodePadded(std::string_view utf8, int leng
   truncated->clear();
   bool new_word = true;
   for (size_t i = kept; i < ids.size(); ++i) {
-    const Spelling spelling = Spell(Token(ids[i]), data_->spec.options.end_of_word);
+    const TokenSpelling spelling = Spelling(ids[i]);
     if (new_word) truncated->emplace_back();
     truncated->back() += spelling.bytes;
     new_word = spelling.ends_word;
@@ -155,6 +149,10 @@ std::string ClipTokenizer::Token(int32_t id) const {
     throw Error(ErrorCode::kUsage, "token " + std::to_string(id) + " is not in the vocabulary");
   }
   return *tokens[static_cast<size_t>(id)];
+}
+
+TokenSpelling ClipTokenizer::Spelling(int32_t id) const {
+  return Spell(Token(id), data_->spec.options.end_of_word);
 }
 
 int32_t ClipTokenizer::Start() const {

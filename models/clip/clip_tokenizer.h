@@ -13,6 +13,13 @@
 
 namespace fovea {
 
+// What a token stands for in a text: of "cat</w>" the bytes are "cat", and a word ends. Bytes of
+// one letter may stand in several tokens.
+struct TokenSpelling {
+  std::string bytes;
+  bool ends_word = false;
+};
+
 class ClipTokenizer {
  public:
   // A folder that holds either form (and tokenizer_config.json / special_tokens_map.json if any).
@@ -35,6 +42,7 @@ class ClipTokenizer {
   std::vector<int32_t> EncodePadded(std::string_view utf8, int length,
                                     std::vector<std::string>* truncated = nullptr) const;
   std::string Token(int32_t id) const;  // as in the vocabulary, "</w>" included
+  TokenSpelling Spelling(int32_t id) const;
   int32_t Start() const;
   int32_t End() const;
   int32_t Pad() const;

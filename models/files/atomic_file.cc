@@ -1,6 +1,8 @@
 #include "models/files/atomic_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -11,20 +13,57 @@
 #include "tensor/error.h"
 
 namespace fovea {
+namespace {
 
-AtomicFile::AtomicFile(const std::filesystem::path& target) : target_(target) {
+namespace fs = std::filesystem;
+
+constexpr int kMostLinks = 40;            // as the kernel follows
+constexpr long kProcFileSystem = 0x9fa0;  // PROC_SUPER_MAGIC of linux/magic.h
+
+// Links in /proc name open files, which a rename would cut off from those who hold them.
+bool IsInProc(const fs::path& path) {
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  struct statfs system {};
+  return statfs(folder.c_str(), &system) == 0 && system.f_type == kProcFileSystem;
+}
+
+[[noreturn]] void CannotWrite(const fs::path& path, const std::string& why) {
+  throw Error(ErrorCode::kBadFile, path.string() + ": cannot be written: " + why);
+}
+
+}  // namespace
+
+fs::path OutputTarget(const fs::path& path) {
+  fs::path target = path;
   std::error_code error;
-  // A link keeps pointing where it does: the file behind it is replaced, not the link.
-  if (std::filesystem::is_symlink(target, error)) {
-    const auto real = std::filesystem::canonical(target, error);
-    if (!error) target_ = real;
+  for (int links = 0; fs::is_symlink(fs::symlink_status(target, error)); ++links) {
+    if (links == kMostLinks) CannotWrite(path, "it is a link that leads to itself");
+    if (IsInProc(target)) {
+      CannotWrite(path, "it is an open file of a process, as /dev/stdout is; name a file");
+    }
+    const fs::path next = fs::read_symlink(target, error);
+    if (error) CannotWrite(path, error.message());
+    target = target.parent_path() / next;  // an absolute one replaces the whole
   }
-  const auto status = std::filesystem::status(target_, error);
-  if (std::filesystem::is_directory(status)) Fail(EISDIR);
-  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
-    throw Error(ErrorCode::kBadFile,
-                target_.string() + ": cannot be written: it exists and is not a regular file");
+  const fs::file_status status = fs::status(target, error);
+  if (!target.has_filename() || fs::is_directory(status)) {
+    CannotWrite(path, "it is a folder; name a file in it");
   }
+  if (fs::exists(status) && !fs::is_regular_file(status)) {
+    CannotWrite(path, "it exists and is not a regular file");
+  }
+  return target;
+}
+
+bool RenameOver(const fs::path& temporary, const fs::path& target) {
+  struct stat old {};
+  if (stat(target.c_str(), &old) == 0 && chmod(temporary.c_str(), old.st_mode & 07777) != 0) {
+    return false;
+  }
+  return rename(temporary.c_str(), target.c_str()) == 0;
+}
+
+AtomicFile::AtomicFile(const fs::path& target) : target_(OutputTarget(target)) {
   static std::atomic<unsigned> counter{0};
   std::string name = target_.filename().string();
   name.insert(name.begin(), '.');
@@ -56,7 +95,7 @@ void AtomicFile::Commit() {
   const int descriptor = descriptor_;
   descriptor_ = -1;
   if (close(descriptor) != 0) Fail(errno);
-  if (rename(temporary_.c_str(), target_.c_str()) != 0) Fail(errno);
+  if (!RenameOver(temporary_, target_)) Fail(errno);
   temporary_.clear();
 }
 

@@ -7,6 +7,16 @@
 
 namespace fovea {
 
+// Where an output named `path` is written. Links are followed, so that a link stays and the file
+// behind it is replaced; a link to nothing gives the file that it names. Throws kBadFile for
+// folders, devices and pipes, for rings of links, and for links to the open files of a process
+// (/dev/stdout): a rename would replace something else than what was meant.
+std::filesystem::path OutputTarget(const std::filesystem::path& path);
+
+// Gives `temporary` the name `target`, which a file of the same folder may have: that one's
+// permission bits stay. Returns false with errno set where it cannot.
+bool RenameOver(const std::filesystem::path& temporary, const std::filesystem::path& target);
+
 // Writes to a temporary name in the target's folder; Commit() renames it. Without Commit() the
 // destructor removes it and leaves what was there before. All failures throw kBadFile.
 class AtomicFile {

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "models/files/foreign_file.h"
 #include "models/files/json_text.h"
 #include "models/files/safetensors.h"
 #include "tensor/error.h"
@@ -162,23 +163,29 @@ void CheckOverlaps(const std::vector<TensorEntry>& tensors, const std::string& w
 
 SafetensorsHeader ParseSafetensorsHeader(std::span<const std::byte> bytes, uint64_t file_size,
                                          const std::string& where) {
+  // Of files that cannot be safetensors, what they are helps most.
+  const auto bad = [&](const std::string& what) {
+    if (const auto other = TellForeignFile(bytes)) {
+      throw Error(other->code, where + ": " + other->what);
+    }
+    Bad(where, what);
+  };
   if (file_size < 8 || bytes.size() < 8) {
-    Bad(where, "has " + std::to_string(file_size) + " bytes, too few for a safetensors file");
+    bad("has " + std::to_string(file_size) + " bytes, too few for a safetensors file");
   }
   uint64_t header_bytes = 0;
   for (int i = 7; i >= 0; --i)
     header_bytes = header_bytes << 8 | std::to_integer<uint64_t>(bytes[i]);
   if (header_bytes > kMaxHeaderBytes) {
-    Bad(where, "is not a safetensors file, or is damaged: its header would have " +
-                   std::to_string(header_bytes) + " bytes");
+    bad("is not a safetensors file, or is damaged: its header would have " +
+        std::to_string(header_bytes) + " bytes");
   }
   if (header_bytes > file_size - 8 || header_bytes > bytes.size() - 8) {
-    Bad(where, "is truncated: its header has " + std::to_string(header_bytes) +
-                   " bytes, but the file only " + std::to_string(file_size));
+    bad("is truncated: its header has " + std::to_string(header_bytes) +
+        " bytes, but the file only " + std::to_string(file_size));
   }
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + 8, header_bytes);
-  if (!text.starts_with('{'))
-    Bad(where, "is not a safetensors file: its header is not a JSON object");
+  if (!text.starts_with('{')) bad("is not a safetensors file: its header is not a JSON object");
   const json header = ParseJson(text, where, {.bytes = kMaxHeaderBytes, .depth = 8});
 
   SafetensorsHeader out;

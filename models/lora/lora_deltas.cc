@@ -31,7 +31,7 @@ class LoraDeltas final : public WeightDeltas {
   LoraDeltas(const ComponentFolder& component, const LdmLayout& layout)
       : role_(RoleOf(component)), layout_(layout) {
     for (const LoraChoice& choice : component.loras) {
-      files_.push_back({LoraFile::Open(choice.file), choice.scale, {}});
+      files_.push_back({LoraFile::Open(choice.file), choice.scales.Of(role_), {}});
     }
   }
 

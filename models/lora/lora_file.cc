@@ -8,6 +8,7 @@
 #include "models/files/json_text.h"
 #include "models/lora/lora_metadata.h"
 #include "tensor/error.h"
+#include "tensor/finite.h"
 
 namespace fovea {
 namespace {
@@ -144,6 +145,10 @@ LowRankProduct LoraFile::Product(const LoraLayer& layer, const Shape& weight, do
   }
   LowRankProduct product;
   const HostTensor up_values = Read(*layer.up), down_values = Read(*layer.down);
+  for (const TensorEntry* part : {layer.up, layer.down, layer.mid}) {
+    if (part == nullptr || AllFinite(file_->View(*part))) continue;
+    Bad(Path(), "tensor " + Printable(part->name) + " holds NaN or infinity; the file is damaged");
+  }
   const int64_t columns = weight.NumElements() / out;
   product.up = HostTensor({out, rank}, DType::kF32);
   // As in diffusers, where alpha is missing it is the rank.

@@ -8,6 +8,7 @@
 
 #include "models/files/json_text.h"
 #include "models/files/safetensors.h"
+#include "models/search/data_home.h"
 #include "models/search/model_tree.h"
 #include "tensor/error.h"
 
@@ -217,9 +218,7 @@ std::vector<fs::path> ModelSearchPath(const std::vector<std::string>& from_flags
       begin = end + 1;
     }
   }
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
-    out.push_back(fs::path(home) / ".local/share/fovea/models");
-  }
+  for (const fs::path& home : DataHomes()) out.push_back(home / "fovea/models");
   if (!built_in.empty()) out.push_back(built_in);
   return out;
 }

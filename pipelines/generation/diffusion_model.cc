@@ -103,6 +103,7 @@ DiffusionModel::DiffusionModel(const ModelFolder& model)
   auto network_weights = OpenWeights(network);
   network_ =
       LoadDenoiser(std::string(class_.denoiser), ReadComponentConfig(network), network_weights);
+  network_name_ = network.name;
   text_ = std::make_unique<PromptEncoder>(model, class_.text, network_->Traits());
   weights_ = text_->Weights();
   weights_.push_back(std::move(network_weights));
@@ -135,6 +136,18 @@ const Denoiser& DiffusionModel::NetworkOf(const GenerateSettings& settings) cons
         LoadDenoiser(std::string(class_.denoiser), ReadComponentConfig(plain), weights_.back());
   }
   return *plain_network_;
+}
+
+// In the order in which the constructor opens them; a network without its overlay comes last.
+std::vector<std::shared_ptr<const WeightStore>> DiffusionModel::NetworkWeights() const {
+  const auto first = weights_.begin() + static_cast<std::ptrdiff_t>(text_->Weights().size());
+  std::vector<std::shared_ptr<const WeightStore>> stores(first, weights_.end());
+  stores.erase(stores.begin() + 1);
+  return stores;
+}
+
+std::vector<std::shared_ptr<const WeightStore>> DiffusionModel::VaeWeights() const {
+  return {weights_[text_->Weights().size() + 1]};
 }
 
 int DiffusionModel::ExtraChannels() const {

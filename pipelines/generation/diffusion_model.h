@@ -51,6 +51,9 @@ class DiffusionModel {
   const AutoencoderKL& Vae() const { return *vae_; }
   const PromptEncoder& Text() const { return *text_; }
   const std::vector<std::shared_ptr<const WeightStore>>& Weights() const { return weights_; }
+  std::vector<std::shared_ptr<const WeightStore>> NetworkWeights() const;  // and without overlay
+  std::vector<std::shared_ptr<const WeightStore>> VaeWeights() const;
+  const std::string& NetworkName() const { return network_name_; }  // "unet", "transformer"
   // Channels of the network's input behind the latents': 5 for inpainting models, else 0.
   int ExtraChannels() const;
   int VaeFactor() const { return vae_->Traits().factor; }  // picture pixels a latent pixel
@@ -95,7 +98,7 @@ class DiffusionModel {
   void CheckTransformer() const;
   int TimeIdsOfSample() const;
 
-  std::string where_;
+  std::string where_, network_name_;
   const PipelineClass& class_;
   bool aesthetic_score_;
   Config scheduler_config_;

@@ -1,5 +1,6 @@
 #include "pipelines/generation/pipeline_stages.h"
 
+#include "models/require_finite.h"
 #include "pipelines/prompts/conditioning.h"
 #include "tensor/ops/elementwise.h"
 #include "tensor/trace.h"
@@ -62,18 +63,22 @@ class TextStage {
   void Finish(const Rows& rows, const std::string& name) {
     if (ctx_.Cancelled()) return;
     Repeat(ctx_, rows.states);
-    Keep(rows.states, name + "prompt_embeds");
+    Check(rows.states, name + "prompt_embeds");
     if (rows.pooled.Empty()) return;
     Repeat(ctx_, rows.pooled);
-    Keep(rows.pooled, name + "pooled_prompt_embeds");
+    Check(rows.pooled, name + "pooled_prompt_embeds");
   }
 
-  void Keep(const Tensor& rows, const std::string& name) {
-    if (!dumps_ || ctx_.backend.IsPlanning()) return;
+  // That the states are numbers; they are dumped under `name`.
+  void Check(const Tensor& rows, const std::string& name) {
+    if (ctx_.backend.IsPlanning()) return;
     const Tensor own = rows.Slice(0, 0, 1);
     HostTensor host(own.shape, DType::kF32);
     ops::Copy(ctx_, own, host.View());
-    dump[name] = std::move(host);
+    ctx_.backend.Synchronize();
+    RequireFinite(host.View(), "text encoder: what it makes of the prompt (" + name + ")",
+                  text_.Weights());
+    if (dumps_) dump[name] = std::move(host);
   }
 
   Context& ctx_;
@@ -142,6 +147,18 @@ DenoisePass::DenoisePass(const DiffusionModel& model, const GenerateSettings& se
            .perturbed = model.PerturbedOf(settings)} {
   if (loop.perturbed.attention.heads.empty()) return;
   attention.SetPerturbation(BranchKind::kPerturbed, loop.perturbed.attention);
+}
+
+std::function<void(const StepView&)> WithFiniteSteps(
+    const DiffusionModel& model, const std::function<void(const StepView&)>& on_step) {
+  return [&model, on_step](const StepView& view) {
+    const std::string step =
+        "step " + std::to_string(view.step + 1) + " of " + std::to_string(view.steps);
+    RequireFinite(view.model_output, model.NetworkName() + ": the output of " + step,
+                  model.NetworkWeights());
+    RequireFinite(view.latents_out, "what the sampler made in " + step, model.NetworkWeights());
+    if (on_step) on_step(view);
+  };
 }
 
 bool TilesVae(const GenerateSettings& settings) {

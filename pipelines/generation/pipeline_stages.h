@@ -32,6 +32,11 @@ struct DenoisePass {
   DenoiseLoop loop;
 };
 
+// The same callback behind a check of the model's output and of the latents that came of it, so
+// that the first numbers that are not finite end the run: RequireFinite.
+std::function<void(const StepView&)> WithFiniteSteps(
+    const DiffusionModel& model, const std::function<void(const StepView&)>& on_step);
+
 // Whether the VAE works in tiles at these settings.
 bool TilesVae(const GenerateSettings& settings);
 

@@ -5,8 +5,11 @@
 #include <cstring>
 #include <limits>
 
+#include "models/require_finite.h"
 #include "pipelines/generation/concept_replay.h"
+#include "pipelines/generation/idle_settings.h"
 #include "pipelines/generation/image_start.h"
+#include "pipelines/generation/memory_estimate.h"
 #include "pipelines/generation/pipeline_stages.h"
 #include "pipelines/metadata/attention_report.h"
 #include "pipelines/pictures/image_input.h"
@@ -19,23 +22,8 @@
 namespace fovea {
 namespace {
 
-// Of the program without models: code, libraries, threads, oneDNN's kernels. Measured.
-constexpr size_t kBaselineBytes = size_t{32} << 20;
-
-// What a pass takes outside of the arena. Latents: the run's, the loop's copies, the sampler's
-// history. Pictures: all that were made, and one as a file; before that, one that is given, as
-// read, resized and as the VAE's input.
-size_t HostBytes(const Shape& latents, const GenerateSettings& settings, bool from_picture) {
-  constexpr size_t kCopies = 8, kChannels = 3;
-  const size_t pixels = static_cast<size_t>(settings.width) * static_cast<size_t>(settings.height);
-  const size_t one = kChannels * pixels, made = static_cast<size_t>(settings.batch) * one;
-  const size_t given = from_picture ? made + one + one * sizeof(float) : 0;
-  return kCopies * static_cast<size_t>(latents.NumElements()) * sizeof(float) +
-         std::max(made + one, given);
-}
-
 // (h,w,3), piece by piece: the whole in f32 would be four times the picture.
-Image Download(Context& ctx, const Tensor& picture) {
+Image Download(Context& ctx, const Tensor& picture, const DiffusionModel& model) {
   constexpr int64_t kRows = 64;
   Image image{static_cast<int>(picture.shape[1]), static_cast<int>(picture.shape[0]), {}};
   image.rgb.reserve(static_cast<size_t>(picture.NumElements()));
@@ -44,6 +32,7 @@ Image Download(Context& ctx, const Tensor& picture) {
     HostTensor host(rows.shape, DType::kF32);
     ops::Copy(ctx, rows, host.View());
     ctx.backend.Synchronize();
+    RequireFinite(host.View(), "vae: the picture", model.VaeWeights());
     const Image part = ToImage(host.View());
     image.rgb.insert(image.rgb.end(), part.rgb.begin(), part.rgb.end());
   }
@@ -53,18 +42,6 @@ Image Download(Context& ctx, const Tensor& picture) {
 double Since(std::chrono::steady_clock::time_point begin) {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   return seconds.count();
-}
-
-// Of the mapped file, whose pages then stay: norms and biases in f32. Matrices are in the cost of a
-// dry run; of tables of embeddings only a few rows are read.
-size_t VectorsReadInPlace(const WeightStore& weights) {
-  size_t bytes = 0;
-  for (const TensorEntry& entry : weights.Entries()) {
-    if (entry.dtype == DType::kF32 && entry.shape.rank == 1) {
-      bytes += static_cast<size_t>(entry.end - entry.begin);
-    }
-  }
-  return bytes;
 }
 
 BatchNoise NoiseOf(const GenerateSettings& settings) {
@@ -340,10 +317,11 @@ bool DiffusionPipeline::Denoise(Context& ctx, const GenerateSettings& settings, 
   result.timings.encode += Since(begin);
   begin = std::chrono::steady_clock::now();
   result.latents = std::move(made.latents);
+  RequireFinite(result.latents.View(), "where denoising starts", model_.VaeWeights());
   const std::span<float> latents(result.latents.Data<float>(),
                                  static_cast<size_t>(result.latents.NumElements()));
   pass.attention.SetListeners(hooks.listeners);
-  pass.loop.on_step = hooks.on_step;
+  pass.loop.on_step = WithFiniteSteps(model_, hooks.on_step);
   pass.loop.replay = replay;
   pass.loop.draw = [&noise](std::span<float> out) { noise.Normal(out); };
   pass.loop.keep = made.keep;
@@ -371,7 +349,7 @@ bool DiffusionPipeline::Decode(Context& ctx, const GenerateSettings& settings,
     const Tensor picture =
         DecodeLatents(ctx, model_, settings, result.latents.View().Slice(0, i, 1));
     if (ctx.Cancelled()) return false;
-    result.images.push_back(Download(ctx, picture));
+    result.images.push_back(Download(ctx, picture, model_));
   }
   ctx.backend.EndStage();
   result.timings.decode += Since(begin);
@@ -469,6 +447,10 @@ Generated DiffusionPipeline::Run(const GenerateSettings& asked, const GenerateIn
   ArenaScope run(*arena_);
   Context ctx{backend_, *arena_, hooks.stop, *ParseDType(settings.dtype)};
   const auto runs = SplitTwoPass(settings, model_.Limits().factor);
+  if (hooks.warn) {
+    const int calls = CallsOf(runs ? runs->first : settings);
+    for (const std::string& line : IdleSettings(model_, settings, inputs, calls)) hooks.warn(line);
+  }
   const bool finished =
       runs ? RunTwoPasses(ctx, *runs, inputs, hooks, result)
            : RunPass(ctx, settings, *ChooseStart(model_, settings, inputs), hooks, result);

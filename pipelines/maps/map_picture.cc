@@ -7,6 +7,7 @@
 
 #include <opencv2/imgproc.hpp>
 
+#include "models/clip/unicode_text.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -59,12 +60,13 @@ const cv::Mat& Table(ColorScale scale) {
 // What the font has no letters for.
 std::string Ascii(const std::string& text) {
   std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x80) {
-      out += byte < 0x20 ? ' ' : c;
-    } else if ((byte & 0xc0) != 0x80) {
-      out += '?';
+  for (const char32_t c : unicode::Normalize(unicode::Decode(text), unicode::Form::kNfkd)) {
+    if (c < 0x80) {
+      out += c < 0x20 ? ' ' : static_cast<char>(c);
+    } else if (c < 0x300 || c > 0x36f) {  // accents go
+      char number[16];
+      std::snprintf(number, sizeof number, "U+%X", static_cast<unsigned>(c));
+      out += number;
     }
   }
   return out;

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <charconv>
 
+#include "models/clip/unicode_text.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -23,6 +24,8 @@ std::vector<PromptWord> WordsOf(const PromptReading& reading) {
     word.text += token.text;
     word.positions.insert(word.positions.end(), token.positions.begin(), token.positions.end());
     if (!token.word_end) continue;
+    // A word that a window cuts, or a tokenizer without words, may end within a letter.
+    word.text = unicode::Encode(unicode::Decode(word.text));
     const auto same = std::find_if(words.begin(), words.end(),
                                    [&](const PromptWord& each) { return each.text == word.text; });
     if (same != words.end()) {

@@ -11,6 +11,8 @@
 #include "models/lora/lora_choice.h"
 #include "pipelines/metadata/a1111_names.h"
 #include "pipelines/metadata/a1111_text.h"
+#include "pipelines/prompts/prompt_syntax.h"
+#include "pipelines/prompts/prompt_weights.h"
 #include "pipelines/sampling/scheduler.h"
 
 namespace fovea {
@@ -18,9 +20,19 @@ namespace {
 
 // Facts about files and programs, which ask for nothing; our own remarks among them.
 constexpr std::string_view kRemarks[] = {
-    "Model hash",   "VAE hash",  "Lora hashes", "TI hashes",    "Hashes",
-    "Version",      "User",      "Batch size",  "Batch pos",    "Init image hash",
-    "Created Date", "Attention", "HiDiffusion", "Image digest", "Civitai resources",
+    "Model hash",
+    "Lora hashes",
+    "Hashes",
+    "Version",
+    "User",
+    "Batch size",
+    "Batch pos",
+    "Init image hash",
+    "Created Date",
+    "Attention",
+    "HiDiffusion",
+    "Image digest",
+    "Civitai resources",
 };
 
 std::string Number(double value) {
@@ -77,6 +89,7 @@ class Reader {
   void Problem(const char* setting, ErrorCode code, const std::string& what) {
     out_.problems.push_back({setting, code, where_ + ": " + what});
   }
+  void ReadPrompts();
   void ReadSampler();
   void ReadSize();
   void ReadNoise();
@@ -113,6 +126,24 @@ std::optional<T> Reader::TakeNumber(std::string_view field, const char* setting,
           "its settings say " + std::string(field) + ": " + Printable(*text, 40) +
               ", which is no number that it can have; give --" + setting);
   return std::nullopt;
+}
+
+// What the web UI does with a prompt and we do not.
+void Reader::ReadPrompts() {
+  const PromptWeights mode = ParsePromptWeights(out_.settings.prompt_weights);
+  std::string words = out_.settings.prompt;
+  try {
+    std::vector<NamedLora> loras;
+    words = TakeLoraTags(out_.settings.prompt, loras);
+  } catch (const Error& error) {
+    Problem("prompt", error.code, std::string(error.what()) + ", or give a prompt with -p");
+  }
+  for (const std::string& each : UnreadSyntax(words, mode, false)) {
+    out_.unused.push_back("prompt: " + each);
+  }
+  for (const std::string& each : UnreadSyntax(parts_.negative, mode, true)) {
+    out_.unused.push_back("negative prompt: " + each);
+  }
 }
 
 void Reader::ReadSampler() {
@@ -240,6 +271,9 @@ void Reader::ListUnused() {
       {"Variation seed strength", "0"},
   };
   for (const std::string_view remark : kRemarks) taken_.emplace(remark);
+  // A VAE that is named is listed by its name; a hash alone says that there was one.
+  if (Take("VAE").value_or("Automatic") != "Automatic") taken_.emplace("VAE hash");
+  taken_.erase("VAE");
   std::set<std::string> listed;
   for (const auto& [name, value] : parts_.fields) {
     if (taken_.contains(name) || value == "None" || value == "False") continue;
@@ -271,6 +305,7 @@ PictureSettings Reader::Read() {
   } else {
     taken_.erase("Emphasis");
   }
+  ReadPrompts();
   ReadSampler();
   ReadSize();
   ReadNoise();
@@ -285,7 +320,7 @@ PictureSettings Reader::Read() {
 std::string A1111Parameters(const GenerateSettings& s, const Provenance& provenance) {
   A1111Text parts{s.prompt, s.negative.value_or(""), {}};
   for (const NamedLora& lora : ParseLoraText(s.lora)) {
-    parts.prompt += " <lora:" + lora.name + ":" + Number(lora.scale) + ">";
+    parts.prompt += " " + LoraTag(lora);
   }
   const auto add = [&](const char* name, const std::string& value) {
     parts.fields.emplace_back(name, value);

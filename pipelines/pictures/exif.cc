@@ -104,6 +104,10 @@ Bytes WebpTiff(Bytes file) {
 Bytes TiffOf(Bytes file) {
   if (HasAt(file, 0, "\xff\xd8")) return JpegTiff(file);
   if (HasAt(file, 0, "\x89PNG\r\n\x1a\n")) return PngTiff(file);
+  if (HasAt(file, 0, std::string_view("II*\0", 4)) ||
+      HasAt(file, 0, std::string_view("MM\0*", 4))) {
+    return file;  // a TIFF file is such a header itself
+  }
   if (HasAt(file, 0, "RIFF") && HasAt(file, 8, "WEBP")) return WebpTiff(file);
   return {};
 }

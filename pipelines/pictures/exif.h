@@ -1,4 +1,4 @@
-// The Exif data of PNG, JPEG and WebP files: how a camera was held, and the comment in which
+// The Exif data of PNG, JPEG, WebP and TIFF files: how a camera was held, and the comment in which
 // A1111's web UI keeps its settings where a file has no text chunks.
 #pragma once
 

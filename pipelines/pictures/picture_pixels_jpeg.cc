@@ -100,7 +100,7 @@ uint8_t FromInk(int ink, int black) {
 
 }  // namespace
 
-Image DecodeJpeg(std::span<const std::byte> bytes, const std::string& where) {
+DecodedPicture DecodeJpeg(std::span<const std::byte> bytes, const std::string& where) {
   JpegReader reader;
   const auto fail = [&] {
     throw Error(ErrorCode::kBadFile, where + ": not a readable JPEG picture: " + reader.Reason());
@@ -114,7 +114,7 @@ Image DecodeJpeg(std::span<const std::byte> bytes, const std::string& where) {
   if (!reader.ReadRows(pixels.data())) fail();
   if (!inks) {
     image.rgb = std::move(pixels);
-    return image;
+    return {std::move(image), {}};
   }
   image.rgb.resize(count * 3);
   for (size_t i = 0; i < count; ++i) {
@@ -122,7 +122,7 @@ Image DecodeJpeg(std::span<const std::byte> bytes, const std::string& where) {
       image.rgb[3 * i + c] = FromInk(pixels[4 * i + c], pixels[4 * i + 3]);
     }
   }
-  return image;
+  return {std::move(image), {}};
 }
 
 }  // namespace fovea

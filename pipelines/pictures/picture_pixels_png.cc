@@ -57,13 +57,22 @@ class PngReader {
     return true;
   }
 
+  bool HasAlpha() const {
+    return (png_get_color_type(png_, info_) & PNG_COLOR_MASK_ALPHA) != 0 ||
+           png_get_valid(png_, info_, PNG_INFO_tRNS) != 0;
+  }
+
   bool ReadRows(png_bytepp rows, size_t row_bytes) {
     if (setjmp(png_jmpbuf(png_))) return false;
     const int type = png_get_color_type(png_, info_);
     if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png_);
     if (type == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(png_);
     png_set_strip_16(png_);
-    png_set_strip_alpha(png_);
+    if (HasAlpha()) {
+      png_set_tRNS_to_alpha(png_);
+    } else {
+      png_set_strip_alpha(png_);
+    }
     if ((type & PNG_COLOR_MASK_COLOR) == 0) png_set_gray_to_rgb(png_);
     png_set_interlace_handling(png_);
     png_read_update_info(png_, info_);
@@ -81,15 +90,7 @@ class PngReader {
 
 }  // namespace
 
-void CheckPictureSize(int64_t width, int64_t height, const std::string& where) {
-  if (width >= 1 && height >= 1 && width <= kMaxPicturePixels / height) return;
-  throw Error(ErrorCode::kBadFile, where + ": a picture of " + std::to_string(width) + "x" +
-                                       std::to_string(height) + "; at most " +
-                                       std::to_string(kMaxPicturePixels) +
-                                       " pixels are read, make it smaller");
-}
-
-Image DecodePng(std::span<const std::byte> bytes, const std::string& where) {
+DecodedPicture DecodePng(std::span<const std::byte> bytes, const std::string& where) {
   PngInput input{bytes};
   PngReader reader(&input);
   const auto fail = [&] {
@@ -98,13 +99,15 @@ Image DecodePng(std::span<const std::byte> bytes, const std::string& where) {
   png_uint_32 width = 0, height = 0;
   if (!reader.ReadHeader(&width, &height)) fail();
   CheckPictureSize(width, height, where);
-  const size_t row_bytes = size_t{3} * width;
-  Image image{static_cast<int>(width), static_cast<int>(height), {}};
-  image.rgb.resize(row_bytes * height);
+  const bool alpha = reader.HasAlpha();
+  const size_t row_bytes = size_t{alpha ? 4u : 3u} * width;
+  std::vector<uint8_t> pixels(row_bytes * height);
   std::vector<png_bytep> rows;
-  for (size_t y = 0; y < height; ++y) rows.push_back(image.rgb.data() + y * row_bytes);
+  for (size_t y = 0; y < height; ++y) rows.push_back(pixels.data() + y * row_bytes);
   if (!reader.ReadRows(rows.data(), row_bytes)) fail();
-  return image;
+  const int w = static_cast<int>(width), h = static_cast<int>(height);
+  if (alpha) return FromRgba(pixels.data(), w, h);
+  return {{w, h, std::move(pixels)}, {}};
 }
 
 }  // namespace fovea

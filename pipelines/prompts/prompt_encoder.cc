@@ -6,6 +6,7 @@
 #include "models/component_weights.h"
 #include "models/files/json_text.h"
 #include "pipelines/prompts/prompt_reading.h"
+#include "pipelines/prompts/prompt_syntax.h"
 #include "tensor/ops/elementwise.h"
 
 namespace fovea {
@@ -24,6 +25,17 @@ std::string WithoutWeights(const std::string& prompt, PromptWeights mode, bool* 
     *weighted = *weighted || piece.weight != 1;
   }
   return text;
+}
+
+// What would mean something elsewhere and is read as words here, in one line a prompt.
+void WarnOfSyntax(const std::string& prompt, PromptWeights mode, const std::string& which,
+                  const std::function<void(const std::string&)>& warn) {
+  if (!warn) return;
+  std::string list;
+  for (const std::string& each : UnreadSyntax(prompt, mode, which.starts_with("negative"))) {
+    list += (list.empty() ? "" : ", ") + each;
+  }
+  if (!list.empty()) warn(which + ": read as words, without what they mean elsewhere: " + list);
 }
 
 }  // namespace
@@ -215,6 +227,14 @@ PromptTokens PromptEncoder::Tokenize(const GenerateSettings& settings, bool guid
   const bool negative = guided && !tokens.zero_negative;
   const auto if_negative = [&](const std::string& text) { return negative ? text : ""; };
   const std::string prompt = settings.prompt, against = if_negative(settings.negative.value_or(""));
+  for (const auto& [which, text] : {std::pair<const char*, std::string>{"prompt", prompt},
+                                    {"prompt 2", settings.prompt_2},
+                                    {"prompt 3", settings.prompt_3},
+                                    {"negative prompt", against},
+                                    {"negative prompt 2", if_negative(settings.negative_2)},
+                                    {"negative prompt 3", if_negative(settings.negative_3)}}) {
+    WarnOfSyntax(text, mode, which, warn);
+  }
   int64_t count = 0;
   for (const Part& part : parts_) {
     const auto windows = [&](std::string text, const std::string& second, std::string which) {
@@ -299,10 +319,9 @@ void PromptEncoder::ReadWindows(const std::string& prompt, PromptWeights mode,
       const auto at = static_cast<size_t>(w * length + i);
       const int32_t id = windows.ids[at];
       if (id == tokenizer.End()) break;
-      std::string text = tokenizer.Token(id);
-      const bool end = text.ends_with("</w>");
-      if (end) text.resize(text.size() - 4);
-      reading->tokens.push_back({text, windows.weights[at], end, {static_cast<int>(at)}});
+      const TokenSpelling token = tokenizer.Spelling(id);
+      reading->tokens.push_back(
+          {token.bytes, windows.weights[at], token.ends_word, {static_cast<int>(at)}});
     }
   }
 }

@@ -11,7 +11,7 @@ class T5Tokenizer;
 // A prompt as the first text encoder reads it, without start, end and padding.
 struct PromptReading {
   struct Token {
-    std::string text;
+    std::string text;  // UTF-8, of which one token may hold a part of a letter
     double weight = 1;
     bool word_end = true;  // the word ends here
     std::vector<int> positions =

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/component_weights.h"
+#include "models/require_finite.h"
 #include "models/vit/vision_transformer.h"
 #include "pipelines/prompts/class_labels.h"
 #include "pipelines/vision/embedding.h"
@@ -56,6 +57,7 @@ std::unique_ptr<PictureModel> PictureModel::Load(const ComponentFolder& componen
                                                  Backend& backend) {
   std::unique_ptr<PictureModel> model(new PictureModel);
   model->where_ = component.folder.string();
+  model->folder_ = component;
   model->preprocessing_ = ReadVitPreprocessing(component);
   model->labels_ = ReadLabels(ReadComponentConfig(component));
   model->component_ = Component::Load(component, backend);
@@ -69,7 +71,9 @@ NamedTensors PictureModel::Inputs(const Image& image) const {
 }
 
 NamedTensors PictureModel::Run(const Image& image, const ForwardOptions& options) {
-  return component_->Forward(Inputs(image), options).outputs;
+  NamedTensors outputs = component_->Forward(Inputs(image), options).outputs;
+  if (!options.stop.stop_requested()) RequireFiniteOutputs(outputs, folder_);
+  return outputs;
 }
 
 std::string PictureModel::LabelOf(int64_t index) const {

@@ -30,7 +30,8 @@ class PictureModel {
   std::vector<ClassScore> Classify(const Image& image, int64_t top, const ForwardOptions& options);
   // image_embeds, else pooler_output, else the class token's last state; not normalised.
   HostTensor Embed(const Image& image, const ForwardOptions& options);  // (dim) f32
-  // Everything that `fovea forward` gives for the picture.
+  // Everything that `fovea forward` gives for the picture. Throws for NaN and infinity, as
+  // RequireFinite.
   NamedTensors Run(const Image& image, const ForwardOptions& options);
   // What the network is given for a picture, and the network.
   NamedTensors Inputs(const Image& image) const;
@@ -46,6 +47,7 @@ class PictureModel {
   std::string LabelOf(int64_t index) const;
 
   std::string where_;
+  ComponentFolder folder_;
   std::unique_ptr<Component> component_;
   VitPreprocessing preprocessing_;
   std::vector<std::string> labels_;  // by index; empty: the config has none

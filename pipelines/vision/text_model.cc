@@ -5,6 +5,7 @@
 #include "models/clip/clip_text_config.h"
 #include "models/clip/clip_tokenizer.h"
 #include "models/component_weights.h"
+#include "models/require_finite.h"
 #include "pipelines/vision/embedding.h"
 
 namespace fovea {
@@ -15,6 +16,7 @@ std::unique_ptr<TextModel> TextModel::Load(const ComponentFolder& component,
                                            const std::filesystem::path& tokenizer,
                                            Backend& backend) {
   std::unique_ptr<TextModel> model(new TextModel);
+  model->folder_ = component;
   model->tokenizer_ = ClipTokenizer::Open(tokenizer);
   model->positions_ =
       static_cast<int>(ReadClipTextConfig(ReadComponentConfig(component)).max_position_embeddings);
@@ -29,8 +31,9 @@ HostTensor TextModel::Embed(const std::string& utf8, const ForwardOptions& optio
   *cut = !truncated.empty();
   NamedTensors inputs;
   inputs["input_ids"] = HostTensor({1, static_cast<int64_t>(ids.size())}, ids);
-  return EmbeddingOf(component_->Forward(inputs, options).outputs,
-                     {"text_embeds", "pooler_output"});
+  const NamedTensors outputs = component_->Forward(inputs, options).outputs;
+  if (!options.stop.stop_requested()) RequireFiniteOutputs(outputs, folder_);
+  return EmbeddingOf(outputs, {"text_embeds", "pooler_output"});
 }
 
 }  // namespace fovea

@@ -25,6 +25,7 @@ class TextModel {
 
  private:
   TextModel() = default;
+  ComponentFolder folder_;
   std::unique_ptr<Component> component_;
   std::unique_ptr<ClipTokenizer> tokenizer_;
   int positions_ = 77;

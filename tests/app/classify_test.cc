@@ -176,5 +176,49 @@ TEST_CASE("layers trained with agents keep them unless a plan says otherwise") {
   CHECK(SameBytes(StatesUnder(vit, "radial(model=wan)"), own));
 }
 
+TEST_CASE("one bad picture of a folder is named and skipped, and the rest is done") {
+  const VitCase vit("vit_plain", 32);
+  const std::string png = ReadBytes(vit.pictures / "tall.png");
+  WriteBytes(vit.pictures / "cut.png", png.substr(0, 90));
+  WriteBytes(vit.pictures / "._tall.png", "no picture");  // as macOS leaves them
+  WriteBytes(vit.pictures / "photo.heic", "any");
+  const ProgramResult classified = RunFovea({"classify", "-m", vit.model, vit.pictures, "--json"});
+  CHECK(classified.exit_code == 7);
+  const json report = json::parse(classified.out);
+  CHECK(report.at("pictures").size() == 2);
+  CHECK(report.at("skipped") == json{(vit.pictures / "cut.png").string()});
+  CHECK(classified.err.find("cut.png") != std::string::npos);
+  CHECK(classified.err.find("photo.heic") != std::string::npos);
+  CHECK(classified.err.find("._tall.png") == std::string::npos);
+
+  const fs::path out = vit.temp / "e.safetensors";
+  const ProgramResult embedded =
+      RunFovea({"embed", "-m", vit.model, vit.pictures, "--out", out, "--json"});
+  CHECK(embedded.exit_code == 7);
+  CHECK(json::parse(embedded.out).at("files").size() == 2);
+  CHECK(ReadSafetensors(out).at("embeddings").shape()[0] == 2);
+
+  const ProgramResult inspected = RunFovea(
+      {"inspect", "-m", vit.model, "-i", vit.pictures, "--maps", "cls", "-o", vit.temp / "maps"});
+  CHECK(inspected.exit_code == 7);
+  CHECK(fs::exists(vit.temp / "maps/manifest.json"));
+
+  // One that was named is an error, and so is a folder of which none can be read.
+  CheckFails(RunFovea({"embed", "-m", vit.model, vit.pictures / "cut.png", "--out", out}), 3,
+             "cut.png");
+  fs::create_directory(vit.temp / "bad");
+  WriteBytes(vit.temp / "bad/a.png", "no picture");
+  CHECK(RunFovea({"classify", "-m", vit.model, vit.temp / "bad"}).exit_code == 3);
+}
+
+TEST_CASE("inspect takes any number of pictures after one flag") {
+  const VitCase vit("vit_plain", 32);
+  const ProgramResult result =
+      RunFovea({"inspect", "-m", vit.model, "-i", vit.pictures / "full.jpg",
+                vit.pictures / "tall.png", "--maps", "cls", "--json", "-o", vit.temp / "maps"});
+  CheckDone(result);
+  CHECK(json::parse(result.out).at("settings").at("pictures").size() == 2);
+}
+
 }  // namespace
 }  // namespace fovea

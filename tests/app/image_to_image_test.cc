@@ -172,7 +172,7 @@ TEST_CASE("given pictures that fit nothing are refused in one line") {
              tiny.Bytes("given.png").substr(0, tiny.Bytes("given.png").size() / 2));
   CheckFails(tiny.Generate({"--image", "none.png"}), 3, "none.png: cannot be read");
   CheckFails(tiny.Generate({"--image", "tiny"}), 3, "tiny: is a folder");
-  CheckFails(tiny.Generate({"--image", "text.png"}), 3, "text.png: is neither a PNG nor a JPEG");
+  CheckFails(tiny.Generate({"--image", "text.png"}), 3, "text.png: is no picture");
   CheckFails(tiny.Generate({"--image", "cut.png"}), 3, "cut.png: not a readable PNG picture");
   CheckFails(tiny.Generate({"--mask", "mask.png"}), 2, "mask: there is no picture to repaint");
   CheckFails(tiny.Generate({"--strength", "0.5"}), 2, "strength: there is no picture");
@@ -183,6 +183,68 @@ TEST_CASE("given pictures that fit nothing are refused in one line") {
   CheckFails(tiny.Generate({"--hires", "two-pass", "-W", "80", "-H", "80"}), 2, "is not larger");
   CHECK(NamesIn(tiny.temp.Path()) ==
         std::vector<std::string>{"cut.png", "given.png", "mask.png", "text.png", "tiny"});
+}
+
+TEST_CASE("a mask that keeps everything, or is transparency, is said") {
+  const Tiny tiny;
+  Image dark = LeftHalf(40, 40);
+  for (uint8_t& value : dark.rgb) value /= 255;  // 0 and 1
+  WritePng(tiny.temp / "dark.png", dark, {});
+  const auto run = [&](const char* mask) {
+    const ProgramResult result =
+        tiny.Generate({"--image", "given.png", "--mask", mask, "--steps", "2", "-o", "a.png"});
+    CheckDone(result);
+    return result.err;
+  };
+  CHECK(run("dark.png").find("mask: keeps the whole picture: its largest value is 1") !=
+        std::string::npos);
+  CHECK(run("mask.png").find("warning") == std::string::npos);
+  // Two pixels of one colour, the left one opaque.
+  WriteBytes(tiny.temp / "alpha.tga", std::string("\0\0\2\0\0\0\0\0\0\0\0\0\2\0\1\0\x20\x28"
+                                                  "\xff\xff\xff\xff\xff\xff\xff\0",
+                                                  26));
+  CHECK(run("alpha.tga").find("transparency counts") != std::string::npos);
+  const std::string from_alpha = tiny.Bytes("a.png");
+  run("mask.png");
+  CHECK(ReadPng(tiny.temp / "a.png").rgb.size() > 0);
+  CHECK(from_alpha.size() > 0);
+}
+
+TEST_CASE("a photo makes a run as large as itself, which is said") {
+  const Tiny tiny;
+  WritePng(tiny.temp / "photo.png", Stripes(320, 240), {});
+  const auto run = [&](std::vector<std::string> more) {
+    more.insert(more.end(),
+                {"--image", "photo.png", "--steps", "1", "--strength", "1", "-o", "a.png"});
+    return tiny.Generate(more).err;
+  };
+  CHECK(run({}).find("--image is 320x240") != std::string::npos);
+  CHECK(run({"-W", "80", "-H", "64"}).find("--image") == std::string::npos);
+}
+
+TEST_CASE("what is asked for and cannot act is said") {
+  const Tiny tiny;
+  const auto warnings = [&](std::vector<std::string> more) {
+    more.insert(more.end(), {"--steps", "2", "-o", "a.png"});
+    const ProgramResult result = tiny.Generate(more);
+    CheckDone(result);
+    return result.err;
+  };
+  const auto says = [&](const std::vector<std::string>& more, const char* what) {
+    INFO(what);
+    CHECK(warnings(more).find(what) != std::string::npos);
+  };
+  says({"--cfg", "0.5"}, "cfg: 0.5 is below 1 and acts as 1");
+  says({"--cfg", "1", "-n", "blue"}, "negative: the prompt has no effect");
+  says({"--cfg", "1", "--cfg-interval", "0-1"}, "cfg-interval: 0-1 has no effect");
+  says({"--cfg", "1", "--cfg-rescale", "0.7"}, "cfg-rescale: 0.7 has no effect");
+  says({"--cfg", "3", "--cfg-interval", "500-999"}, "holds none of the");
+  says({"--sampler", "euler", "--eta", "0.5"}, "eta: 0.5 has no effect: the sampler euler");
+  says({"--mask-paste", "off"}, "mask-paste: off has no effect");
+  CHECK(warnings({"--cfg", "3", "-n", "blue", "--cfg-interval", "1-9", "--sampler", "ddim", "--eta",
+                  "0.5", "--cfg-rescale", "0.7"})
+            .find("warning") == std::string::npos);
+  CHECK(warnings({"--cfg", "1"}).find("warning") == std::string::npos);
 }
 
 }  // namespace fovea

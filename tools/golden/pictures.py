@@ -1,6 +1,7 @@
 """Writes tests/golden/pictures: files that people give us, and what Pillow and diffusers make of them.
 
   *.png, *.jpg            of every kind that is read: grey, palette, 16 bits, transparency, turned
+  *.webp, *.gif, ...      the other formats that are read
   pictures.safetensors    NAME: (h,w,3) u8 as diffusers' load_image reads it
   resized.safetensors     HxW: the picture `tall` resized by Pillow's LANCZOS
   masks.safetensors       mask: (h,w) u8, `shapes` as diffusers' mask processor makes it at 40x24
@@ -81,13 +82,50 @@ def write_deep(out):
                                    + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
+def write_others(out):
+    """The formats beside PNG and JPEG. Pillow writes no PSD and no HDR."""
+    tall = Image.open(out / "tall.png")
+    alpha = Image.open(out / "alpha.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    tall.save(out / "lossless.webp", lossless=True)
+    alpha.save(out / "alpha.webp", lossless=True, exact=True)
+    tall.save(out / "lossy.webp", quality=90)
+    tall.save(out / "turned.webp", lossless=True, exif=exif)
+    tall.save(out / "moving.webp", lossless=True, save_all=True,
+              append_images=[tall.transpose(Image.Transpose.FLIP_LEFT_RIGHT)])
+    few = tall.quantize(60)
+    few.save(out / "few.gif")
+    few.save(out / "moving.gif", save_all=True, interlace=1,
+             append_images=[few.transpose(Image.Transpose.FLIP_TOP_BOTTOM)])
+    tall.save(out / "plain.bmp")
+    tall.convert("L").save(out / "grey.bmp")
+    tall.save(out / "plain.tga")
+    tall.save(out / "packed.tga", compression="tga_rle")
+    tall.save(out / "plain.ppm")
+    tall.convert("L").save(out / "grey.pgm")
+    tall.save(out / "plain.tif")
+    tall.save(out / "lzw.tif", compression="tiff_lzw")
+    tall.convert("L").save(out / "deflated.tif", compression="tiff_deflate")
+    tall.save(out / "turned.tif", tiffinfo={274: 6})
+    rows = np.asarray(tall)
+    head = b"8BPS" + (1).to_bytes(2, "big") + bytes(6) + (3).to_bytes(2, "big")
+    head += (29).to_bytes(4, "big") + (31).to_bytes(4, "big") + (8).to_bytes(2, "big")
+    head += (3).to_bytes(2, "big") + bytes(12) + bytes(2)
+    (out / "plain.psd").write_bytes(head + rows.transpose(2, 0, 1).tobytes())
+    light = np.concatenate([rows, np.full((29, 31, 1), 128, np.uint8)], axis=2)  # times 2^0 / 256
+    (out / "plain.hdr").write_bytes(b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 29 +X 31\n"
+                                    + light.tobytes())
+
+
 def main():
     out = pathlib.Path(__file__).resolve().parents[2] / "tests/golden/pictures"
     out.mkdir(exist_ok=True)
     write_files(out)
     write_deep(out)
+    write_others(out)
     pictures = {p.name: np.asarray(load_image(str(p))).copy()
-                for p in sorted(out.iterdir()) if p.suffix in (".png", ".jpg")}
+                for p in sorted(out.iterdir()) if p.suffix not in (".safetensors", ".hdr")}
     save_file(pictures, out / "pictures.safetensors")
 
     tall = Image.open(out / "tall.png")

@@ -67,7 +67,11 @@ void DrawArguments(Frame& frame, const OperatorView& op) {
     const std::string name = "attention.arg." + arg.name;
     ImGui::SetNextItemWidth(width);
     std::string value = frame.state.operator_args[arg.name];
-    if (ImGui::InputTextWithHint(("##" + name).c_str(), arg.otherwise.c_str(), &value)) {
+    const std::string before = value;
+    const bool typed =
+        ImGui::InputTextWithHint(("##" + name).c_str(), arg.otherwise.c_str(), &value);
+    KeepOnEscape(before, &value);
+    if (typed) {
       frame.state.operator_args[arg.name] = value;
     }
     frame.Mark(name);

@@ -57,6 +57,7 @@ void DrawModel(Frame& frame) {
   std::string origin;
   for (size_t i = 0; i < s.models->size(); ++i) {
     const ModelChoice& choice = (*s.models)[i];
+    if (choice.looks_only) continue;
     if (choice.origin != origin) SmallText(frame, choice.origin, frame.look.palette.faint);
     origin = choice.origin;
     const std::string id = "create.model." + std::to_string(i);
@@ -66,13 +67,28 @@ void DrawModel(Frame& frame) {
     }
     frame.Mark(id);
   }
+  std::string lookers;
+  for (const ModelChoice& choice : *s.models) {
+    if (choice.looks_only) lookers += (lookers.empty() ? "" : ", ") + choice.shown;
+  }
+  if (!lookers.empty()) {
+    ImGui::Separator();
+    SmallText(frame,
+              "Vision Transformers, which make no pictures; `fovea inspect`, `classify` and "
+              "`embed` work with them: " +
+                  lookers,
+              frame.look.palette.dim);
+    frame.Mark("create.model.lookers");
+  }
   ImGui::Separator();
   SmallText(frame, "Another one: a folder, a .safetensors file or a name, then Enter",
             frame.look.palette.dim);
   ImGui::SetNextItemWidth(frame.look.Px(320));
+  const std::string typed = frame.state.typed_model;
   const bool entered = ImGui::InputTextWithHint("##typed", "path or name", &frame.state.typed_model,
                                                 ImGuiInputTextFlags_EnterReturnsTrue);
   frame.Mark("create.model.path");
+  KeepOnEscape(typed, &frame.state.typed_model);
   if (entered && !frame.state.typed_model.empty()) {
     draft.model = frame.state.typed_model;
     frame.Send(LoadModel{draft.model});
@@ -88,9 +104,8 @@ void DrawSize(Frame& frame) {
   const auto side = [&](const char* label, const char* field, const std::string& name, int* value) {
     columns.Next(label, field);
     ImGui::InputInt(("##" + name).c_str(), value, 8, 64);
-    *value = std::clamp(*value, 0, 1 << 16);
-    frame.Mark(name);
-    Tip(frame, FieldHelp(field));
+    frame.Mark(name);  // what cannot be is said by the check, not changed
+    Tip(frame, FieldHelp(field) + ". 0: the model's.");
   };
   side("Width", "width", "create.width", &draft.width);
   side("Height", "height", "create.height", &draft.height);
@@ -125,16 +140,14 @@ void DrawSampling(Frame& frame) {
   {
     Columns columns{frame, 2};
     columns.Next("Steps", "steps");
-    ImGui::SliderInt("##create.steps", &draft.steps, 1, 60);
-    frame.Mark("create.steps");
+    WholeSlider(frame, "create.steps", &draft.steps, 1, 60);
     Tip(frame, FieldHelp("steps") + ". Ctrl+click to type.");
     draft.steps = std::max(1, draft.steps);
     columns.Next("Guidance", "cfg");
     auto cfg = static_cast<float>(draft.cfg);
-    if (ImGui::SliderFloat("##create.cfg", &cfg, 1, 15, "%.1f")) {
+    if (NumberSlider(frame, "create.cfg", &cfg, 1, 20, 1)) {
       draft.cfg = std::round(static_cast<double>(cfg) * 10) / 10;
     }
-    frame.Mark("create.cfg");
     Tip(frame, FieldHelp("cfg"));
   }
   Columns columns{frame, 2};
@@ -186,9 +199,8 @@ void DrawSeed(Frame& frame) {
     draft.seed = (*draft.seed * 2654435761u + 12345u) % 4294967296u;
   }
   columns.Next("Pictures", "batch");
-  ImGui::SliderInt("##create.batch", &draft.batch, 1, 16);
+  WholeSlider(frame, "create.batch", &draft.batch, 1, 16);
   draft.batch = std::clamp(draft.batch, 1, 4096);
-  frame.Mark("create.batch");
   Tip(frame, FieldHelp("batch") + ". Each is saved as soon as it is there.");
 }
 
@@ -222,14 +234,12 @@ void DrawAdvanced(Frame& frame) {
   Columns columns{frame, 2};
   columns.Next("Eta (DDIM)", "eta");
   auto eta = static_cast<float>(draft.eta);
-  if (ImGui::SliderFloat("##create.eta", &eta, 0, 1, "%.2f")) {
+  if (NumberSlider(frame, "create.eta", &eta, 0, 1, 2)) {
     draft.eta = std::round(static_cast<double>(eta) * 100) / 100;
   }
-  frame.Mark("create.eta");
   Tip(frame, FieldHelp("eta"));
   columns.Next("Clip skip", "clip-skip");
-  ImGui::SliderInt("##create.clip_skip", &draft.clip_skip, 0, 4);
-  frame.Mark("create.clip_skip");
+  WholeSlider(frame, "create.clip_skip", &draft.clip_skip, 0, 4);
   Tip(frame, FieldHelp("clip-skip"));
 }
 

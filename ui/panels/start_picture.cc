@@ -157,10 +157,9 @@ void DrawChosen(Frame& frame, const CheckView* check) {
                                      : draft.mask.empty() ? kImageStrength
                                                           : kMaskStrength);
   ImGui::SetNextItemWidth(-FLT_MIN);
-  if (ImGui::SliderFloat("##start.strength", &strength, 0.05f, 1, "strength %.2f")) {
+  if (NumberSlider(frame, "start.strength", &strength, 0.05f, 1, 2, " strength")) {
     draft.strength = std::round(static_cast<double>(strength) * 100) / 100;
   }
-  frame.Mark("start.strength");
   Tip(frame, FieldHelp("strength"));
   if (QuietButton(frame, "start.mask", draft.mask.empty() ? "Paint a mask" : "Change the mask",
                   "Only the painted part is made anew")) {
@@ -232,8 +231,7 @@ void DrawMaskTools(Frame& frame) {
   ImGui::SameLine();
   ImGui::SetNextItemWidth(frame.look.Px(110));
   float percent = state.brush * 100;
-  if (ImGui::SliderFloat("##mask.size", &percent, 1, 25, "size %.0f")) state.brush = percent / 100;
-  frame.Mark("mask.size");
+  if (NumberSlider(frame, "mask.size", &percent, 1, 25, 0, " %")) state.brush = percent / 100;
   Tip(frame, "Radius of the brush, in percent of the picture. The right mouse button erases.");
   const bool any = !IsEmpty(state.mask);
   ImGui::SameLine();

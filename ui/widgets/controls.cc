@@ -72,7 +72,7 @@ bool PrimaryButton(Frame& frame, const std::string& name, const std::string& lab
   ImGui::PushStyleColor(ImGuiCol_ButtonActive, p.accent_hover);
   ImGui::PushStyleColor(ImGuiCol_Text, p.on_accent);
   const ScopedFont font(frame.look.fonts.strong);
-  const bool pressed = ImGui::Button((label + "##" + name).c_str(), size);
+  const bool pressed = ImGui::Button((label + "###" + name).c_str(), size);
   ImGui::PopStyleColor(4);
   ImGui::EndDisabled();
   frame.Mark(name);
@@ -82,7 +82,7 @@ bool PrimaryButton(Frame& frame, const std::string& name, const std::string& lab
 bool QuietButton(Frame& frame, const std::string& name, const std::string& label,
                  const std::string& tip, bool enabled, ImVec2 size) {
   ImGui::BeginDisabled(!enabled);
-  const bool pressed = ImGui::Button((label + "##" + name).c_str(), size);
+  const bool pressed = ImGui::Button((label + "###" + name).c_str(), size);
   ImGui::EndDisabled();
   frame.Mark(name);
   Tip(frame, tip);
@@ -97,7 +97,7 @@ bool IconButton(Frame& frame, const std::string& name, const Icon& icon, const s
                         active ? WithAlpha(p.accent, 0.2f) : WithAlpha(p.raised, 0));
   ImGui::PushStyleColor(ImGuiCol_Text, active ? p.accent : p.dim);
   ImGui::PushStyleVar(ImGuiStyleVar_FramePadding, {frame.look.Px(6), frame.look.Px(5)});
-  const bool pressed = ImGui::Button((std::string(frame.look.Of(icon)) + "##" + name).c_str());
+  const bool pressed = ImGui::Button((std::string(frame.look.Of(icon)) + "###" + name).c_str());
   ImGui::PopStyleVar();
   ImGui::PopStyleColor(2);
   ImGui::EndDisabled();
@@ -119,7 +119,7 @@ bool Segments(Frame& frame, const std::string& name, const std::vector<std::stri
     ImGui::PushStyleColor(ImGuiCol_Button, on ? WithAlpha(p.accent, 0.22f) : p.raised);
     ImGui::PushStyleColor(ImGuiCol_Text, on ? p.accent : p.dim);
     const std::string id = name + "." + std::to_string(i);
-    const std::string label = labels[static_cast<size_t>(i)] + "##" + id;
+    const std::string label = labels[static_cast<size_t>(i)] + "###" + id;
     if (ImGui::Button(label.c_str(), {each, 0}) && !on) {
       *chosen = i;
       changed = true;
@@ -153,9 +153,59 @@ bool Choose(Frame& frame, const std::string& name, const std::vector<std::string
   return changed;
 }
 
+namespace {
+
+// The slider and, at its right, what it says: the knob would hide a value inside of it. While a
+// number is typed into it (Ctrl+click), it stands inside.
+template <class Slide>
+bool SliderBeside(Frame& frame, const std::string& name, const std::string& value, float room,
+                  const Slide& slide) {
+  const ImGuiIO& io = ImGui::GetIO();
+  std::string& typing = frame.state.typed_slider;
+  const float width = ImGui::CalcItemWidth();
+  ImGui::SetNextItemWidth(std::max(width - room, frame.look.Px(40)));
+  const bool changed = slide(io.KeyCtrl || typing == name);
+  const bool types = ImGui::IsItemActive() && io.WantTextInput;
+  if (types) typing = name;
+  if (!types && typing == name) typing.clear();
+  frame.Mark(name);
+  const bool hovered = ImGui::IsItemHovered();
+  ImGui::SameLine(0, frame.look.Px(6));
+  ImGui::AlignTextToFramePadding();
+  ImGui::PushStyleColor(ImGuiCol_Text, hovered ? frame.look.palette.text : frame.look.palette.dim);
+  ImGui::TextUnformatted(value.c_str());
+  ImGui::PopStyleColor();
+  return changed;
+}
+
+}  // namespace
+
+bool WholeSlider(Frame& frame, const std::string& name, int* value, int low, int high) {
+  return SliderBeside(frame, name, std::to_string(*value), frame.look.Px(34), [&](bool inside) {
+    return ImGui::SliderInt(("###" + name).c_str(), value, low, high, inside ? "%d" : "");
+  });
+}
+
+bool NumberSlider(Frame& frame, const std::string& name, float* value, float low, float high,
+                  int digits, const std::string& unit) {
+  const std::string format = "%." + std::to_string(digits) + "f";
+  const std::string shown = FixedText(*value, digits) + unit;
+  const float room =
+      std::max(frame.look.Px(34), ImGui::CalcTextSize(shown.c_str()).x) + frame.look.Px(6);
+  return SliderBeside(frame, name, shown, room, [&](bool inside) {
+    return ImGui::SliderFloat(("###" + name).c_str(), value, low, high,
+                              inside ? format.c_str() : "", ImGuiSliderFlags_AlwaysClamp);
+  });
+}
+
+void KeepOnEscape(const std::string& before, std::string* text) {
+  if (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_Escape)) && *text != before) *text = before;
+}
+
 bool TextBox(Frame& frame, const std::string& name, const char* hint, std::string* text,
              float height) {
   const std::string id = "##" + name;
+  const std::string before = *text;
   bool changed = false;
   if (height > 0) {
     // A new line is typed with Enter; Ctrl+Enter belongs to the shell.
@@ -168,6 +218,7 @@ bool TextBox(Frame& frame, const std::string& name, const char* hint, std::strin
   } else {
     changed = ImGui::InputTextWithHint(id.c_str(), hint, text);
   }
+  KeepOnEscape(before, text);
   frame.Mark(name);
   return changed;
 }

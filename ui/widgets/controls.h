@@ -36,6 +36,14 @@ bool Segments(Frame& frame, const std::string& name, const std::vector<std::stri
 // A list to choose from; `otherwise` is shown for the empty value, which is offered first.
 bool Choose(Frame& frame, const std::string& name, const std::vector<std::string>& choices,
             const char* otherwise, std::string* value);
+// Sliders with their value beside them; Ctrl+click types one. As wide as the next item.
+bool WholeSlider(Frame& frame, const std::string& name, int* value, int low, int high);
+bool NumberSlider(Frame& frame, const std::string& name, float* value, float low, float high,
+                  int digits, const std::string& unit = "");
+
+// After a text field: Esc leaves it with what was typed, instead of what stood there before.
+void KeepOnEscape(const std::string& before, std::string* text);
+
 bool TextBox(Frame& frame, const std::string& name, const char* hint, std::string* text,
              float height = 0);
 

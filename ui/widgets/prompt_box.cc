@@ -71,7 +71,9 @@ bool PromptBox(Frame& frame, const std::string& name, const char* hint, std::str
   const bool changed =
       ImGui::InputTextMultiline(("##" + name).c_str(), &shown, {-FLT_MIN, height},
                                 ImGuiInputTextFlags_CallbackAlways, Rewrap, &width);
-  if (changed) *text = Unwrapped(shown);
+  // Esc would bring back what stood here before.
+  const bool left = ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_Escape));
+  if (changed && !left) *text = Unwrapped(shown);
   frame.Mark(name);
   if (text->empty() && !ImGui::IsItemActive()) {
     const ImVec2 low = ImGui::GetItemRectMin();

@@ -23,6 +23,32 @@ namespace {
 // Dear ImGui settles layouts over a few frames after anything changed.
 constexpr int kFramesAfterChange = 3;
 constexpr double kLongest = 3600;  // seconds of sleep
+// The window shows when the last session's place is known, and after these seconds in any case.
+constexpr double kLatestShow = 2, kLookAgain = 0.1;
+
+constexpr int kUsualWidth = 1440, kUsualHeight = 900, kLeastWidth = 1000, kLeastHeight = 640;
+constexpr int kTitleBar = 32;  // about what a window manager puts above
+
+struct Area {
+  int x = 0, y = 0, width = kUsualWidth, height = kUsualHeight;
+};
+
+// The part of a monitor that panels leave free: of the one that holds the place, else the first.
+Area WorkArea(int x, int y) {
+  int count = 0;
+  GLFWmonitor** monitors = glfwGetMonitors(&count);
+  Area first;
+  for (int i = 0; i < count; ++i) {
+    Area area;
+    glfwGetMonitorWorkarea(monitors[i], &area.x, &area.y, &area.width, &area.height);
+    if (area.width < 1 || area.height < 1) continue;
+    if (x >= area.x && y >= area.y && x < area.x + area.width && y < area.y + area.height) {
+      return area;
+    }
+    if (i == 0) first = area;
+  }
+  return first;
+}
 
 std::string LastGlfwError() {
   const char* text = nullptr;
@@ -48,6 +74,7 @@ struct Window::Parts {
   UiState state;
   int frames_wanted = kFramesAfterChange;
   bool save_picture = false;
+  bool stands = false;
   std::string dropped;  // a file's path
   std::atomic<bool> close = false;
 
@@ -55,6 +82,8 @@ struct Window::Parts {
   ~Parts();
   void Open();
   void Rescale(float scale);
+  void Stand();      // where it stood the last time, once that is known, and then visible
+  void KeepPlace();  // where it stands now, for the next time
   void Draw(const StudioLink& link, const SnapshotPtr& snapshot, WidgetMap* widgets, double* next);
   void Show();
   void SavePicture();
@@ -82,10 +111,17 @@ void Window::Parts::Open() {
   glfwWindowHint(GLFW_OPENGL_PROFILE, GLFW_OPENGL_CORE_PROFILE);
   glfwWindowHint(GLFW_SCALE_TO_MONITOR, GLFW_TRUE);
   glfwWindowHintString(GLFW_X11_CLASS_NAME, "fovea-studio");
-  window = glfwCreateWindow(options.width, options.height, "Fovea Studio", nullptr, nullptr);
+  const Area area = WorkArea(0, 0);
+  const int width = options.width > 0 ? options.width : std::min(kUsualWidth, area.width);
+  const int height =
+      options.height > 0 ? options.height : std::min(kUsualHeight, area.height - kTitleBar);
+  glfwWindowHint(GLFW_VISIBLE, GLFW_FALSE);  // until it stands where it belongs
+  window = glfwCreateWindow(std::max(width, kLeastWidth), std::max(height, kLeastHeight),
+                            "Fovea Studio", nullptr, nullptr);
   if (window == nullptr) Fail("no window: " + LastGlfwError());
   glfwSetWindowUserPointer(window, this);
-  glfwSetWindowSizeLimits(window, 1000, 640, GLFW_DONT_CARE, GLFW_DONT_CARE);
+  glfwSetWindowSizeLimits(window, kLeastWidth, kLeastHeight, GLFW_DONT_CARE, GLFW_DONT_CARE);
+  if (options.width <= 0) glfwSetWindowPos(window, area.x, area.y + kTitleBar);
   glfwMakeContextCurrent(window);
   glfwSwapInterval(1);
 
@@ -137,6 +173,29 @@ void Window::Parts::Open() {
   surface = std::make_unique<GlSurface>();
 }
 
+void Window::Parts::Stand() {
+  const WindowPlace& last = state.place;
+  if (options.width <= 0 && last.width > 0) {
+    const Area area = WorkArea(last.x + last.width / 2, last.y + last.height / 2);
+    const int width = std::clamp(last.width, kLeastWidth, std::max(kLeastWidth, area.width));
+    const int height = std::clamp(last.height, kLeastHeight, std::max(kLeastHeight, area.height));
+    glfwSetWindowSize(window, width, height);
+    glfwSetWindowPos(window,
+                     std::clamp(last.x, area.x, std::max(area.x, area.x + area.width - width)),
+                     std::clamp(last.y, area.y, std::max(area.y, area.y + area.height - height)));
+    if (last.maximized) glfwMaximizeWindow(window);
+  }
+  glfwShowWindow(window);
+  stands = true;
+}
+
+void Window::Parts::KeepPlace() {
+  state.place.maximized = glfwGetWindowAttrib(window, GLFW_MAXIMIZED) == GLFW_TRUE;
+  if (state.place.maximized) return;  // the size to come back to stays
+  glfwGetWindowPos(window, &state.place.x, &state.place.y);
+  glfwGetWindowSize(window, &state.place.width, &state.place.height);
+}
+
 void Window::Parts::Rescale(float scale) {
   look.scale = scale;
   look.fonts = LoadFonts(*ImGui::GetIO().Fonts, scale);
@@ -150,10 +209,12 @@ void Window::Parts::Draw(const StudioLink& link, const SnapshotPtr& snapshot, Wi
   ImGui_ImplOpenGL3_NewFrame();
   ImGui_ImplGlfw_NewFrame();
   ImGui::NewFrame();
+  if (stands) KeepPlace();
   StudioCommands commands;
   Frame frame{*snapshot, state, commands, *textures, look, widgets};
   DrawStudio(frame);
-  *next = NextDraw(frame);
+  if (!stands && (state.started || glfwGetTime() > kLatestShow)) Stand();
+  *next = stands ? NextDraw(frame) : kLookAgain;
   ImGui::Render();
   if (!dropped.empty()) commands.push_back(UsePictureFile{std::exchange(dropped, {})});
   for (StudioCommand& command : commands) link.post(std::move(command));

@@ -13,7 +13,8 @@
 namespace fovea {
 
 struct WindowOptions {
-  int width = 1440, height = 900;
+  // 0: as the last time, else 1440x900; either within the screen's work area.
+  int width = 0, height = 0;
   float scale = 0;                                 // of letters and controls; 0: as the screen says
   std::function<void(const Image&)> save_picture;  // F12: of the window; or empty
   std::filesystem::path widgets;  // where the controls are, after each change; or empty

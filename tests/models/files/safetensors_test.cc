@@ -326,5 +326,34 @@ TEST_CASE("safetensors: a failed write leaves nothing and spoils nothing") {
   CHECK(names().size() == 2);
 }
 
+TEST_CASE("safetensors: what a file is instead is named") {
+  struct Case {
+    std::string bytes;
+    ErrorCode code;
+    const char* says;
+  };
+  const std::string html = "<!DOCTYPE html><html><body>Sign in</body></html>";
+  const Case cases[] = {
+      {"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 15109088\n",
+       ErrorCode::kBadFile, "Git LFS pointer, not the file itself, which has 15109088 bytes"},
+      {html, ErrorCode::kBadFile, "HTML"},
+      {"\n <HTML>" + html, ErrorCode::kBadFile, "HTML"},
+      {"{\"error\": \"Invalid username or password.\"}", ErrorCode::kBadFile, "JSON"},
+      {"PK\x03\x04" + std::string(1000, '\0'), ErrorCode::kUnsupported, ".ckpt"},
+      {"\x80\x02}q\x01" + std::string(100, 'x'), ErrorCode::kUnsupported, "pickle"},
+      {"GGUF\x03" + std::string(100, '\0'), ErrorCode::kUnsupported, "GGUF"},
+  };
+  for (const Case& each : cases) {
+    INFO(each.says);
+    try {
+      ParseSafetensorsHeader(std::as_bytes(std::span(each.bytes)), each.bytes.size(), "x");
+      FAIL("was read");
+    } catch (const Error& error) {
+      CHECK(error.code == each.code);
+      CHECK(std::string(error.what()).find(each.says) != std::string::npos);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace fovea

@@ -209,12 +209,21 @@ TEST_CASE("model search: the list of what is there") {
 TEST_CASE("model search: flags, then the variable, then home, then the built-in ones") {
   const char* old_home = std::getenv("HOME");
   const std::string home = old_home != nullptr ? old_home : "";
+  unsetenv("XDG_DATA_HOME");
   setenv("FOVEA_MODELS", "/x::/y:", 1);
   setenv("HOME", "/me", 1);
   const auto path = ModelSearchPath({"/flag"}, "/built-in");
   unsetenv("FOVEA_MODELS");
   const auto short_path = ModelSearchPath({}, "/built-in");
+  // Absolute ones alone count.
+  setenv("XDG_DATA_HOME", "/xdg", 1);
+  const auto xdg_path = ModelSearchPath({}, "");
+  setenv("XDG_DATA_HOME", "relative", 1);
+  const auto relative_path = ModelSearchPath({}, "");
+  unsetenv("XDG_DATA_HOME");
   setenv("HOME", home.c_str(), 1);
+  CHECK(xdg_path == std::vector<fs::path>{"/xdg/fovea/models", "/me/.local/share/fovea/models"});
+  CHECK(relative_path == std::vector<fs::path>{"/me/.local/share/fovea/models"});
   CHECK(path ==
         std::vector<fs::path>{"/flag", "/x", "/y", "/me/.local/share/fovea/models", "/built-in"});
   CHECK(short_path == std::vector<fs::path>{"/me/.local/share/fovea/models", "/built-in"});

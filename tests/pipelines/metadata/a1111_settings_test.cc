@@ -134,6 +134,24 @@ TEST_CASE("what an A1111 picture asks for and we lack is named") {
                                                 "VAE: vae-ft.pt", "Variation seed: 3",
                                                 "Eta: 0.67"});
   CHECK(ReadLine(kLine + ", ENSD: 0, Eta: 1, VAE: Automatic").unused.empty());
+  // Files that are told by their hashes alone.
+  CHECK(ReadLine(kLine + ", VAE hash: 63aeecb90f, TI hashes: \"easyneg: 12ab\"").unused ==
+        std::vector<std::string>{"VAE hash: 63aeecb90f", "TI hashes: easyneg: 12ab"});
+}
+
+TEST_CASE("what an A1111 prompt means there and not here is named") {
+  const auto read = [](const std::string& prompt) {
+    return ReadA1111Parameters(prompt + "\nNegative prompt: x AND [a|b]\n" + kLine, "w.png");
+  };
+  CHECK(read("[red:blue:0.5] cube AND <lora:x:1>").unused ==
+        std::vector<std::string>{"prompt: [red:blue:0.5] (prompt editing)",
+                                 "prompt: AND (several prompts at once)",
+                                 "negative prompt: [a|b] (alternating words)"});
+  const PictureSettings tagged = read("a cube <hypernet:style:1>");
+  REQUIRE(tagged.problems.size() == 1);
+  CHECK(tagged.problems[0].setting == "prompt");
+  CHECK(tagged.problems[0].code == ErrorCode::kUnsupported);
+  CHECK(tagged.problems[0].message.find("hypernet") != std::string::npos);
 }
 
 TEST_CASE("settings that cannot be taken over are problems of their flags") {

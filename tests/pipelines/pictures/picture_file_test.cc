@@ -2,8 +2,10 @@
 // (tests/golden/pictures, made by tools/golden/pictures.py), and broken ones.
 #include "pipelines/pictures/picture_file.h"
 
+#include <cmath>
 #include <fstream>
 #include <iterator>
+#include <tuple>
 
 #include <catch2/catch.hpp>
 
@@ -100,8 +102,11 @@ TEST_CASE("what is no picture is refused in one line") {
   const std::string png = ReadAll(Pictures() / "tall.png"), jpeg = ReadAll(Pictures() / "full.jpg");
   CHECK(Refusal(png) == "read");
   CHECK(Refusal("").find("x.png: is empty") == 0);
-  CHECK(Refusal("GIF89a and more").find("is neither a PNG nor a JPEG") != std::string::npos);
-  CHECK(Refusal("RIFF1234WEBPVP8 ").find("is neither a PNG nor a JPEG") != std::string::npos);
+  CHECK(Refusal("GIF89a and more").find("not a readable GIF") != std::string::npos);
+  CHECK(Refusal("RIFF1234WEBPVP8 ").find("not a readable WebP") != std::string::npos);
+  CHECK(Refusal("some text").find("is no picture of a format that is read: PNG") !=
+        std::string::npos);
+  CHECK(Refusal("<html>Sign in</html>").find("HTML") != std::string::npos);
   CHECK(Refusal(png.substr(0, 20)) != "read");
   CHECK(Refusal(png.substr(0, png.size() / 2)) != "read");
   CHECK(Refusal(jpeg.substr(0, 100)) != "read");
@@ -122,6 +127,77 @@ TEST_CASE("what is no picture is refused in one line") {
   for (const std::filesystem::path& path : {folder.Path(), folder.Path() / "none.png"}) {
     CHECK_THROWS_AS(ReadPicture(path), Error);
   }
+}
+
+TEST_CASE("broken files of every format are refused") {
+  for (const char* name : {"lossless.webp", "lossy.webp", "moving.webp", "few.gif", "moving.gif",
+                           "plain.bmp", "plain.tga", "packed.tga", "plain.ppm", "plain.tif",
+                           "lzw.tif", "deflated.tif", "plain.psd", "plain.hdr"}) {
+    CAPTURE(name);
+    const std::string whole = ReadAll(Pictures() / name);
+    CHECK(Refusal(whole) == "read");
+    for (const size_t left : {size_t{3}, size_t{20}, whole.size() / 4, whole.size() / 2}) {
+      CAPTURE(left);
+      // Of an animation the first frame may end before.
+      const bool frame = std::string_view(name).starts_with("moving") && left > 20;
+      if (!frame) CHECK(Refusal(whole.substr(0, left)) != "read");
+    }
+  }
+  // Sizes of more pixels than are read, of files of a few bytes.
+  const std::string wide("P6 999999 999999 255\n"), huge("GIF89a\xff\xff\xff\xff\x80\0\0", 13);
+  CHECK(Refusal(wide) != "read");
+  CHECK(Refusal(huge) != "read");
+}
+
+TEST_CASE("formats that are known and not read are named") {
+  const std::pair<std::string, const char*> files[] = {{std::string("\0\0\0\x1c"
+                                                                    "ftypavif",
+                                                                    12),
+                                                        "AVIF"},
+                                                       {std::string("\0\0\0\x18"
+                                                                    "ftypheic",
+                                                                    12),
+                                                        "HEIF"},
+                                                       {"\xff\x0a....", "JPEG XL"},
+                                                       {"<svg xmlns='x'>", "SVG"}};
+  for (const auto& [bytes, name] : files) {
+    CAPTURE(name);
+    try {
+      DecodePicture(std::as_bytes(std::span(bytes)), "x");
+      FAIL("was read");
+    } catch (const Error& error) {
+      CHECK(error.code == ErrorCode::kUnsupported);
+      CHECK(std::string(error.what()).find(name) != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("HDR's light becomes 8 bits with gamma 2.2") {
+  const Image light = ReadPicture(Pictures() / "plain.hdr"),
+              tall = ReadPicture(Pictures() / "tall.png");
+  REQUIRE(light.rgb.size() == tall.rgb.size());
+  for (size_t i = 0; i < light.rgb.size(); ++i) {
+    const double want = std::pow(tall.rgb[i] / 256.0, 1 / 2.2) * 255;
+    REQUIRE(std::abs(light.rgb[i] - want) <= 1);
+  }
+}
+
+TEST_CASE("masks are told by their colours, or by what is opaque where there is one colour") {
+  const auto mask = [](std::vector<uint8_t> grey, std::vector<uint8_t> alpha) {
+    // Two pixels as an uncompressed TGA file of 32 bits, upper left first.
+    std::string bytes("\0\0\2\0\0\0\0\0\0\0\0\0\2\0\1\0\x20\x28", 18);
+    for (size_t i = 0; i < 2; ++i) {
+      bytes.append(3, static_cast<char>(grey[i]));
+      bytes += static_cast<char>(alpha[i]);
+    }
+    const MaskPicture read = DecodeMask(std::as_bytes(std::span(bytes)), "x");
+    return std::tuple(read.from_alpha, read.image.rgb[0], read.image.rgb[3]);
+  };
+  CHECK(mask({255, 255}, {0, 255}) == std::tuple(true, 0, 255));
+  CHECK(mask({0, 0}, {9, 200}) == std::tuple(true, 9, 200));
+  CHECK(mask({0, 255}, {0, 255}) == std::tuple(false, 0, 255));
+  CHECK(mask({7, 7}, {255, 255}) == std::tuple(false, 7, 7));
+  CHECK(mask({7, 7}, {128, 128}) == std::tuple(false, 7, 7));
 }
 
 TEST_CASE("digests tell pictures by size and pixels") {
