@@ -9,9 +9,9 @@
 
 namespace fovea {
 
-// One line each; empty where everything acts. `settings` are resolved; `steps` are the calls of the
-// network that guidance counts.
+// One line each; empty where everything acts. `settings` are resolved; `calls` are those of
+// the network in one pass.
 std::vector<std::string> IdleSettings(const DiffusionModel& model, const GenerateSettings& settings,
-                                      const GenerateInputs& inputs, int steps);
+                                      const GenerateInputs& inputs, int calls);
 
 }  // namespace fovea
