@@ -85,7 +85,7 @@ std::vector<ListedPicture> ListPictures(const std::vector<std::string>& names) {
   return list;
 }
 
-std::optional<Image> PictureReader::Read(const ListedPicture& picture) {
+std::optional<Image> PictureListReader::Read(const ListedPicture& picture) {
   if (picture.named) return ReadPicture(picture.file);
   try {
     return ReadPicture(picture.file);
@@ -96,7 +96,7 @@ std::optional<Image> PictureReader::Read(const ListedPicture& picture) {
   }
 }
 
-std::vector<fs::path> PictureReader::Readable(const std::vector<ListedPicture>& pictures) {
+std::vector<fs::path> PictureListReader::Readable(const std::vector<ListedPicture>& pictures) {
   std::vector<fs::path> files;
   for (const ListedPicture& each : pictures) {
     if (each.named || Read(each)) files.push_back(each.file);
@@ -105,7 +105,7 @@ std::vector<fs::path> PictureReader::Readable(const std::vector<ListedPicture>& 
   return files;
 }
 
-int PictureReader::ExitCode(size_t all) const {
+int PictureListReader::ExitCode(size_t all) const {
   if (skipped_.empty()) return kExitDone;
   const std::string count =
       std::to_string(skipped_.size()) + " of " + std::to_string(all) + " pictures";

@@ -23,7 +23,7 @@ std::vector<ListedPicture> ListPictures(const std::vector<std::string>& names);
 
 // Reads pictures one by one. A picture of a folder that cannot be read is told in a warning and
 // skipped; one that was named throws.
-class PictureReader {
+class PictureListReader {
  public:
   std::optional<Image> Read(const ListedPicture& picture);
   // Files of those that can be read; reads all of a folder's.

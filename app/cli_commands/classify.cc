@@ -75,7 +75,7 @@ int RunClassify(const ClassifyFlags& flags) {
       PictureModel::Load(FindPictureComponent(folder, flags.models.component), *backend);
 
   auto list = nlohmann::ordered_json::array();
-  PictureReader reader;
+  PictureListReader reader;
   Progress progress;
   for (size_t i = 0; i < pictures.size(); ++i) {
     const auto begin = std::chrono::steady_clock::now();

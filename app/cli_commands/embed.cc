@@ -116,7 +116,7 @@ class Embedder {
     if (cut) PrintWarning(item.file.string() + ": a text was too long and was cut: " + item.text);
     return row;
   }
-  const PictureReader& Reader() const { return reader_; }
+  const PictureListReader& Reader() const { return reader_; }
 
  private:
   const EmbedFlags& flags_;
@@ -125,7 +125,7 @@ class Embedder {
   ModelFolder folder_;
   std::unique_ptr<PictureModel> pictures_;
   std::unique_ptr<TextModel> texts_;
-  PictureReader reader_;
+  PictureListReader reader_;
 };
 
 HostTensor Stack(const std::vector<HostTensor>& rows) {

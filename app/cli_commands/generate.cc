@@ -15,6 +15,7 @@
 #include "app/stop_signals.h"
 #include "models/files/safetensors.h"
 #include "pipelines/generation/provenance.h"
+#include "tensor/cpu_info.h"
 #include "tensor/error.h"
 #include "tensor/finite.h"
 #include "tensor/trace.h"

@@ -260,7 +260,7 @@ ordered_json InspectPictures(const InspectFlags& flags, const StopSignals& signa
                              InspectOutputs& outputs, int* exit_code) {
   InspectRequest request = flags.Request(true);
   if (flags.gif) throw Error(ErrorCode::kUsage, "--gif: a Vision Transformer has no steps");
-  PictureReader reader;
+  PictureListReader reader;
   const auto listed = ListPictures(flags.pictures);
   const std::vector<std::filesystem::path> files = reader.Readable(listed);
   const ModelFolder folder =
