@@ -70,13 +70,16 @@ TEST_CASE("the prompt is typed and remembered and undone") {
   studio.Type(" and a blue sphere");
   CHECK(studio.state.draft.prompt.find("blue sphere") != std::string::npos);
   CHECK(studio.Sent<CheckSettings>().back().settings.prompt.find("blue") != std::string::npos);
-  studio.Key(NamedKey(ImGuiKey_Escape));  // leaves the box as it was
+  studio.Key(NamedKey(ImGuiKey_Escape));  // leaves the box and keeps what was typed
   studio.state.draft.prompt = "another";
   studio.Settle();
   REQUIRE(!studio.Sent<KeepHistory>().empty());
   CHECK(studio.Sent<KeepHistory>().back().history.back().prompt == "another");
   studio.Key(LetterKey('Z'), true);
+  CHECK(studio.state.draft.prompt == std::string(kShapes) + " and a blue sphere");
+  studio.Key(LetterKey('Z'), true);
   CHECK(studio.state.draft.prompt == kShapes);
+  studio.Key(LetterKey('Z'), true, true);
   studio.Key(LetterKey('Z'), true, true);
   CHECK(studio.state.draft.prompt == "another");
 }
