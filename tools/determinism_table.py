@@ -19,7 +19,7 @@ import tempfile
 import zlib
 
 MODELS = ["still-life-unet", "still-life-dit"]
-SEED, STEPS = 7, 4
+SEED, STEPS = 7, 2
 
 
 def latents_of(path):

@@ -1,7 +1,7 @@
 #include "models/clip/clip_tokenizer.h"
 
 #include <catch2/catch.hpp>
-#include <chrono>
+#include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -163,10 +163,10 @@ TEST_CASE("a word of a megabyte takes less than a second") {
   const auto tokenizer = Small();
   std::string word;
   while (word.size() < (1 << 20)) word += "thecubesphere";
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();  // of the processor: others may use the machine, too
   CHECK(tokenizer->Encode(word).size() > 1000);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-  CHECK(seconds.count() < 5);  // 0.3 s on an idle core; the limit leaves room for sanitizers
+  const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+  CHECK(seconds < 5);  // 0.3 s; the limit leaves room for sanitizers
 }
 
 TEST_CASE("symbols outside the vocabulary become the unknown token") {

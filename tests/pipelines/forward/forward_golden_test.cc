@@ -1,9 +1,11 @@
 // Every class against diffusers and transformers: one pass from the same inputs and weights.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstring>
 
 #include "models/files/safetensors.h"
 #include "pipelines/forward/forward.h"
+#include "tensor/instruction_set.h"
 #include "tests/support/formula_weights.h"
 #include "tests/support/golden_case.h"
 #include "tests/support/temp_dir.h"
@@ -37,12 +39,17 @@ void CheckRun(Component& component, const GoldenRun& run) {
       continue;
     }
     CHECK(got->second.dtype() == DType::kF32);
-    const double limit = ForwardLimit(want, run.reference_f32_error.at(name));
+    // oneDNN's convolutions for AVX2 and SSE4.1 lose more bits: the largest difference of unet_sdxl
+    // is 1.05e-5 with them and 3.3e-6 with AVX-512's.
+    const double share = UsedInstructionSet() < InstructionSet::kAvx512 ? 1.5 : 1;
+    const double limit = share * ForwardLimit(want, run.reference_f32_error.at(name));
     CHECK(Difference(got->second, want, limit) == "");
   }
 }
 
-// 8 bits of mantissa through up to 300 layers: 0.036 is the most that was seen.
+// 8 bits of mantissa through up to 300 layers: 0.036 is the most that was seen. An output that is
+// one number may be a small difference of large ones (a logit of -0.026 was off by 0.0064): it is
+// measured against 0.25, which logits of this size are on average.
 void CheckRunInBf16(Component& component, const GoldenRun& run) {
   ForwardOptions options;
   options.dtype = DType::kBF16;
@@ -51,10 +58,9 @@ void CheckRunInBf16(Component& component, const GoldenRun& run) {
   const ForwardResult result = component.Forward(run.inputs, options);
   for (const auto& [name, want] : run.outputs) {
     INFO("output " << name << " " << want.shape().ToString());
-    // One or two logits may be a small difference of large terms: their error is beside 1, then.
-    const bool few = want.NumElements() < 4;
-    const double magnitude = few ? std::max(1.0, 1 / RootMeanSquare(want)) : 1;
-    CHECK(RelativeL2(result.outputs.at(name), want) < 0.05 * magnitude);
+    const double size = RootMeanSquare(want);
+    const double measure = want.NumElements() == 1 ? std::max(0.25, size) : size;
+    CHECK(RelativeL2(result.outputs.at(name), want) * size < 0.05 * measure);
   }
 }
 
