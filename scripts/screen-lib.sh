@@ -70,7 +70,7 @@ rectangle() {  # NAME: "x y width height", once the control is there
 point_at() {  # NAME
   local x y width height
   read -r x y width height <<<"$(rectangle "$1")"
-  xdotool mousemove $((x + width / 2)) $((y + height / 2))
+  xdotool mousemove --window "$window" $((x + width / 2)) $((y + height / 2))
   sleep 0.15
 }
 
