@@ -14,7 +14,7 @@ target_compile_features(fovea_library PUBLIC cxx_std_20)
 target_include_directories(fovea_library PUBLIC
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/fovea>)
 target_link_libraries(fovea_library PUBLIC nlohmann_json::nlohmann_json
-  PRIVATE DNNL::dnnl PkgConfig::HWY OpenMP::OpenMP_CXX PkgConfig::ICU PkgConfig::PNG PkgConfig::JPEG
+  PRIVATE DNNL::dnnl PkgConfig::HWY OpenMP::OpenMP_CXX PkgConfig::ICU PkgConfig::PNG PkgConfig::JPEG PkgConfig::WEBP PkgConfig::TIFF
           PkgConfig::ZLIB GIF::GIF opencv_core opencv_imgproc)
 
 # The manual and the completion of shells, written by the programs themselves.

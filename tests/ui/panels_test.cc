@@ -70,15 +70,48 @@ TEST_CASE("the prompt is typed and remembered and undone") {
   studio.Type(" and a blue sphere");
   CHECK(studio.state.draft.prompt.find("blue sphere") != std::string::npos);
   CHECK(studio.Sent<CheckSettings>().back().settings.prompt.find("blue") != std::string::npos);
-  studio.Key(NamedKey(ImGuiKey_Escape));  // leaves the box as it was
+  const std::string typed = studio.state.draft.prompt;
+  studio.Key(NamedKey(ImGuiKey_Escape));  // leaves the box with what was typed
+  studio.Settle();
+  CHECK(studio.state.draft.prompt == typed);
   studio.state.draft.prompt = "another";
   studio.Settle();
   REQUIRE(!studio.Sent<KeepHistory>().empty());
   CHECK(studio.Sent<KeepHistory>().back().history.back().prompt == "another");
   studio.Key(LetterKey('Z'), true);
+  CHECK(studio.state.draft.prompt == typed);
+  studio.Key(LetterKey('Z'), true);
   CHECK(studio.state.draft.prompt == kShapes);
   studio.Key(LetterKey('Z'), true, true);
+  studio.Key(LetterKey('Z'), true, true);
   CHECK(studio.state.draft.prompt == "another");
+}
+
+TEST_CASE("the window's place is kept, and nonsense is no place") {
+  UiState state, read;
+  state.place = {-30, 12, 1280, 768, true};
+  ReadWindowText(WindowText(state), &read);
+  CHECK(read.place.x == -30);
+  CHECK(read.place.y == 12);
+  CHECK(read.place.width == 1280);
+  CHECK(read.place.height == 768);
+  CHECK(read.place.maximized);
+  for (const char* text : {"{\"place\":[1,2,3]}", "{\"place\":[1,2,0,4,0]}",
+                           "{\"place\":[1,2,1e99,4,0]}", "{\"place\":[1,2,\"3\",4,0]}"}) {
+    UiState other;
+    ReadWindowText(text, &other);
+    CHECK(other.place.width == 0);
+  }
+}
+
+TEST_CASE("a Vision Transformer is said to be there and is not chosen") {
+  Studio studio;
+  studio.snapshot.models = std::make_shared<std::vector<ModelChoice>>(
+      std::vector<ModelChoice>{{"", "still-life-unet", "built in"}, {"/m/vit", "vit", "/m", true}});
+  REQUIRE(studio.Press("create.model"));
+  CHECK(studio.Has("create.model.0"));
+  CHECK_FALSE(studio.Has("create.model.1"));
+  CHECK(studio.Has("create.model.lookers"));
 }
 
 TEST_CASE("earlier settings are gone back to in the history") {

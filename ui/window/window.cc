@@ -121,7 +121,10 @@ void Window::Parts::Open() {
   if (window == nullptr) Fail("no window: " + LastGlfwError());
   glfwSetWindowUserPointer(window, this);
   glfwSetWindowSizeLimits(window, kLeastWidth, kLeastHeight, GLFW_DONT_CARE, GLFW_DONT_CARE);
-  if (options.width <= 0) glfwSetWindowPos(window, area.x, area.y + kTitleBar);
+  if (options.width <= 0) {
+    const int left = area.height - std::max(height, kLeastHeight);
+    glfwSetWindowPos(window, area.x, area.y + std::clamp(left, 0, kTitleBar));
+  }
   glfwMakeContextCurrent(window);
   glfwSwapInterval(1);
 
