@@ -53,7 +53,7 @@ def generate(fovea, isa, model, dtype, seed, batch, threads):
             env={**os.environ, "FOVEA_ISA": isa}, capture_output=True, text=True)
         if result.returncode:
             return result.stderr.strip()
-        pictures = sorted((folder / "out").glob("*.png"))
+        pictures = sorted((folder / "out").glob("*.png"), key=lambda p: int(p.name.split("-")[0]))
         return list(zip(latents_of(folder / "latents"), map(pixels_of, pictures), strict=True))
 
 
