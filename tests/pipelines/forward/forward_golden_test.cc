@@ -5,7 +5,6 @@
 
 #include "models/files/safetensors.h"
 #include "pipelines/forward/forward.h"
-#include "tensor/instruction_set.h"
 #include "tests/support/formula_weights.h"
 #include "tests/support/golden_case.h"
 #include "tests/support/temp_dir.h"
@@ -39,10 +38,7 @@ void CheckRun(Component& component, const GoldenRun& run) {
       continue;
     }
     CHECK(got->second.dtype() == DType::kF32);
-    // oneDNN's convolutions for AVX2 and SSE4.1 lose more bits: the largest difference of unet_sdxl
-    // is 1.05e-5 with them and 3.3e-6 with AVX-512's.
-    const double share = UsedInstructionSet() < InstructionSet::kAvx512 ? 1.5 : 1;
-    const double limit = share * ForwardLimit(want, run.reference_f32_error.at(name));
+    const double limit = ForwardLimit(want, run.reference_f32_error.at(name));
     CHECK(Difference(got->second, want, limit) == "");
   }
 }
