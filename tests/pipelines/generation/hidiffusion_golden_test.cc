@@ -181,8 +181,8 @@ TEST_CASE("bf16 stays near f32 under RAU-Net and its windows", "[golden]") {
   const HidiffusionCase& golden = model.cases[6];
   const auto unet = model.Load(golden.trained);
   const HostTensor got = Pass(*unet, golden).Run(DType::kBF16);
-  // 8 bits of mantissa through about 40 layers. Measured as a whole: the largest of 6144 differences
-  // depends on how single values round.
+  // 8 bits of mantissa through about 40 layers. Measured as a whole: the largest of 6144
+  // differences depends on how single values round.
   CHECK(RelativeL2(got, golden.output) < 0.05);
 }
 
