@@ -3,11 +3,11 @@
 #include <cstdio>
 #include <cstring>
 
-#include "app/cli_args.h"
 #include "app/cli_commands/commands.h"
-#include "app/exit_code.h"
-#include "app/passive_waits.h"
-#include "tensor/instruction_set.h"
+#include "app/flags/cli_args.h"
+#include "app/process/exit_code.h"
+#include "app/process/passive_waits.h"
+#include "tensor/machine/instruction_set.h"
 
 namespace fovea {
 namespace {

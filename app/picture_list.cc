@@ -5,8 +5,8 @@
 #include <initializer_list>
 #include <string_view>
 
-#include "app/common_flags.h"
-#include "app/exit_code.h"
+#include "app/flags/common_flags.h"
+#include "app/process/exit_code.h"
 #include "pipelines/pictures/picture_file.h"
 #include "pipelines/pictures/picture_format.h"
 #include "tensor/error.h"

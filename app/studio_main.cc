@@ -2,14 +2,14 @@
 #include <cstdio>
 #include <memory>
 
-#include "app/cli_args.h"
-#include "app/exit_code.h"
+#include "app/flags/cli_args.h"
 #include "app/output_files.h"
-#include "app/passive_waits.h"
+#include "app/process/exit_code.h"
+#include "app/process/passive_waits.h"
 #include "app/studio/desk.h"
-#include "pipelines/pictures/png_file.h"
-#include "tensor/instruction_set.h"
-#include "tensor/threads.h"
+#include "pipelines/pictures/formats/png_file.h"
+#include "tensor/machine/instruction_set.h"
+#include "tensor/machine/threads.h"
 #include "ui/window/window.h"
 
 namespace fovea {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "attention/attention_op.h"
-#include "attention/branch_layout.h"
-#include "attention/perturbation.h"
+#include "attention/heads/branch_layout.h"
+#include "attention/heads/perturbation.h"
 
 namespace fovea {
 

@@ -17,9 +17,9 @@
 #include <string_view>
 #include <vector>
 
-#include "attention/attention_matrix.h"
 #include "attention/attention_site.h"
 #include "attention/kernels/head_mix.h"
+#include "attention/matrix/attention_matrix.h"
 #include "attention/op_args.h"
 #include "tensor/context.h"
 

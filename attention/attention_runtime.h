@@ -14,9 +14,9 @@
 #include "attention/attention_listener.h"
 #include "attention/attention_op.h"
 #include "attention/attention_use.h"
-#include "attention/head_runner.h"
-#include "attention/perturbation.h"
-#include "attention/plan.h"
+#include "attention/heads/head_runner.h"
+#include "attention/heads/perturbation.h"
+#include "attention/plans/plan.h"
 
 namespace fovea {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "attention/token_layout.h"
+#include "attention/tiles/token_layout.h"
 
 namespace fovea {
 

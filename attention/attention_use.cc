@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "attention/tile_map.h"
+#include "attention/tiles/tile_map.h"
 
 namespace fovea {
 namespace {

@@ -12,11 +12,11 @@
 #include <sstream>
 
 #include "attention/attention_op.h"
-#include "attention/plan.h"
-#include "attention/tile_map.h"
-#include "attention/token_layout.h"
-#include "tensor/cpu_info.h"
-#include "tensor/host_tensor.h"
+#include "attention/plans/plan.h"
+#include "attention/tiles/tile_map.h"
+#include "attention/tiles/token_layout.h"
+#include "tensor/machine/cpu_info.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 namespace {

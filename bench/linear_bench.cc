@@ -16,12 +16,11 @@
 
 #include "tensor/context.h"
 #include "tensor/cpu/onednn.h"
-#include "tensor/cpu_info.h"
-#include "tensor/instruction_set.h"
-#include "tensor/host_tensor.h"
-#include "tensor/instruction_set.h"
-#include "tensor/ops/linear.h"
-#include "tensor/threads.h"
+#include "tensor/machine/cpu_info.h"
+#include "tensor/machine/instruction_set.h"
+#include "tensor/machine/threads.h"
+#include "tensor/memory/host_tensor.h"
+#include "tensor/ops/product/linear.h"
 
 namespace fovea {
 namespace {

@@ -6,11 +6,11 @@
 
 #include <random>
 
-#include "attention/kernels/tile_attention.h"
-#include "tensor/host_tensor.h"
-#include "tensor/ops/conv2d.h"
-#include "tensor/ops/group_norm.h"
-#include "tensor/ops/linear.h"
+#include "attention/kernels/tile/tile_attention.h"
+#include "tensor/memory/host_tensor.h"
+#include "tensor/ops/conv/conv2d.h"
+#include "tensor/ops/norm/group_norm.h"
+#include "tensor/ops/product/linear.h"
 
 namespace fovea {
 namespace {

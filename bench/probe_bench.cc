@@ -15,7 +15,7 @@
 #include "attention/probe/attention_probe.h"
 #include "attention/probe/matrix_passes.h"
 #include "pipelines/generation/text_to_image.h"
-#include "tensor/threads.h"
+#include "tensor/machine/threads.h"
 
 namespace fovea {
 namespace {

@@ -5,9 +5,9 @@
 
 #include "tensor/ops/activation.h"
 #include "tensor/ops/elementwise.h"
-#include "tensor/ops/group_norm.h"
-#include "tensor/ops/layer_norm.h"
-#include "tensor/ops/linear.h"
+#include "tensor/ops/norm/group_norm.h"
+#include "tensor/ops/norm/layer_norm.h"
+#include "tensor/ops/product/linear.h"
 
 namespace fovea {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "models/model_folder.h"
 #include "models/weight_store.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 #include "tensor/tensor.h"
 
 namespace fovea {

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "tensor/shape.h"
-#include "tensor/weight_delta.h"
+#include "tensor/weights/weight_delta.h"
 
 namespace fovea {
 

@@ -17,7 +17,7 @@
 #include "models/files/safetensors.h"
 #include "models/tensor_names.h"
 #include "models/weight_deltas.h"
-#include "tensor/weight.h"
+#include "tensor/weights/weight.h"
 
 namespace fovea {
 

@@ -11,9 +11,9 @@
 #include <memory>
 #include <string_view>
 
-#include "tensor/buffer.h"
+#include "tensor/memory/buffer.h"
 #include "tensor/tensor.h"
-#include "tensor/weight.h"
+#include "tensor/weights/weight.h"
 
 namespace fovea {
 
@@ -118,7 +118,7 @@ class Backend {
   virtual void CountFlops(double /*flops*/) {}
 };
 
-// Threads are those of tensor/threads.h.
+// Threads are those of tensor/machine/threads.h.
 std::unique_ptr<Backend> MakeCpuBackend();
 
 }  // namespace fovea

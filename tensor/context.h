@@ -3,8 +3,8 @@
 
 #include <stop_token>
 
-#include "tensor/arena.h"
 #include "tensor/backend.h"
+#include "tensor/memory/arena.h"
 
 namespace fovea {
 

@@ -5,18 +5,18 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli_commands/commands.h"
-#include "app/common_flags.h"
-#include "app/exit_code.h"
-#include "app/host_memory.h"
+#include "app/flags/common_flags.h"
+#include "app/flags/token_grid_flag.h"
 #include "app/output_files.h"
-#include "app/token_grid_flag.h"
+#include "app/process/exit_code.h"
+#include "app/process/host_memory.h"
 #include "attention/attention_op.h"
-#include "attention/plan.h"
-#include "attention/tile_map.h"
+#include "attention/plans/plan.h"
+#include "attention/tiles/tile_map.h"
 #include "models/files/safetensors.h"
 #include "tensor/error.h"
+#include "tensor/machine/threads.h"
 #include "tensor/planning_backend.h"
-#include "tensor/threads.h"
 
 namespace fovea {
 namespace {

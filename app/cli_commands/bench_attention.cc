@@ -4,15 +4,15 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli_commands/commands.h"
-#include "app/common_flags.h"
-#include "app/exit_code.h"
-#include "app/host_memory.h"
+#include "app/flags/common_flags.h"
+#include "app/flags/token_grid_flag.h"
 #include "app/output_files.h"
-#include "app/stop_signals.h"
-#include "app/token_grid_flag.h"
+#include "app/process/exit_code.h"
+#include "app/process/host_memory.h"
+#include "app/process/stop_signals.h"
 #include "pipelines/bench/attention_bench.h"
 #include "pipelines/bench/attention_plot.h"
-#include "pipelines/pictures/png_file.h"
+#include "pipelines/pictures/formats/png_file.h"
 #include "tensor/error.h"
 
 namespace fovea {

@@ -5,16 +5,16 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli_commands/commands.h"
-#include "app/cli_commands/layer_table.h"
-#include "app/common_flags.h"
-#include "app/exit_code.h"
-#include "app/host_memory.h"
-#include "app/run_point_flags.h"
-#include "app/stop_signals.h"
+#include "app/cli_commands/reports/layer_table.h"
+#include "app/flags/common_flags.h"
+#include "app/flags/run_point_flags.h"
+#include "app/process/exit_code.h"
+#include "app/process/host_memory.h"
+#include "app/process/stop_signals.h"
 #include "pipelines/forward/forward.h"
-#include "tensor/cpu_info.h"
 #include "tensor/error.h"
-#include "tensor/threads.h"
+#include "tensor/machine/cpu_info.h"
+#include "tensor/machine/threads.h"
 
 namespace fovea {
 namespace {

@@ -1,7 +1,7 @@
 // The subcommands of `fovea`, one file each.
 #pragma once
 
-#include "app/cli_args.h"
+#include "app/flags/cli_args.h"
 
 namespace fovea {
 

@@ -5,17 +5,17 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli_commands/commands.h"
-#include "app/common_flags.h"
-#include "app/exit_code.h"
-#include "app/host_memory.h"
+#include "app/flags/common_flags.h"
+#include "app/flags/run_point_flags.h"
 #include "app/output_files.h"
-#include "app/run_point_flags.h"
-#include "app/stop_signals.h"
+#include "app/process/exit_code.h"
+#include "app/process/host_memory.h"
+#include "app/process/stop_signals.h"
 #include "models/files/safetensors.h"
 #include "pipelines/forward/forward.h"
 #include "pipelines/metadata/attention_report.h"
 #include "tensor/error.h"
-#include "tensor/threads.h"
+#include "tensor/machine/threads.h"
 
 namespace fovea {
 namespace {

@@ -4,12 +4,12 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli_commands/commands.h"
-#include "app/cli_commands/model_report.h"
-#include "app/cli_commands/operator_report.h"
-#include "app/cli_commands/picture_report.h"
-#include "app/common_flags.h"
-#include "app/exit_code.h"
-#include "app/host_memory.h"
+#include "app/cli_commands/reports/model_report.h"
+#include "app/cli_commands/reports/operator_report.h"
+#include "app/cli_commands/reports/picture_report.h"
+#include "app/flags/common_flags.h"
+#include "app/process/exit_code.h"
+#include "app/process/host_memory.h"
 #include "models/search/model_search.h"
 #include "pipelines/sampling/scheduler.h"
 #include "tensor/error.h"

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "app/built_in_models.h"
-#include "app/exit_code.h"
-#include "app/host_memory.h"
+#include "app/process/exit_code.h"
+#include "app/process/host_memory.h"
 #include "app/studio/engine.h"
 #include "pipelines/generation/text_to_image.h"
 #include "pipelines/settings/plan_source.h"

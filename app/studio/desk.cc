@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "app/exit_code.h"
+#include "app/process/exit_code.h"
 #include "app/studio/desk_state.h"
 #include "models/search/data_home.h"
 #include "tensor/error.h"

@@ -3,16 +3,16 @@
 #include <algorithm>
 
 #include "app/built_in_models.h"
-#include "app/exit_code.h"
-#include "app/host_memory.h"
+#include "app/process/exit_code.h"
+#include "app/process/host_memory.h"
 #include "app/studio/plan_preview.h"
 #include "app/studio/settings_json.h"
 #include "attention/attention_op.h"
 #include "pipelines/sampling/scheduler.h"
 #include "pipelines/settings/plan_source.h"
 #include "tensor/error.h"
-#include "tensor/instruction_set.h"
-#include "tensor/threads.h"
+#include "tensor/machine/instruction_set.h"
+#include "tensor/machine/threads.h"
 
 namespace fovea {
 namespace {

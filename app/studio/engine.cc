@@ -6,13 +6,13 @@
 
 #include <utility>
 
-#include "app/exit_code.h"
-#include "app/host_memory.h"
 #include "app/output_files.h"
+#include "app/process/exit_code.h"
+#include "app/process/host_memory.h"
 #include "app/studio/latent_preview.h"
 #include "pipelines/forward/forward.h"
 #include "pipelines/generation/provenance.h"
-#include "pipelines/pictures/png_file.h"
+#include "pipelines/pictures/formats/png_file.h"
 #include "pipelines/sampling/noise.h"
 #include "tensor/make_backend.h"
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "pipelines/pictures/formats/png_file.h"
 #include "pipelines/pictures/picture_file.h"
-#include "pipelines/pictures/png_file.h"
 #include "tensor/error.h"
 
 namespace fovea {

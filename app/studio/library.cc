@@ -5,7 +5,7 @@
 #include <set>
 
 #include "pipelines/metadata/metadata.h"
-#include "pipelines/pictures/png_file.h"
+#include "pipelines/pictures/formats/png_file.h"
 #include "tensor/error.h"
 
 namespace fovea {

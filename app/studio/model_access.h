@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "app/common_flags.h"
+#include "app/flags/common_flags.h"
 #include "models/model_folder.h"
 #include "pipelines/settings/settings.h"
 #include "ui/snapshot.h"

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "attention/attention_op.h"
-#include "attention/plan.h"
-#include "attention/tile_map.h"
+#include "attention/plans/plan.h"
+#include "attention/tiles/tile_map.h"
 #include "tensor/error.h"
 
 namespace fovea {

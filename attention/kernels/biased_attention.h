@@ -3,7 +3,7 @@
 // Small: one side of each product is a few dozen agents. Compute-bound on 4 d FLOPs a pair.
 #pragma once
 
-#include "attention/token_layout.h"
+#include "attention/tiles/token_layout.h"
 #include "tensor/context.h"
 
 namespace fovea {

@@ -5,7 +5,7 @@
 
 #include "attention/kernels/cpu_kernels.h"
 #include "attention/kernels/element.h"
-#include "tensor/threads.h"
+#include "tensor/machine/threads.h"
 
 namespace fovea {
 namespace {

@@ -8,7 +8,7 @@
 #include <span>
 
 #include "attention/kernels/head_mix.h"
-#include "attention/token_layout.h"
+#include "attention/tiles/token_layout.h"
 #include "tensor/context.h"
 
 namespace fovea {

@@ -1,5 +1,5 @@
 // What becomes of one head's output: interpolated with its values, with their mean, with another
-// attention. The arithmetic of perturbed heads (attention/perturbation.h).
+// attention. The arithmetic of perturbed heads (attention/heads/perturbation.h).
 //
 // Memory-bound. Tensors are (b,t,heads,d), f32 or bf16 alike, strided, the last axis dense; sums
 // are f32. A factor of zero leaves its term out, so that NaN in what is not wanted stays away.

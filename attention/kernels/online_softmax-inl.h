@@ -3,7 +3,7 @@
 // Milakov & Gimelshein, "Online normalizer calculation for softmax" (2018).
 #include <cstring>
 
-#include "attention/kernels/tile_job.h"
+#include "attention/kernels/tile/tile_job.h"
 #include "tensor/cpu/load_store-inl.h"
 
 #if defined(FOVEA_ONLINE_SOFTMAX_INL_H_) == defined(HWY_TARGET_TOGGLE)

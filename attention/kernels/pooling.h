@@ -5,7 +5,7 @@
 
 #include <array>
 
-#include "attention/token_layout.h"
+#include "attention/tiles/token_layout.h"
 #include "tensor/context.h"
 
 namespace fovea {

@@ -5,7 +5,7 @@
 
 #include "attention/kernels/cpu_kernels.h"
 #include "attention/kernels/element.h"
-#include "tensor/threads.h"
+#include "tensor/machine/threads.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "attention/kernels/pooling_cpu.cc"

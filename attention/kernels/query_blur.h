@@ -5,7 +5,7 @@
 // the last axis dense; sums are f32, means f64.
 #pragma once
 
-#include "attention/token_layout.h"
+#include "attention/tiles/token_layout.h"
 #include "tensor/context.h"
 
 namespace fovea {

@@ -11,8 +11,8 @@
 
 #include "attention/kernels/cpu_kernels.h"
 #include "attention/kernels/element.h"
-#include "tensor/ops/linear.h"
-#include "tensor/threads.h"
+#include "tensor/machine/threads.h"
+#include "tensor/ops/product/linear.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "attention/kernels/token_merge_cpu.cc"

@@ -4,11 +4,11 @@
 #include <cmath>
 
 #include "attention/kernels/cpu_kernels.h"
-#include "attention/kernels/tile_attention.h"
+#include "attention/kernels/tile/tile_attention.h"
 #include "attention/kernels/token_merge.h"
+#include "attention/matrix/merged_matrix.h"
+#include "attention/matrix/softmax_matrix.h"
 #include "attention/ops/local_attention.h"
-#include "attention/ops/merged_matrix.h"
-#include "attention/ops/softmax_matrix.h"
 #include "attention/random_bits.h"
 
 namespace fovea {

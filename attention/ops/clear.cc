@@ -6,9 +6,9 @@
 
 #include "attention/kernels/cpu_kernels.h"
 #include "attention/kernels/pooling.h"
-#include "attention/kernels/tile_attention.h"
+#include "attention/kernels/tile/tile_attention.h"
+#include "attention/matrix/softmax_matrix.h"
 #include "attention/ops/local_attention.h"
-#include "attention/ops/softmax_matrix.h"
 
 namespace fovea {
 namespace {

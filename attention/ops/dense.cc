@@ -1,8 +1,8 @@
 #include "attention/ops/dense.h"
 
-#include "attention/kernels/tile_attention.h"
+#include "attention/kernels/tile/tile_attention.h"
+#include "attention/matrix/softmax_matrix.h"
 #include "attention/ops/local_attention.h"
-#include "attention/ops/softmax_matrix.h"
 
 namespace fovea {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "attention/ops/softmax_matrix.h"
+#include "attention/matrix/softmax_matrix.h"
 
 namespace fovea {
 namespace {

@@ -9,10 +9,10 @@
 #include <optional>
 
 #include "attention/attention_op.h"
-#include "attention/grid_pattern.h"
-#include "attention/kernels/tile_attention.h"
+#include "attention/kernels/tile/tile_attention.h"
 #include "attention/op_args.h"
-#include "attention/tile_map.h"
+#include "attention/tiles/grid_pattern.h"
+#include "attention/tiles/tile_map.h"
 
 namespace fovea {
 

@@ -6,10 +6,10 @@
 
 #include "attention/kernels/cpu_kernels.h"
 #include "attention/kernels/resize_grid.h"
-#include "attention/kernels/tile_attention.h"
+#include "attention/kernels/tile/tile_attention.h"
+#include "attention/matrix/resampled_matrix.h"
+#include "attention/matrix/softmax_matrix.h"
 #include "attention/ops/local_attention.h"
-#include "attention/ops/resampled_matrix.h"
-#include "attention/ops/softmax_matrix.h"
 #include "attention/random_bits.h"
 
 namespace fovea {

@@ -6,11 +6,11 @@
 #include <limits>
 #include <numeric>
 
-#include "attention/kernels/score_block.h"
+#include "attention/kernels/tile/score_block.h"
 #include "attention/probe/call_matrix.h"
 #include "attention/probe/matrix_passes.h"
 #include "tensor/glob.h"
-#include "tensor/threads.h"
+#include "tensor/machine/threads.h"
 
 namespace fovea {
 namespace {

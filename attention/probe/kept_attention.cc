@@ -4,8 +4,8 @@
 #include <cstring>
 
 #include "attention/probe/call_matrix.h"
-#include "attention/tile_map.h"
-#include "tensor/threads.h"
+#include "attention/tiles/tile_map.h"
+#include "tensor/machine/threads.h"
 
 namespace fovea {
 namespace {

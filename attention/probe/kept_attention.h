@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "attention/attention_listener.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 

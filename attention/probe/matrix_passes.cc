@@ -5,9 +5,9 @@
 #include <cstdlib>
 #include <numeric>
 
-#include "attention/kernels/score_block.h"
+#include "attention/kernels/tile/score_block.h"
 #include "tensor/error.h"
-#include "tensor/threads.h"
+#include "tensor/machine/threads.h"
 
 namespace fovea {
 namespace {

@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
-#include "attention/attention_matrix.h"
-#include "attention/token_layout.h"
+#include "attention/matrix/attention_matrix.h"
+#include "attention/tiles/token_layout.h"
 
 namespace fovea {
 

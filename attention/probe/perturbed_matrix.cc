@@ -5,7 +5,7 @@
 
 #include "attention/kernels/cpu_kernels.h"
 #include "attention/ops/local_attention.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "attention/probe/call_matrix.h"
 #include "pipelines/generation/text_to_image.h"
-#include "pipelines/pictures/png_file.h"
+#include "pipelines/pictures/formats/png_file.h"
 
 // What the token in the middle of the picture looks at, in the first site and the last step.
 struct RowReader : fovea::AttentionListener {

@@ -7,7 +7,7 @@
 #include "models/layers.h"
 #include "tensor/ops/elementwise.h"
 #include "tensor/ops/embed.h"
-#include "tensor/ops/linear.h"
+#include "tensor/ops/product/linear.h"
 #include "tensor/trace.h"
 
 namespace fovea {

@@ -2,9 +2,9 @@
 
 #include "tensor/ops/activation.h"
 #include "tensor/ops/elementwise.h"
-#include "tensor/ops/layer_norm.h"
-#include "tensor/ops/linear.h"
-#include "tensor/ops/rms_norm.h"
+#include "tensor/ops/norm/layer_norm.h"
+#include "tensor/ops/norm/rms_norm.h"
+#include "tensor/ops/product/linear.h"
 #include "tensor/ops/rotate.h"
 
 namespace fovea {

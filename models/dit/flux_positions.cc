@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "tensor/threads.h"
+#include "tensor/machine/threads.h"
 
 namespace fovea {
 namespace {

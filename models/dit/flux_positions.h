@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 

@@ -7,7 +7,7 @@
 #include "models/dit/flux_config.h"
 #include "models/dit/flux_positions.h"
 #include "tensor/ops/elementwise.h"
-#include "tensor/ops/linear.h"
+#include "tensor/ops/product/linear.h"
 #include "tensor/trace.h"
 
 namespace fovea {

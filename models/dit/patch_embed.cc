@@ -3,7 +3,7 @@
 #include <cmath>
 #include <string>
 
-#include "tensor/ops/conv2d.h"
+#include "tensor/ops/conv/conv2d.h"
 #include "tensor/ops/elementwise.h"
 
 namespace fovea {

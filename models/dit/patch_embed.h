@@ -6,7 +6,7 @@
 
 #include "models/weight_store.h"
 #include "tensor/context.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 

@@ -6,7 +6,7 @@
 #include "models/dit/patch_embed.h"
 #include "models/dit/sd3_config.h"
 #include "tensor/ops/elementwise.h"
-#include "tensor/ops/linear.h"
+#include "tensor/ops/product/linear.h"
 #include "tensor/trace.h"
 
 namespace fovea {

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 

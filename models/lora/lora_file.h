@@ -14,7 +14,7 @@
 
 #include "models/files/safetensors.h"
 #include "models/lora/lora_keys.h"
-#include "tensor/weight_delta.h"
+#include "tensor/weights/weight_delta.h"
 
 namespace fovea {
 

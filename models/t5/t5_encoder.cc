@@ -11,8 +11,8 @@
 #include "tensor/ops/activation.h"
 #include "tensor/ops/elementwise.h"
 #include "tensor/ops/embed.h"
-#include "tensor/ops/linear.h"
-#include "tensor/ops/rms_norm.h"
+#include "tensor/ops/norm/rms_norm.h"
+#include "tensor/ops/product/linear.h"
 #include "tensor/trace.h"
 
 namespace fovea {

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "tensor/ops/conv2d.h"
+#include "tensor/ops/conv/conv2d.h"
 #include "tensor/ops/elementwise.h"
-#include "tensor/ops/group_norm.h"
-#include "tensor/ops/linear.h"
-#include "tensor/ops/upsample.h"
+#include "tensor/ops/norm/group_norm.h"
+#include "tensor/ops/product/linear.h"
+#include "tensor/ops/resample/upsample.h"
 
 namespace fovea {
 namespace {

@@ -1,7 +1,7 @@
 #include "models/unet/transformer.h"
 
 #include "tensor/ops/activation.h"
-#include "tensor/ops/linear.h"
+#include "tensor/ops/product/linear.h"
 #include "tensor/trace.h"
 
 namespace fovea {

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "tensor/ops/average_pool.h"
 #include "tensor/ops/elementwise.h"
-#include "tensor/ops/resize_bicubic.h"
+#include "tensor/ops/resample/average_pool.h"
+#include "tensor/ops/resample/resize_bicubic.h"
 #include "tensor/trace.h"
 
 namespace fovea {

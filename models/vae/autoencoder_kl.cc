@@ -5,7 +5,7 @@
 #include "models/vae/vae_blocks.h"
 #include "models/vae/vae_config.h"
 #include "tensor/ops/elementwise.h"
-#include "tensor/ops/linear.h"
+#include "tensor/ops/product/linear.h"
 
 namespace fovea {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "tensor/ops/elementwise.h"
-#include "tensor/ops/linear.h"
+#include "tensor/ops/product/linear.h"
 #include "tensor/trace.h"
 
 namespace fovea {

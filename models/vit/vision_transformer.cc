@@ -6,9 +6,9 @@
 #include "models/vit/vit_modules.h"
 #include "models/vit/vit_names.h"
 #include "models/vit/vit_positions.h"
-#include "tensor/ops/conv2d.h"
+#include "tensor/ops/conv/conv2d.h"
 #include "tensor/ops/elementwise.h"
-#include "tensor/ops/linear.h"
+#include "tensor/ops/product/linear.h"
 #include "tensor/trace.h"
 
 namespace fovea {

@@ -7,7 +7,7 @@
 #include "attention/attention_op.h"
 #include "models/vit/vit_config.h"
 #include "models/weight_store.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 

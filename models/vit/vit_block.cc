@@ -5,7 +5,7 @@
 #include <string>
 
 #include "tensor/ops/activation.h"
-#include "tensor/ops/linear.h"
+#include "tensor/ops/product/linear.h"
 
 namespace fovea {
 namespace {

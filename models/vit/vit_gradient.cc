@@ -6,10 +6,10 @@
 #include "attention/probe/matrix_passes.h"
 #include "models/vit/vit_modules.h"
 #include "tensor/error.h"
+#include "tensor/machine/threads.h"
 #include "tensor/ops/activation.h"
 #include "tensor/ops/elementwise.h"
-#include "tensor/ops/linear.h"
-#include "tensor/threads.h"
+#include "tensor/ops/product/linear.h"
 #include "tensor/trace.h"
 
 namespace fovea {

@@ -9,7 +9,7 @@
 #include "pipelines/analytics/token_statistics.h"
 #include "pipelines/maps/map_selection.h"
 #include "tensor/error.h"
-#include "tensor/threads.h"
+#include "tensor/machine/threads.h"
 
 namespace fovea {
 namespace {

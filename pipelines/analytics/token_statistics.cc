@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "tensor/error.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 namespace {

@@ -7,11 +7,11 @@
 #include <span>
 
 #include "attention/random_bits.h"
-#include "attention/tile_map.h"
-#include "tensor/cpu_info.h"
-#include "tensor/host_tensor.h"
+#include "attention/tiles/tile_map.h"
+#include "tensor/machine/cpu_info.h"
+#include "tensor/machine/threads.h"
+#include "tensor/memory/host_tensor.h"
 #include "tensor/planning_backend.h"
-#include "tensor/threads.h"
 
 namespace fovea {
 namespace {

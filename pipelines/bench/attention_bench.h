@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "attention/attention_op.h"
-#include "attention/plan.h"
+#include "attention/plans/plan.h"
 
 namespace fovea {
 

@@ -6,7 +6,7 @@
 #include <random>
 
 #include "tensor/ops/elementwise.h"
-#include "tensor/weight_limit.h"
+#include "tensor/weights/weight_limit.h"
 
 namespace fovea {
 namespace {

@@ -11,7 +11,7 @@
 #include "attention/attention_runtime.h"
 #include "models/model_folder.h"
 #include "pipelines/metadata/hires_report.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 #include "tensor/planning_backend.h"
 
 namespace fovea {

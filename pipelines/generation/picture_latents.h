@@ -7,7 +7,7 @@
 #include "pipelines/generation/diffusion_model.h"
 #include "pipelines/sampling/noise.h"
 #include "tensor/context.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 

@@ -8,7 +8,7 @@
 #include "pipelines/generation/diffusion_model.h"
 #include "pipelines/generation/start_latents.h"
 #include "pipelines/sampling/denoise_loop.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 

@@ -1,8 +1,8 @@
 #include "pipelines/generation/provenance.h"
 
 #include "pipelines/metadata/attention_report.h"
-#include "tensor/instruction_set.h"
-#include "tensor/threads.h"
+#include "tensor/machine/instruction_set.h"
+#include "tensor/machine/threads.h"
 
 namespace fovea {
 

@@ -11,7 +11,7 @@
 #include "pipelines/sampling/scheduler.h"
 #include "pipelines/settings/generate_inputs.h"
 #include "tensor/context.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 

@@ -17,7 +17,7 @@
 #include "pipelines/settings/image_settings.h"
 #include "pipelines/settings/two_pass.h"
 #include "tensor/ops/elementwise.h"
-#include "tensor/weight_limit.h"
+#include "tensor/weights/weight_limit.h"
 
 namespace fovea {
 namespace {

@@ -20,7 +20,7 @@
 #include "pipelines/sampling/denoise_loop.h"
 #include "pipelines/settings/generate_inputs.h"
 #include "pipelines/settings/settings.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 #include "tensor/planning_backend.h"
 
 namespace fovea {

@@ -6,7 +6,7 @@
 
 #include "attention/kernels/element.h"
 #include "tensor/error.h"
-#include "tensor/threads.h"
+#include "tensor/machine/threads.h"
 
 namespace fovea {
 namespace {

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "pipelines/maps/map_sums.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 

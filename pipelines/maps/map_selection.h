@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "attention/attention_listener.h"
-#include "attention/plan.h"
+#include "attention/plans/plan.h"
 
 namespace fovea {
 

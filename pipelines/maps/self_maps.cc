@@ -7,7 +7,7 @@
 #include "attention/probe/call_matrix.h"
 #include "attention/probe/matrix_passes.h"
 #include "tensor/error.h"
-#include "tensor/threads.h"
+#include "tensor/machine/threads.h"
 
 namespace fovea {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "attention/probe/call_matrix.h"
-#include "tensor/threads.h"
+#include "tensor/machine/threads.h"
 
 namespace fovea {
 namespace {

@@ -11,7 +11,7 @@
 #include "pipelines/metadata/attention_report.h"
 #include "pipelines/metadata/file_hashes.h"
 #include "pipelines/metadata/hires_report.h"
-#include "pipelines/pictures/png_file.h"
+#include "pipelines/pictures/formats/png_file.h"
 #include "pipelines/settings/settings.h"
 #include "tensor/error.h"
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "pipelines/pictures/image.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 

@@ -6,7 +6,7 @@
 #include <cstdio>
 
 #include "models/files/foreign_file.h"
-#include "pipelines/pictures/exif.h"
+#include "pipelines/pictures/formats/exif.h"
 #include "pipelines/pictures/picture_format.h"
 #include "pipelines/pictures/picture_pixels.h"
 #include "tensor/error.h"

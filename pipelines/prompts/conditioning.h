@@ -7,7 +7,7 @@
 #include "models/clip/clip_text_model.h"
 #include "pipelines/prompts/prompt_windows.h"
 #include "tensor/context.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 

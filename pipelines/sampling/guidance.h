@@ -9,8 +9,8 @@
 #include <span>
 #include <vector>
 
-#include "attention/branch_layout.h"
-#include "attention/plan.h"
+#include "attention/heads/branch_layout.h"
+#include "attention/plans/plan.h"
 
 namespace fovea {
 

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "attention/plan.h"
+#include "attention/plans/plan.h"
 #include "models/denoiser.h"
 #include "pipelines/settings/hires_request.h"
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "pipelines/pictures/image.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 

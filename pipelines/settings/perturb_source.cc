@@ -5,7 +5,7 @@
 #include <system_error>
 #include <vector>
 
-#include "attention/plan.h"
+#include "attention/plans/plan.h"
 #include "models/files/text_file.h"
 #include "tensor/error.h"
 

@@ -1,6 +1,6 @@
 // The perturbed heads that a person names with --perturb: a list itself, "@FILE" or "preset:NAME".
 //
-// A file holds a list (attention/perturbation_list.h), and may say in lines "kind: TEXT",
+// A file holds a list (attention/heads/perturbation_list.h), and may say in lines "kind: TEXT",
 // "scope: TEXT", "scale: NUMBER" and "steps: RANGE" what the flags of these names would. A "#"
 // begins a comment. A preset is such a file in assets/perturbs, NAME.perturb; its first comment
 // line says what it is for.
@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "attention/perturbation_list.h"
+#include "attention/heads/perturbation_list.h"
 
 namespace fovea {
 

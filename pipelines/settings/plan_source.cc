@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <system_error>
 
-#include "attention/plan_json.h"
+#include "attention/plans/plan_json.h"
 #include "models/files/text_file.h"
 #include "tensor/error.h"
 

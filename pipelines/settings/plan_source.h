@@ -1,8 +1,8 @@
 // The attention plan that a person names: the plan itself, "@FILE" or "preset:NAME".
 //
-// A plan file holds the grammar or the JSON form of attention/plan.h. In the grammar, line breaks
-// are blanks, and a line whose first character besides blanks is "#" is a comment. A preset is such
-// a file in assets/plans; its first comment line says what it is for.
+// A plan file holds the grammar or the JSON form of attention/plans/plan.h. In the grammar, line
+// breaks are blanks, and a line whose first character besides blanks is "#" is a comment. A preset
+// is such a file in assets/plans; its first comment line says what it is for.
 #pragma once
 
 #include <filesystem>
@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "attention/plan.h"
+#include "attention/plans/plan.h"
 
 namespace fovea {
 

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "attention/perturbation_list.h"
-#include "attention/plan.h"
+#include "attention/heads/perturbation_list.h"
+#include "attention/plans/plan.h"
 #include "pipelines/settings/image_settings.h"
 #include "pipelines/settings/prompt_weights_mode.h"
 #include "pipelines/settings/random_seed.h"

@@ -26,7 +26,7 @@ struct GenerateSettings {
   double cfg_rescale = -1;       // < 0: the model's default
   std::string cfg_interval;      // steps that are guided, as ParseStepRange; empty: all
   std::string guidance = "cfg";  // as GuidanceMethods(), with arguments
-  // Guidance away from perturbed heads: texts of attention/perturbation_list.h; empty: none.
+  // Guidance away from perturbed heads: texts of attention/heads/perturbation_list.h; empty: none.
   std::string perturb, perturb_kind = "identity", perturb_scope = "all";
   double perturb_scale = 3;
   std::string perturb_steps;       // as ParseStepRange; empty: all that are guided

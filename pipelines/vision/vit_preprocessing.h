@@ -11,7 +11,7 @@
 #include "models/model_folder.h"
 #include "pipelines/pictures/image.h"
 #include "pipelines/pictures/resample.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 

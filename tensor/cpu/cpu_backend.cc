@@ -5,7 +5,7 @@
 #include "tensor/cpu/kernels.h"
 #include "tensor/cpu/onednn.h"
 #include "tensor/cpu/weight_packs.h"
-#include "tensor/instruction_set.h"
+#include "tensor/machine/instruction_set.h"
 #include "tensor/trace.h"
 
 namespace fovea {

@@ -1,7 +1,7 @@
 // Blocks of host memory for tensors.
 #pragma once
 
-#include "tensor/buffer.h"
+#include "tensor/memory/buffer.h"
 
 namespace fovea {
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "tensor/threads.h"
+#include "tensor/machine/threads.h"
 
 namespace fovea::onednn {
 namespace {

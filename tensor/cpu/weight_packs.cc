@@ -6,8 +6,8 @@
 
 #include "tensor/cpu/host_memory.h"
 #include "tensor/cpu/kernels.h"
-#include "tensor/threads.h"
-#include "tensor/weight_delta.h"
+#include "tensor/machine/threads.h"
+#include "tensor/weights/weight_delta.h"
 
 namespace fovea {
 namespace {

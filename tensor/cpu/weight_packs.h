@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "tensor/cpu/onednn.h"
-#include "tensor/weight.h"
+#include "tensor/weights/weight.h"
 
 namespace fovea {
 

@@ -3,7 +3,7 @@
 
 #include "tensor/cpu/kernels.h"
 #include "tensor/cpu/rows.h"
-#include "tensor/threads.h"
+#include "tensor/machine/threads.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tensor/ops/copy_cpu.cc"

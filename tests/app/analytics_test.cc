@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "pipelines/pictures/png_file.h"
+#include "pipelines/pictures/formats/png_file.h"
 #include "tests/support/cli_checks.h"
 #include "tests/support/golden_case.h"
 #include "tests/support/temp_dir.h"

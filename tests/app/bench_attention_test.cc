@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include "pipelines/pictures/png_file.h"
+#include "pipelines/pictures/formats/png_file.h"
 #include "tests/support/cli_checks.h"
 #include "tests/support/temp_dir.h"
 

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/files/safetensors.h"
-#include "pipelines/pictures/png_file.h"
+#include "pipelines/pictures/formats/png_file.h"
 #include "tests/support/cli_checks.h"
 #include "tests/support/pipeline_case.h"
 #include "tests/support/temp_dir.h"

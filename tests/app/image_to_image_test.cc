@@ -5,8 +5,8 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include "pipelines/pictures/formats/png_file.h"
 #include "pipelines/pictures/picture_file.h"
-#include "pipelines/pictures/png_file.h"
 #include "tests/support/cli_checks.h"
 #include "tests/support/pipeline_case.h"
 #include "tests/support/temp_dir.h"

@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "models/files/safetensors.h"
-#include "tensor/instruction_set.h"
+#include "tensor/machine/instruction_set.h"
 #include "tests/support/cli_checks.h"
 #include "tests/support/golden_case.h"
 #include "tests/support/pipeline_case.h"

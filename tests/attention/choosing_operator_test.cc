@@ -6,8 +6,8 @@
 #include <cstring>
 
 #include "attention/attention_runtime.h"
+#include "attention/matrix/softmax_matrix.h"
 #include "attention/ops/local_attention.h"
-#include "attention/ops/softmax_matrix.h"
 #include "attention/probe/call_matrix.h"
 #include "attention/probe/kept_attention.h"
 #include "tensor/planning_backend.h"

@@ -6,8 +6,8 @@
 #include <set>
 
 #include "attention/attention_op.h"
+#include "tensor/machine/threads.h"
 #include "tensor/planning_backend.h"
-#include "tensor/threads.h"
 #include "tests/support/operator_case.h"
 #include "tests/support/worst.h"
 

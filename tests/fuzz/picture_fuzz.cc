@@ -3,7 +3,7 @@
 #include <iterator>
 #include <span>
 
-#include "pipelines/pictures/exif.h"
+#include "pipelines/pictures/formats/exif.h"
 #include "pipelines/pictures/picture_file.h"
 #include "tests/fuzz/fuzz_target.h"
 

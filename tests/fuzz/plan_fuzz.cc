@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "attention/attention_runtime.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace fovea {

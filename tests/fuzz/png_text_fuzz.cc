@@ -2,7 +2,7 @@
 #include <span>
 
 #include "pipelines/metadata/metadata.h"
-#include "pipelines/pictures/picture_text.h"
+#include "pipelines/pictures/formats/picture_text.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace fovea {

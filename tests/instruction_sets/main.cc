@@ -4,7 +4,7 @@
 #include <string>
 
 #include "tensor/error.h"
-#include "tensor/instruction_set.h"
+#include "tensor/machine/instruction_set.h"
 
 namespace fovea {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "models/config.h"
 #include "pipelines/generation/text_to_image.h"
-#include "tensor/threads.h"
+#include "tensor/machine/threads.h"
 #include "tests/support/golden_case.h"
 #include "tests/support/pipeline_case.h"
 #include "tests/support/temp_dir.h"

@@ -5,7 +5,7 @@
 #include "app/studio/plan_preview.h"
 #include "app/studio/store.h"
 #include "pipelines/metadata/metadata.h"
-#include "pipelines/pictures/png_file.h"
+#include "pipelines/pictures/formats/png_file.h"
 #include "tests/studio/desk_support.h"
 
 namespace fovea {

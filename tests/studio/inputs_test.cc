@@ -2,8 +2,8 @@
 #include <catch2/catch.hpp>
 
 #include "app/studio/inputs.h"
+#include "pipelines/pictures/formats/png_file.h"
 #include "pipelines/pictures/picture_file.h"
-#include "pipelines/pictures/png_file.h"
 #include "tensor/error.h"
 #include "tests/studio/desk_support.h"
 

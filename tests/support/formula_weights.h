@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "tensor/error.h"
-#include "tensor/instruction_set.h"
+#include "tensor/machine/instruction_set.h"
 
 int main(int argc, char** argv) {
   try {

@@ -8,7 +8,7 @@
 
 #include "attention/attention_runtime.h"
 #include "tensor/context.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 #include "tensor/planning_backend.h"
 
 namespace fovea {

@@ -5,7 +5,7 @@
 #include <random>
 
 #include "attention/attention_runtime.h"
-#include "attention/tile_map.h"
+#include "attention/tiles/tile_map.h"
 #include "tests/support/worst.h"
 
 namespace fovea {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "attention/attention_op.h"
-#include "attention/grid_pattern.h"
+#include "attention/tiles/grid_pattern.h"
 #include "tests/reference/reference_attention.h"
 
 namespace fovea {

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "tensor/context.h"
-#include "tensor/host_tensor.h"
-#include "tensor/threads.h"
+#include "tensor/machine/threads.h"
+#include "tensor/memory/host_tensor.h"
 #include "tests/reference/reference_ops.h"
 #include "tests/support/worst.h"
 

@@ -4,12 +4,12 @@
 #include <catch2/catch.hpp>
 
 #include "tensor/ops/activation.h"
-#include "tensor/ops/conv2d.h"
+#include "tensor/ops/conv/conv2d.h"
 #include "tensor/ops/elementwise.h"
-#include "tensor/ops/group_norm.h"
-#include "tensor/ops/layer_norm.h"
-#include "tensor/ops/linear.h"
-#include "tensor/ops/upsample.h"
+#include "tensor/ops/norm/group_norm.h"
+#include "tensor/ops/norm/layer_norm.h"
+#include "tensor/ops/product/linear.h"
+#include "tensor/ops/resample/upsample.h"
 #include "tests/tensor/op_test.h"
 
 namespace fovea {

@@ -4,7 +4,7 @@
 #include <numeric>
 #include <vector>
 
-#include "tensor/host_tensor.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 namespace {

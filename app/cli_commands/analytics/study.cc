@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "app/exit_code.h"
+#include "app/process/exit_code.h"
 #include "models/files/text_file.h"
 #include "pipelines/analytics/token_statistics.h"
 #include "pipelines/pictures/picture_file.h"

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "app/cli_commands/analytics/study.h"
-#include "app/cli_commands/inspect_outputs.h"
+#include "app/cli_commands/inspect/inspect_outputs.h"
 
 namespace fovea {
 

@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "app/cli_commands/analytics/tables.h"
-#include "app/cli_commands/mean_with_error.h"
-#include "app/exit_code.h"
+#include "app/cli_commands/reports/mean_with_error.h"
+#include "app/process/exit_code.h"
 #include "pipelines/analytics/faithfulness.h"
 #include "pipelines/inspect/inspect.h"
 #include "pipelines/pictures/picture_file.h"

@@ -2,7 +2,7 @@
 #include <map>
 
 #include "app/cli_commands/analytics/tables.h"
-#include "app/exit_code.h"
+#include "app/process/exit_code.h"
 #include "pipelines/analytics/same_object.h"
 #include "pipelines/pictures/picture_file.h"
 #include "tensor/error.h"

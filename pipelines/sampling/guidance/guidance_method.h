@@ -8,7 +8,7 @@
 #include <span>
 #include <string_view>
 
-#include "attention/plan.h"
+#include "attention/plans/plan.h"
 
 namespace fovea {
 

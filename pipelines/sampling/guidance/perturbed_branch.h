@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "attention/attention_site.h"
-#include "attention/perturbation_list.h"
+#include "attention/heads/perturbation_list.h"
 
 namespace fovea {
 
@@ -20,8 +20,8 @@ struct PerturbedBranch {
   bool Empty() const { return first_site < 0; }
 };
 
-// `list`, `kind` and `scope` as attention/perturbation_list.h. Throws kUsage for texts that do not
-// parse, kUnsupported for what this model lacks.
+// `list`, `kind` and `scope` as attention/heads/perturbation_list.h. Throws kUsage for texts that
+// do not parse, kUnsupported for what this model lacks.
 PerturbedBranch MakePerturbedBranch(const std::string& list, const std::string& kind,
                                     const std::string& scope, std::span<const AttentionSite> sites);
 

@@ -7,7 +7,7 @@
 #include <random>
 
 #include "attention/attention_runtime.h"
-#include "tensor/threads.h"
+#include "tensor/machine/threads.h"
 #include "tests/reference/reference_attention.h"
 #include "tests/support/worst.h"
 

@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "attention/tile_map.h"
+#include "attention/tiles/tile_map.h"
 #include "tests/support/operator_case.h"
 
 namespace fovea {

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "attention/attention_runtime.h"
-#include "attention/kernels/score_block.h"
+#include "attention/kernels/tile/score_block.h"
 #include "attention/probe/matrix_passes.h"
 #include "tests/support/operator_case.h"
 

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <random>
 
-#include "tensor/ops/upsample.h"
+#include "tensor/ops/resample/upsample.h"
 
 namespace fovea {
 namespace {

@@ -9,8 +9,8 @@
 #include "attention/attention_runtime.h"
 #include "attention/kernels/element.h"
 #include "pipelines/analytics/head_statistics.h"
-#include "tensor/arena.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/arena.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 namespace {

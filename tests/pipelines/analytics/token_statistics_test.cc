@@ -4,8 +4,8 @@
 
 #include <cmath>
 
-#include "tensor/arena.h"
-#include "tensor/host_tensor.h"
+#include "tensor/memory/arena.h"
+#include "tensor/memory/host_tensor.h"
 
 namespace fovea {
 namespace {

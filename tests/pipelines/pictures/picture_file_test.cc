@@ -10,7 +10,7 @@
 #include <catch2/catch.hpp>
 
 #include "models/files/safetensors.h"
-#include "pipelines/pictures/exif.h"
+#include "pipelines/pictures/formats/exif.h"
 #include "tensor/error.h"
 #include "tests/support/golden_case.h"
 #include "tests/support/temp_dir.h"

@@ -10,8 +10,8 @@
 #include <fstream>
 #include <vector>
 
-#include "tensor/host_tensor.h"
-#include "tensor/ops/linear.h"
+#include "tensor/memory/host_tensor.h"
+#include "tensor/ops/product/linear.h"
 #include "tests/tensor/op_test.h"
 
 namespace fovea {

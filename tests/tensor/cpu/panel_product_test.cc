@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "tensor/ops/elementwise.h"
-#include "tensor/ops/linear.h"
+#include "tensor/ops/product/linear.h"
 #include "tests/tensor/op_test.h"
 
 namespace fovea {

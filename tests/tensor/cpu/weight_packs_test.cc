@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "tensor/ops/linear.h"
+#include "tensor/ops/product/linear.h"
 #include "tests/tensor/op_test.h"
 
 namespace fovea {
