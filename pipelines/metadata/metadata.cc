@@ -135,6 +135,7 @@ PngText PictureText(const GenerateSettings& settings, const Provenance& provenan
   json["device"] = {{"kind", provenance.device},
                     {"instruction_set", provenance.instruction_set},
                     {"threads", provenance.threads}};
+  if (!provenance.numbers.weights.empty()) json["numbers"] = ToJson(provenance.numbers);
   if (!provenance.attention.empty()) json["attention"] = ToJson(provenance.attention);
   if (!provenance.hires.Empty()) json["hires"] = ToJson(provenance.hires);
   if (!provenance.hashes.model.empty()) json["sha256"]["model"] = provenance.hashes.model;
@@ -175,6 +176,9 @@ PictureSettings ReadPictureSettings(const PngText& text, const std::string& wher
   device("kind", result.provenance.device);
   device("instruction_set", result.provenance.instruction_set);
   device("threads", result.provenance.threads);
+  if (json.contains("numbers")) {
+    result.provenance.numbers = NumbersFromJson(Member(json, "numbers", where), where);
+  }
   return result;
 }
 

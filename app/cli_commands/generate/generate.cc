@@ -106,6 +106,7 @@ nlohmann::ordered_json Report(const Generated& generated, const Prediction& pred
   json["settings"] = SettingsToJson(generated.settings);
   json["device"] = {
       {"kind", here.device}, {"instruction_set", here.instruction_set}, {"threads", here.threads}};
+  json["numbers"] = ToJson(generated.numbers);
   json["timings"] = {{"load", load},
                      {"text", generated.timings.text},
                      {"encode", generated.timings.encode},
@@ -139,6 +140,7 @@ nlohmann::ordered_json Report(const Generated& generated, const Prediction& pred
 }
 
 void NotePrediction(const Prediction& predicted) {
+  PrintNote(Line(predicted.numbers));
   char work[32];
   std::snprintf(work, sizeof work, "%.1f GFLOP", predicted.flops / 1e9);
   PrintNote("predicted: peak memory " + FormatBytes(static_cast<double>(predicted.PeakBytes())) +
