@@ -7,6 +7,7 @@
 #include "app/flags/cli_args.h"
 #include "app/process/exit_code.h"
 #include "app/process/passive_waits.h"
+#include "app/process/standard_streams.h"
 #include "tensor/machine/instruction_set.h"
 
 namespace fovea {
@@ -22,8 +23,9 @@ int RunProgram(int argc, char** argv) {
                    ClassifyCommand(),   EmbedCommand(),          InspectCommand()};
   const Command* command = ParseArguments(line, argc, argv);
   const int code = command == nullptr ? kExitDone : command->run();
-  // A full disk behind standard output shows only here.
-  if (std::fflush(stdout) != 0) {
+  // A full disk behind standard output shows only here. A reader that left, or a closed output, is
+  // no reason to call finished work a failure.
+  if (std::fflush(stdout) != 0 && errno != EPIPE && errno != EBADF) {
     throw Error(ErrorCode::kBadFile, std::string("standard output: ") + std::strerror(errno));
   }
   return code;
@@ -33,6 +35,7 @@ int RunProgram(int argc, char** argv) {
 }  // namespace fovea
 
 int main(int argc, char** argv) {
+  fovea::OpenStandardStreams();
   fovea::RestartWithPassiveWaits(argv);
   try {
     fovea::UsedInstructionSet();  // a wrong FOVEA_ISA is said before anything is done
