@@ -89,6 +89,10 @@ std::string Slug(std::string_view text, size_t limit) {
 }
 
 NameTemplate::NameTemplate(const std::string& text) : text_(text) {
+  if (std::any_of(text.begin(), text.end(),
+                  [](unsigned char c) { return c < 0x20 || c == 0x7f; })) {
+    Bad("'" + Printable(text, 80) + "' holds control characters");
+  }
   const GenerateSettings settings;
   PictureFacts facts;
   facts.id = "\x01";

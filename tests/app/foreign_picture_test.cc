@@ -218,7 +218,7 @@ TEST_CASE("flags replace what an A1111 picture asks for and we lack") {
   WriteBytes(run.picture, A1111("Steps: 2, Sampler: DPM2 a Karras, CFG scale: much, Seed: -1, "
                                 "Size: big, Model: absent, Schedule type: Turbo"));
   const std::vector<std::string> words = {
-      "--from", run.picture, "-m", "tiny", "--sampler", "ddim", "--cfg",      "2",
+      "--from", run.picture, "-m", "tiny", "--sampler", "pndm", "--cfg",      "2",
       "-s",     "3",         "-W", "32",   "-H",        "32",   "--schedule", "model"};
   run.Latents(words);
   for (const char* left : {"--sampler", "--cfg", "-s", "-W", "-H", "--schedule"}) {

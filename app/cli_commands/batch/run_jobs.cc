@@ -95,10 +95,10 @@ class BatchRun {
   // What a line of the log says of any end.
   Json LineOf(const ResolvedJob& job, const char* status) const {
     Json line;
-    line["id"] = job.id;
+    if (!job.id.empty()) line["id"] = job.id;
     line["number"] = job.number;
     line["line"] = job.line->line;
-    line["file"] = job.path;
+    if (!job.path.empty()) line["file"] = job.path;
     line["status"] = status;
     if (job.duplicate_of > 0) line["duplicate_of"] = job.duplicate_of;
     if (!job.line->name.empty()) line["name"] = job.line->name;
