@@ -14,8 +14,8 @@
 #include <variant>
 #include <vector>
 
-#include "app/studio/engine.h"
-#include "app/studio/inbox.h"
+#include "app/engine/engine.h"
+#include "app/engine/inbox.h"
 #include "ui/command.h"
 #include "ui/snapshot.h"
 

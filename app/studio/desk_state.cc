@@ -5,6 +5,7 @@
 #include "app/built_in_models.h"
 #include "app/process/exit_code.h"
 #include "app/process/host_memory.h"
+#include "app/studio/model_list.h"
 #include "app/studio/plan_preview.h"
 #include "app/studio/settings_json.h"
 #include "attention/attention_op.h"
@@ -222,7 +223,8 @@ void Desk::State::On(const LoadModel& command) {
 }
 
 void Desk::State::ListModels() {
-  next_.models = std::make_shared<std::vector<ModelChoice>>(access_.List(recent_models_));
+  next_.models =
+      std::make_shared<std::vector<ModelChoice>>(ListModelChoices(access_, recent_models_));
 }
 
 void Desk::State::On(const ShowTileMap& command) {
