@@ -40,11 +40,13 @@ bool Looks(const ListedModel& model) {
 }  // namespace
 
 std::vector<ModelChoice> ListModelChoices(const ModelAccess& access,
-                                          const std::vector<std::string>& recent) {
+                                          const std::vector<std::string>& recent,
+                                          std::vector<std::string>* loras) {
   std::vector<ModelChoice> choices{{"", "still-life-unet", "built in", false}};
   const fs::path built_in = BuiltInModelsFolder();
   for (const ListedModel& model : ListModels(ModelSearchPath(access.folders, built_in)).models) {
     if (model.path == built_in / "still-life-unet") continue;
+    if (model.kind == "lora") loras->push_back(model.name);
     const bool makes = MakesPictures(model);
     if (!makes && !Looks(model)) continue;
     const fs::path parent = model.path.parent_path();
