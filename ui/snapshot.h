@@ -13,10 +13,9 @@
 
 #include "pipelines/pictures/image.h"
 #include "pipelines/settings/settings.h"
+#include "ui/inspect_source.h"
 
 namespace fovea {
-
-using ImagePtr = std::shared_ptr<const Image>;
 
 // An attention site of the loaded model.
 struct SiteView {
@@ -201,6 +200,7 @@ struct Snapshot {
   std::shared_ptr<const PictureList> pictures;
   std::shared_ptr<const std::vector<ComparisonView>> comparisons;  // newest first
   std::shared_ptr<const TileMapView> tile_map;
+  std::shared_ptr<const InspectView> inspect;  // null: nothing was asked for
   std::shared_ptr<const GivenView> given;  // the newest; null: none yet
   ImagePtr preview;                        // of the running picture, or null
   int64_t opened_id = 0;

@@ -42,6 +42,8 @@ Desk::Desk(DeskOptions options, std::function<void()> changed)
   }
   state_ = std::make_unique<State>(options, [this](EngineEvent event) {
     inbox_.Post(Item(std::in_place_type<EngineEvent>, std::move(event)));
+  }, [this](InspectEvent event) {
+    inbox_.Post(Item(std::in_place_type<InspectEvent>, std::move(event)));
   });
   thread_ = std::thread([this] { Loop(); });
 }
@@ -74,8 +76,10 @@ void Desk::Loop() {
         quit = true;
       } else if (auto* command = std::get_if<StudioCommand>(&item)) {
         state_->Handle(*command);
+      } else if (auto* event = std::get_if<EngineEvent>(&item)) {
+        state_->Handle(*event);
       } else {
-        state_->Handle(std::get<EngineEvent>(item));
+        state_->Handle(std::move(std::get<InspectEvent>(item)));
       }
     }
     if (!quit) state_->WorkIdly();

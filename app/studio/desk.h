@@ -43,7 +43,8 @@ class Desk {
 
  private:
   struct Quit {};
-  using Item = std::variant<StudioCommand, EngineEvent, Quit>;
+  using InspectEvent = std::shared_ptr<const InspectView>;
+  using Item = std::variant<StudioCommand, EngineEvent, InspectEvent, Quit>;
   class State;
   void Loop();
   void Publish(SnapshotPtr snapshot);

@@ -13,6 +13,8 @@ namespace {
 
 constexpr int kShownSide = 1024;  // of the copies that the window draws
 
+}  // namespace
+
 // What people paste as a path: with blanks around it, in quotes, or as a file manager's link.
 std::string PathOf(std::string text) {
   const auto blank = [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; };
@@ -35,8 +37,6 @@ std::string PathOf(std::string text) {
   }
   return path;
 }
-
-}  // namespace
 
 void Desk::State::Give(const Image& image, bool mask, uint64_t request) {
   auto given = std::make_shared<GivenView>();
