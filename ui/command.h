@@ -115,7 +115,8 @@ using StudioCommand =
     std::variant<CheckSettings, Generate, RunComparison, ComparePictures, ShowComparison,
                  RemoveComparison, CancelJob, CancelAllJobs, MoveJob, PauseQueue, LoadModel,
                  UsePictureFile, UseKeptPicture, KeepMask, OpenPicture, SetFavourite, TrashPicture,
-                 RestorePicture, EmptyTrash, ShowInFolder, InspectPicture, InspectByVit, ShowTileMap, DismissMessage, KeepHistory, KeepWindow>;
+                 RestorePicture, EmptyTrash, ShowInFolder, InspectPicture, InspectByVit,
+                 ShowTileMap, DismissMessage, KeepHistory, KeepWindow>;
 
 using StudioCommands = std::vector<StudioCommand>;
 

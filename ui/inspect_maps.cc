@@ -90,6 +90,27 @@ void GridOf(const InspectLayer& layer, bool word, int* rows, int* columns) {
   *columns = word || layer.key_begin < 0 ? layer.columns : layer.key_columns;
 }
 
+// One worth looking at first: of the finest grids that look at the picture, the most certain.
+int FirstLayer(const std::vector<InspectLayer>& layers) {
+  int best = 0;
+  const auto tokens = [](const InspectLayer& layer) {
+    return layer.key_begin < 0 ? -1 : layer.rows * layer.columns;
+  };
+  const auto entropy = [](const InspectLayer& layer) {
+    float sum = 0;
+    for (const HeadNumbers& each : layer.numbers) sum += each.entropy;
+    return sum / static_cast<float>(std::max<size_t>(1, layer.numbers.size()));
+  };
+  for (size_t i = 1; i < layers.size(); ++i) {
+    const InspectLayer &own = layers[i], &old = layers[static_cast<size_t>(best)];
+    const bool finer = tokens(own) > tokens(old);
+    if (finer || (tokens(own) == tokens(old) && entropy(own) < entropy(old))) {
+      best = static_cast<int>(i);
+    }
+  }
+  return best;
+}
+
 int Across(int count, int rows, int columns) {
   const double shape = static_cast<double>(rows) / std::max(1, columns);
   return std::max(1, static_cast<int>(std::ceil(std::sqrt(count * shape))));
@@ -99,7 +120,8 @@ int Across(int count, int rows, int columns) {
 
 int TokenAt(const InspectLayer& layer, InspectPlace place) {
   const auto cell = [](float share, int count) {
-    return std::clamp(static_cast<int>(share * static_cast<float>(count)), 0, std::max(0, count - 1));
+    return std::clamp(static_cast<int>(share * static_cast<float>(count)), 0,
+                      std::max(0, count - 1));
   };
   return layer.query_begin + cell(place.y, layer.rows) * layer.columns +
          cell(place.x, layer.columns);
@@ -172,7 +194,8 @@ void UpdateInspectMaps(const InspectView& view, InspectState* state) {
   }
   const auto begin = std::chrono::steady_clock::now();
   const auto& layers = view.source->Layers();
-  state->layer = std::clamp(state->layer, 0, static_cast<int>(layers.size()) - 1);
+  if (state->layer < 0) state->layer = FirstLayer(layers);
+  state->layer = std::min(state->layer, static_cast<int>(layers.size()) - 1);
   const InspectLayer& layer = layers[static_cast<size_t>(state->layer)];
   state->head = std::clamp(state->head, 0, layer.heads - 1);
   state->half = std::clamp(state->half, 0, view.source->Halves() - 1);
@@ -180,18 +203,19 @@ void UpdateInspectMaps(const InspectView& view, InspectState* state) {
     const int one = over >= 0 ? over : pinned;
     return one < static_cast<int>(count) ? one : -1;
   };
-  const int word = chosen(state->word, state->pinned_word, view.words.size());
+  // A word that is kept waits while a layer is looked at that sees none.
+  const int word =
+      layer.text.empty() ? -1 : chosen(state->word, state->pinned_word, view.words.size());
   const int map = chosen(state->map, state->pinned_map, view.maps.size());
   char key[256];
-  std::snprintf(key, sizeof key, "%p %d %d %d %d %d %d %d %d %d %d %d",
-                static_cast<const void*>(view.source.get()), state->layer, state->half,
-                word >= 0 ? 0 : TokenAt(layer, state->place), word, map,
-                static_cast<int>(state->fusion), state->head, static_cast<int>(state->scale),
-                state->colours, state->through_layers ? 1 : 0,
-                state->through_layers && word < 0
-                    ? static_cast<int>(state->place.x * 4096) * 4096 +
-                          static_cast<int>(state->place.y * 4096)
-                    : 0);
+  std::snprintf(
+      key, sizeof key, "%p %d %d %d %d %d %d %d %d %d %d %d",
+      static_cast<const void*>(view.source.get()), state->layer, state->half,
+      word >= 0 ? 0 : TokenAt(layer, state->place), word, map, static_cast<int>(state->fusion),
+      state->head, static_cast<int>(state->scale), state->colours, state->through_layers ? 1 : 0,
+      state->through_layers && word < 0
+          ? static_cast<int>(state->place.x * 4096) * 4096 + static_cast<int>(state->place.y * 4096)
+          : 0);
   if (state->main.key == key) return;
   const Asked asked{view, *state, word};
   std::vector<float> row, fused_row;
@@ -239,18 +263,18 @@ void UpdateInspectMaps(const InspectView& view, InspectState* state) {
       std::vector<float> own = HeadMap(asked, static_cast<int>(i), head, &row);
       int rows = 0, columns = 0;
       GridOf(layers[i], word >= 0, &rows, &columns);
-      tiles.maps.push_back(
-          own.empty() ? own : Resampled(own, rows, columns, tiles.rows, tiles.columns));
+      tiles.maps.push_back(own.empty() ? own
+                                       : Resampled(own, rows, columns, tiles.rows, tiles.columns));
     }
   }
   tiles.across = Across(static_cast<int>(tiles.maps.size()), tiles.rows, tiles.columns);
-  tiles.sheet = MakeSheet(tiles.maps, tiles.rows, tiles.columns, tiles.across, state->scale,
-                          state->colours);
+  tiles.sheet =
+      MakeSheet(tiles.maps, tiles.rows, tiles.columns, tiles.across, state->scale, state->colours);
   state->main = std::move(main);
   state->tiles = std::move(tiles);
   state->row = std::move(fused_row);
-  state->row_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
-                      .count();
+  state->row_ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
 }
 
 void UpdatePinnedMaps(const InspectView& view, InspectState* state) {
@@ -283,8 +307,8 @@ void UpdatePinnedMaps(const InspectView& view, InspectState* state) {
     tiles.maps.push_back(std::move(fused));
   }
   tiles.across = static_cast<int>(tiles.maps.size());
-  tiles.sheet = MakeSheet(tiles.maps, tiles.rows, tiles.columns, tiles.across, state->scale,
-                          state->colours);
+  tiles.sheet =
+      MakeSheet(tiles.maps, tiles.rows, tiles.columns, tiles.across, state->scale, state->colours);
   state->pinned = std::move(tiles);
 }
 

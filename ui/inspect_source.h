@@ -28,10 +28,10 @@ struct HeadNumbers {
 struct InspectLayer {
   std::string path, kind;  // "self", "cross", "joint"
   int heads = 1;
-  int rows = 0, columns = 0;          // of the queries' grid
-  int queries = 0, query_begin = 0;   // all of them; the grid's first
-  int keys = 0, key_begin = -1;       // all of them; the grid's first, -1: keys are text alone
-  int key_rows = 0, key_columns = 0;  // of the keys' grid
+  int rows = 0, columns = 0;              // of the queries' grid
+  int queries = 0, query_begin = 0;       // all of them; the grid's first
+  int keys = 0, key_begin = -1;           // all of them; the grid's first, -1: keys are text alone
+  int key_rows = 0, key_columns = 0;      // of the keys' grid
   std::vector<std::pair<int, int>> text;  // runs of keys (first, count), in order of positions
   int class_token = -1;                   // of the queries; -1: none
   std::vector<HeadNumbers> numbers;       // by head
@@ -65,15 +65,15 @@ struct InspectClass {
 };
 
 struct InspectView {
-  int64_t picture = 0;         // of the gallery; 0: a file's
-  std::string name, model;     // of what is looked at; the model's name
+  int64_t picture = 0;      // of the gallery; 0: a file's
+  std::string name, model;  // of what is looked at; the model's name
   bool vit = false;
-  ImagePtr image;              // as the network saw it, or made it
-  int step = 0, steps = 0;     // of `source`; a Vision Transformer has none
+  ImagePtr image;           // as the network saw it, or made it
+  int step = 0, steps = 0;  // of `source`; a Vision Transformer has none
   bool busy = false;
-  std::string doing;           // while busy: "running again, step 3 of 25"
-  std::string problem;         // why there is no source
-  std::string note;            // what was left out
+  std::string doing;    // while busy: "running again, step 3 of 25"
+  std::string problem;  // why there is no source
+  std::string note;     // what was left out
   std::shared_ptr<const AttentionSource> source;
   std::vector<InspectWord> words;
   std::vector<InspectMap> maps;

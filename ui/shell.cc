@@ -139,15 +139,16 @@ void DrawKeys(Frame& frame) {
                               ImGuiWindowFlags_AlwaysAutoResize | ImGuiWindowFlags_NoMove)) {
     return;
   }
-  constexpr const char* kKeys[][2] = {{"Ctrl+Enter", "Generate"},
-                                      {"Esc", "Stop the running job"},
-                                      {"Ctrl+Z, Ctrl+Shift+Z", "Undo, redo a change of settings"},
-                                      {"Ctrl+1 to Ctrl+5", "Create, Attention, Compare, Gallery, Inspect"},
-                                      {"Del", "Move the picture to the trash"},
-                                      {"Ctrl+D", "Dark or light"},
-                                      {"Ctrl+9, Ctrl+8, Ctrl+0", "Larger, smaller, usual letters"},
-                                      {"Ctrl+Up, Ctrl+Down", "Weigh the word at the cursor"},
-                                      {"F12", "Save a picture of this window"}};
+  constexpr const char* kKeys[][2] = {
+      {"Ctrl+Enter", "Generate"},
+      {"Esc", "Stop the running job"},
+      {"Ctrl+Z, Ctrl+Shift+Z", "Undo, redo a change of settings"},
+      {"Ctrl+1 to Ctrl+5", "Create, Attention, Compare, Gallery, Inspect"},
+      {"Del", "Move the picture to the trash"},
+      {"Ctrl+D", "Dark or light"},
+      {"Ctrl+9, Ctrl+8, Ctrl+0", "Larger, smaller, usual letters"},
+      {"Ctrl+Up, Ctrl+Down", "Weigh the word at the cursor"},
+      {"F12", "Save a picture of this window"}};
   for (const auto& [key, what] : kKeys) {
     ImGui::PushStyleColor(ImGuiCol_Text, frame.look.palette.accent);
     ImGui::TextUnformatted(key);
@@ -288,9 +289,8 @@ void DrawCreate(Frame& frame) {
 void DrawStudio(Frame& frame) {
   const bool was_started = frame.state.started;
   frame.state.tip_due = 0;
-  std::erase_if(frame.state.tips, [](const auto& tip) {
-    return tip.second.frame + 1 < ImGui::GetFrameCount();
-  });
+  std::erase_if(frame.state.tips,
+                [](const auto& tip) { return tip.second.frame + 1 < ImGui::GetFrameCount(); });
   BeginTabWalk(&frame.state.walk);
   TakeOver(frame);
   TakeGiven(frame);

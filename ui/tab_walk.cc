@@ -13,7 +13,8 @@ void BeginTabWalk(TabWalk* walk) {
   walk->last = std::exchange(walk->order, {});
   const ImGuiIO& io = ImGui::GetIO();
   ImGuiContext& g = *ImGui::GetCurrentContext();
-  const bool popup = ImGui::IsPopupOpen("", ImGuiPopupFlags_AnyPopupId | ImGuiPopupFlags_AnyPopupLevel);
+  const bool popup =
+      ImGui::IsPopupOpen("", ImGuiPopupFlags_AnyPopupId | ImGuiPopupFlags_AnyPopupLevel);
   if (popup || io.KeyCtrl || io.KeyAlt || walk->last.empty() || !Pressed(NamedKey(ImGuiKey_Tab))) {
     return;
   }

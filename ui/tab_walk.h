@@ -1,5 +1,5 @@
-// Which controls does Tab visit? All of them, in the order of reading; Dear ImGui's own walk stops at
-// fields for text alone.
+// Which controls does Tab visit? All of them, in the order of reading; Dear ImGui's own walk stops
+// at fields for text alone.
 #pragma once
 
 #include <vector>

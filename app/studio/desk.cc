@@ -32,7 +32,8 @@ Desk::Desk(DeskOptions options, std::function<void()> changed)
                                          (error ? error.message() : "it is a file") +
                                          "); name another with --data");
   }
-  // Two studios would take each other's jobs and drafts. The system frees the lock of one that dies.
+  // Two studios would take each other's jobs and drafts. The system frees the lock of one that
+  // dies.
   lock_ = open((options.data / "studio.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (lock_ >= 0 && flock(lock_, LOCK_EX | LOCK_NB) != 0) {
     close(lock_);
@@ -40,11 +41,14 @@ Desk::Desk(DeskOptions options, std::function<void()> changed)
                                          ": another studio window has this folder open; use that "
                                          "one, or name another folder with --data");
   }
-  state_ = std::make_unique<State>(options, [this](EngineEvent event) {
-    inbox_.Post(Item(std::in_place_type<EngineEvent>, std::move(event)));
-  }, [this](InspectEvent event) {
-    inbox_.Post(Item(std::in_place_type<InspectEvent>, std::move(event)));
-  });
+  state_ = std::make_unique<State>(
+      options,
+      [this](EngineEvent event) {
+        inbox_.Post(Item(std::in_place_type<EngineEvent>, std::move(event)));
+      },
+      [this](InspectEvent event) {
+        inbox_.Post(Item(std::in_place_type<InspectEvent>, std::move(event)));
+      });
   thread_ = std::thread([this] { Loop(); });
 }
 

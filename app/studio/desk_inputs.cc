@@ -54,8 +54,8 @@ void Desk::State::On(const UsePictureFile& command) {
   Give(ReadPicture(path), false, 0);
   if (!command.dropped) return;
   try {
-    auto settings = std::make_shared<GenerateSettings>(
-        ReadPictureSettings(ReadPngText(path), path).settings);
+    auto settings =
+        std::make_shared<GenerateSettings>(ReadPictureSettings(ReadPngText(path), path).settings);
     Say(false, "The picture says how it was made", "Use its settings");
     messages_.back().settings = std::move(settings);
   } catch (const Error&) {

@@ -28,7 +28,8 @@ std::string PathOf(std::string text);
 
 class Desk::State {
  public:
-  State(const DeskOptions& options, std::function<void(EngineEvent)> tell, Inspector::Tell inspected);
+  State(const DeskOptions& options, std::function<void(EngineEvent)> tell,
+        Inspector::Tell inspected);
 
   void Begin();  // the slow part of starting, in the desk's thread
   void Handle(StudioCommand& command);

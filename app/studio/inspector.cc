@@ -217,12 +217,12 @@ void Inspector::RunDiffusion(const Item& item, InspectView* view) {
     Arena arena(*model.backend, size_t{16} << 20);
     Context ctx{*model.backend, arena, item.stop, DType::kF32};
     const int dropped = keeper.dropped;
-    model.kept.push_front({step,
-                           std::make_shared<KeptSource>(ctx, keeper.kept, keeper.samples),
-                           dropped == 0 ? ""
-                                        : std::to_string(dropped) +
-                                              " layers are left out: keeping them takes more than " +
-                                              FormatBytes(static_cast<double>(kBudget))});
+    model.kept.push_front({step, std::make_shared<KeptSource>(ctx, keeper.kept, keeper.samples),
+                           dropped == 0
+                               ? ""
+                               : std::to_string(dropped) +
+                                     " layers are left out: keeping them takes more than " +
+                                     FormatBytes(static_cast<double>(kBudget))});
     while (model.Bytes() > kBudget && model.kept.size() > 1) model.kept.pop_back();
   }
   view->source = model.kept.front().source;

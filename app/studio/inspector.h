@@ -1,5 +1,5 @@
-// The inspector's thread: runs a finished picture again, or a Vision Transformer over a picture, and
-// keeps the attention calls of one step, so that the window can ask for any row.
+// The inspector's thread: runs a finished picture again, or a Vision Transformer over a picture,
+// and keeps the attention calls of one step, so that the window can ask for any row.
 //
 // It has a model of its own, so that the queue goes on. The newest task wins: it stops the one
 // before. Steps that were looked at are kept within a budget of bytes, the oldest go first.
@@ -24,9 +24,9 @@ struct InspectTask {
   GenerateSettings settings;  // resolved, as the picture has them; of diffusion
   GivenInputs given;
   bool vit = false;
-  std::string model;          // of a Vision Transformer
-  ImagePtr image;             // the picture itself
-  int step = -1;              // -1: a late one
+  std::string model;  // of a Vision Transformer
+  ImagePtr image;     // the picture itself
+  int step = -1;      // -1: a late one
 };
 
 class Inspector {

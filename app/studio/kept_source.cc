@@ -70,10 +70,9 @@ HeadNumbers Measure(const AttentionMatrix& matrix, const InspectLayer& layer, in
   const auto count = static_cast<double>(queries.size());
   HeadNumbers numbers;
   numbers.entropy = static_cast<float>(entropy / count / std::log(std::max<double>(2, layer.keys)));
-  numbers.distance = apart > 0 ? static_cast<float>(distance / apart)
-                               : std::numeric_limits<float>::quiet_NaN();
-  numbers.sink =
-      static_cast<float>(*std::max_element(received.begin(), received.end()) / count);
+  numbers.distance =
+      apart > 0 ? static_cast<float>(distance / apart) : std::numeric_limits<float>::quiet_NaN();
+  numbers.sink = static_cast<float>(*std::max_element(received.begin(), received.end()) / count);
   return numbers;
 }
 
@@ -115,8 +114,7 @@ void KeptSource::Columns(int layer, int half, int head, std::span<const int32_t>
   std::vector<float> columns(static_cast<size_t>(matrix.Queries()) * keys.size());
   matrix.Columns(samples_[static_cast<size_t>(half)], head, keys, columns.data());
   for (size_t i = 0; i < map.size(); ++i) {
-    const float* own =
-        columns.data() + (i + static_cast<size_t>(about.query_begin)) * keys.size();
+    const float* own = columns.data() + (i + static_cast<size_t>(about.query_begin)) * keys.size();
     map[i] = 0;
     for (size_t k = 0; k < keys.size(); ++k) map[i] += own[k];
   }

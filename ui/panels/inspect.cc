@@ -75,8 +75,8 @@ void DrawSteps(Frame& frame, const InspectView& view) {
   }
   ImGui::SameLine();
   int step = (state.asked_step >= 0 ? state.asked_step : view.step) + 1;
-  ImGui::SetNextItemWidth(std::min(ImGui::GetContentRegionAvail().x - frame.look.Px(150),
-                                   frame.look.Px(420)));
+  ImGui::SetNextItemWidth(
+      std::min(ImGui::GetContentRegionAvail().x - frame.look.Px(150), frame.look.Px(420)));
   if (WholeSlider(frame, "inspect.step", &step, 1, view.steps)) {
     AskDiffusion(frame, view.picture, std::clamp(step, 1, view.steps) - 1);
   }
@@ -94,16 +94,16 @@ void DrawHeads(Frame& frame, const InspectView& view) {
   InspectState& state = frame.state.inspect;
   int fusion = static_cast<int>(state.fusion);
   const std::string one = "Head " + std::to_string(state.head);
-  if (Segments(frame, "inspect.fusion", {"Mean", "Max", one}, &fusion, frame.look.Px(230))) {
+  if (Segments(frame, "inspect.fusion", {"Mean", "Max", one}, &fusion, frame.look.Px(200))) {
     state.fusion = static_cast<HeadChoice>(fusion);
   }
   if (view.source->Halves() == 2) {
-    SameLineIf(frame, frame.look.Px(190));
-    Segments(frame, "inspect.half", {"Prompt", "Avoid"}, &state.half, frame.look.Px(190));
+    SameLineIf(frame, frame.look.Px(150));
+    Segments(frame, "inspect.half", {"Prompt", "Avoid"}, &state.half, frame.look.Px(150));
     Tip(frame, "Guidance asks the network twice: with the prompt, and with what to avoid");
   }
-  SameLineIf(frame, frame.look.Px(150));
-  ImGui::SetNextItemWidth(frame.look.Px(150));
+  SameLineIf(frame, frame.look.Px(140));
+  ImGui::SetNextItemWidth(frame.look.Px(140));
   float percent = state.opacity * 100;
   if (NumberSlider(frame, "inspect.opacity", &percent, 0, 100, 0, " %")) {
     state.opacity = std::clamp(percent / 100, 0.0f, 1.0f);
@@ -152,8 +152,8 @@ void DrawPicture(Frame& frame, const InspectView& view, ImVec2 room) {
                   {rect.x + rect.width, rect.y + rect.height}, {0, 0}, {1, 1},
                   IM_COL32(255, 255, 255, static_cast<int>(state.opacity * 255)));
   }
-  const bool by_place = state.word < 0 && state.pinned_word < 0 && state.map < 0 &&
-                        state.pinned_map < 0;
+  const bool by_place =
+      state.word < 0 && state.pinned_word < 0 && state.map < 0 && state.pinned_map < 0;
   for (size_t i = 0; i < state.pins.size(); ++i) {
     Outline(rect, layer, state.pins[i], PinColour(i), frame.look.Px(2));
   }
@@ -178,10 +178,12 @@ void DrawValue(Frame& frame, const InspectView& view) {
                            state.main.rows - 1);
     const int x = std::min(static_cast<int>(state.place.x * static_cast<float>(state.main.columns)),
                            state.main.columns - 1);
-    text += ": " + FixedText(static_cast<double>(map[static_cast<size_t>(y * state.main.columns + x)]), 5) +
-            " here, most " + FixedText(static_cast<double>(*most), 5) + " at " +
-            std::to_string(index / state.main.columns) + ", " +
-            std::to_string(index % state.main.columns);
+    text +=
+        ": " +
+        FixedText(static_cast<double>(map[static_cast<size_t>(y * state.main.columns + x)]), 5) +
+        " here, most " + FixedText(static_cast<double>(*most), 5) + " at " +
+        std::to_string(index / state.main.columns) + ", " +
+        std::to_string(index % state.main.columns);
   } else {
     text += ": the keys of this layer are words; their shares are above";
   }
@@ -199,9 +201,10 @@ void DrawValue(Frame& frame, const InspectView& view) {
 void DrawMiddle(Frame& frame) {
   const InspectView* view = frame.snapshot.inspect.get();
   if (view == nullptr) {
-    EmptyState(frame, kIconInspect, "What do the heads look at?",
-               "Choose a picture in the gallery, or make one, and press Look into the open picture. "
-               "Then move the mouse over it: every patch shows where it takes from.");
+    EmptyState(
+        frame, kIconInspect, "What do the heads look at?",
+        "Choose a picture in the gallery, or make one, and press Look into the open picture. "
+        "Then move the mouse over it: every patch shows where it takes from.");
     return;
   }
   if (view->source == nullptr) {

@@ -72,7 +72,7 @@ void DrawLine(Frame& frame, const AttentionSource& source, const Line& line, siz
       (line.head < 0 || (state.fusion == HeadChoice::kOne && line.head == state.head));
   if (ImGui::Selectable(("##" + name).c_str(), chosen,
                         ImGuiSelectableFlags_SpanAllColumns | ImGuiSelectableFlags_AllowItemOverlap,
-                        {0, frame.look.Px(20)})) {
+                        {0, frame.look.Px(15)})) {
     state.layer = line.layer;
     if (line.head >= 0) {
       state.head = line.head;
@@ -83,7 +83,7 @@ void DrawLine(Frame& frame, const AttentionSource& source, const Line& line, siz
   Tip(frame, layer.path + "\n" + layer.kind + ", " + std::to_string(layer.heads) + " heads, " +
                  std::to_string(layer.rows) + " x " + std::to_string(layer.columns) + " tokens");
   ImGui::SameLine(0, 0);
-  const std::string text = ShortPath(layer.path) + (layer.kind == "cross" ? ", words" : "") +
+  const std::string text = ShortestPath(layer.path) + (layer.kind == "cross" ? " words" : "") +
                            (line.head < 0 ? "" : ", head " + std::to_string(line.head));
   CutText(frame, text, frame.look.palette.text);
   Number(frame, line.numbers.entropy, 2);
@@ -104,7 +104,8 @@ void DrawTable(Frame& frame, const AttentionSource& source) {
       "Mean distance to what is looked at, in tokens",
       "Percent of all weight that the one key gets that gets most: sinks have much"};
   constexpr const char* kTitles[] = {"Layer", "Entropy", "Dist.", "Sink %"};
-  for (int i = 0; i < 4; ++i) ImGui::TableSetupColumn(kTitles[i], 0, i == 0 ? 4.4f : 1.5f);
+  for (int i = 0; i < 4; ++i)
+    ImGui::TableSetupColumn(kTitles[i], 0, i == 0 ? 3.0f : i == 1 ? 1.9f : 1.6f);
   ImGui::TableNextRow(ImGuiTableRowFlags_Headers);
   for (int i = 0; i < 4; ++i) {
     ImGui::TableSetColumnIndex(i);
@@ -146,10 +147,13 @@ void DrawInspectChoice(Frame& frame) {
     shown = state.vit_model.substr(state.vit_model.find_last_of('/') + 1);
   }
   ImGui::SetNextItemWidth(-FLT_MIN);
-  const bool open = ImGui::BeginCombo("##inspect.model", shown.c_str(), ImGuiComboFlags_HeightLarge);
+  const bool open =
+      ImGui::BeginCombo("##inspect.model", shown.c_str(), ImGuiComboFlags_HeightLarge);
   if (!open) frame.Mark("inspect.model");
-  if (!open) Tip(frame, "The diffusion model shows how a picture of the gallery came to be; a "
-                        "Vision Transformer shows what it sees in any picture.");
+  if (!open)
+    Tip(frame,
+        "The diffusion model shows how a picture of the gallery came to be; a "
+        "Vision Transformer shows what it sees in any picture.");
   if (open) {
     if (ImGui::Selectable("the model that made the picture", state.vit_model.empty())) {
       state.vit_model.clear();
@@ -170,9 +174,10 @@ void DrawInspectChoice(Frame& frame) {
   const int64_t picture =
       frame.state.selected_picture != 0 ? frame.state.selected_picture : s.opened_id;
   const bool busy = s.inspect != nullptr && s.inspect->busy;
-  if (PrimaryButton(frame, "inspect.picture",
-                    state.vit_model.empty() ? "Look into the open picture" : "Look at the open picture",
-                    {-FLT_MIN, 0}, picture != 0 && !busy)) {
+  if (PrimaryButton(
+          frame, "inspect.picture",
+          state.vit_model.empty() ? "Look into the open picture" : "Look at the open picture",
+          {-FLT_MIN, 0}, picture != 0 && !busy)) {
     if (state.vit_model.empty()) {
       AskDiffusion(frame, picture, -1);
     } else {
@@ -186,8 +191,8 @@ void DrawInspectChoice(Frame& frame) {
   if (state.vit_model.empty()) return;
   ImGui::SetNextItemWidth(-FLT_MIN);
   const bool entered =
-      ImGui::InputTextWithHint("##inspect.path", "or drop a picture, or type its path",
-                               &state.path, ImGuiInputTextFlags_EnterReturnsTrue);
+      ImGui::InputTextWithHint("##inspect.path", "or drop a picture, or type its path", &state.path,
+                               ImGuiInputTextFlags_EnterReturnsTrue);
   frame.Mark("inspect.path");
   if (entered && !state.path.empty()) frame.Send(InspectByVit{state.path, 0, state.vit_model});
 }

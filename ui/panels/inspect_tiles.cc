@@ -17,15 +17,16 @@ void DrawLook(Frame& frame) {
   std::string colours = ColourMapNames()[static_cast<size_t>(state.colours)];
   if (Choose(frame, "inspect.colours", ColourMapNames(), "", &colours)) {
     const auto& names = ColourMapNames();
-    state.colours = static_cast<int>(std::find(names.begin(), names.end(), colours) - names.begin());
+    state.colours =
+        static_cast<int>(std::find(names.begin(), names.end(), colours) - names.begin());
   }
   ImGui::SameLine(0, frame.look.Px(8));
   ImGui::SetNextItemWidth(half);
   static const std::vector<std::string> kScales{"own maximum", "2-98 percent", "one scale", "rank"};
   std::string scale = kScales[static_cast<size_t>(state.scale)];
   if (Choose(frame, "inspect.scale", kScales, "", &scale)) {
-    state.scale = static_cast<MapScale>(std::find(kScales.begin(), kScales.end(), scale) -
-                                        kScales.begin());
+    state.scale =
+        static_cast<MapScale>(std::find(kScales.begin(), kScales.end(), scale) - kScales.begin());
   }
   Tip(frame,
       "From which values to which the colours go. Own maximum: each map from 0 to its largest "
@@ -34,7 +35,7 @@ void DrawLook(Frame& frame) {
 
 // Tiles of a sheet, to be pressed; the number of the pressed one, or -1.
 int DrawSheet(Frame& frame, const std::string& name, const InspectTiles& tiles, ImVec2 room,
-              const std::vector<std::string>& labels, int chosen) {
+              const std::vector<std::string>& labels, int chosen, bool pins = false) {
   if (tiles.sheet == nullptr) return -1;
   const auto count = static_cast<int>(tiles.maps.size());
   // The sheet knows an arrangement; the room another: tiles are cut out of it one by one.
@@ -42,16 +43,20 @@ int DrawSheet(Frame& frame, const std::string& name, const InspectTiles& tiles, 
   const float gap = frame.look.Px(4), text = frame.look.Px(14);
   int across = 1;
   for (; across < count; ++across) {
-    const float width = (room.x - gap * static_cast<float>(across - 1)) / static_cast<float>(across);
+    const float width =
+        (room.x - gap * static_cast<float>(across - 1)) / static_cast<float>(across);
     const int down = (count + across - 1) / across;
     if (static_cast<float>(down) * (width * shape + text + gap) <= room.y) break;
   }
   float width = (room.x - gap * static_cast<float>(across - 1)) / static_cast<float>(across);
-  width = std::min(width, frame.look.Px(220));
+  const auto lines = static_cast<float>((count + across - 1) / across);
+  width = std::min({width, frame.look.Px(220), (room.y / lines - text - gap) / shape});
+  width = std::max(width, frame.look.Px(16));
   const ImVec2 at = ImGui::GetCursorScreenPos();
   ImDrawList& draw = *ImGui::GetWindowDrawList();
   const ImTextureID texture = frame.textures.Passing(tiles.sheet);
-  const auto w = static_cast<float>(tiles.sheet->width), h = static_cast<float>(tiles.sheet->height);
+  const auto w = static_cast<float>(tiles.sheet->width),
+             h = static_cast<float>(tiles.sheet->height);
   int pressed = -1;
   const ScopedFont font(frame.look.fonts.small);
   for (int i = 0; i < count; ++i) {
@@ -68,11 +73,13 @@ int DrawSheet(Frame& frame, const std::string& name, const InspectTiles& tiles, 
     } else {
       const float x = static_cast<float>(i % tiles.across * (tiles.columns + kTileGap));
       const float y = static_cast<float>(i / tiles.across * (tiles.rows + kTileGap));
-      draw.AddImage(texture, low, high, {x / w, y / h},
-                    {(x + static_cast<float>(tiles.columns)) / w,
-                     (y + static_cast<float>(tiles.rows)) / h});
+      draw.AddImage(
+          texture, low, high, {x / w, y / h},
+          {(x + static_cast<float>(tiles.columns)) / w, (y + static_cast<float>(tiles.rows)) / h});
     }
-    if (hovered || i == chosen) {
+    if (pins) {
+      draw.AddRect(low, high, PinColour(static_cast<size_t>(i)), 0, 0, frame.look.Px(2));
+    } else if (hovered || i == chosen) {
       draw.AddRect({low.x - 1, low.y - 1}, {high.x + 1, high.y + 1},
                    i == chosen ? frame.look.palette.accent : frame.look.palette.text, 0, 0,
                    frame.look.Px(2));
@@ -84,8 +91,8 @@ int DrawSheet(Frame& frame, const std::string& name, const InspectTiles& tiles, 
     Tip(frame, label);
   }
   ImGui::SetCursorScreenPos(at);
-  ImGui::Dummy({room.x, static_cast<float>((count + across - 1) / across) *
-                            (width * shape + text + gap)});
+  ImGui::Dummy(
+      {room.x, static_cast<float>((count + across - 1) / across) * (width * shape + text + gap)});
   return pressed;
 }
 
@@ -98,18 +105,18 @@ void DrawPins(Frame& frame, const InspectView& view) {
     state.pins.clear();
     return;
   }
-  UpdatePinnedMaps(view, &state);
   const InspectLayer& layer = view.source->Layers()[static_cast<size_t>(state.layer)];
+  if (layer.key_begin < 0) return;  // its keys are words
+  UpdatePinnedMaps(view, &state);
   std::vector<std::string> labels;
   for (const InspectPlace& pin : state.pins) {
     const int token = TokenAt(layer, pin) - layer.query_begin;
     labels.push_back(std::to_string(token / layer.columns) + ", " +
                      std::to_string(token % layer.columns));
   }
-  const ImVec2 at = ImGui::GetCursorScreenPos();
-  const int pressed = DrawSheet(frame, "inspect.pin", state.pinned,
-                                {ImGui::GetContentRegionAvail().x, frame.look.Px(96)}, labels, -1);
-  (void) at;
+  const int pressed =
+      DrawSheet(frame, "inspect.pin", state.pinned,
+                {ImGui::GetContentRegionAvail().x, frame.look.Px(110)}, labels, -1, true);
   if (pressed >= 0) state.pins.erase(state.pins.begin() + pressed);
 }
 
@@ -136,16 +143,17 @@ void DrawInspectTiles(Frame& frame) {
   const auto& layers = view->source->Layers();
   std::vector<std::string> labels;
   for (size_t i = 0; i < state.tiles.maps.size(); ++i) {
-    labels.push_back(state.through_layers ? ShortPath(layers[std::min(i, layers.size() - 1)].path)
-                                          : "head " + std::to_string(i));
+    labels.push_back(state.through_layers
+                         ? ShortestPath(layers[std::min(i, layers.size() - 1)].path)
+                         : "head " + std::to_string(i));
   }
-  const float pins = frame.look.Px(state.pins.empty() ? 30 : 150);
+  const float pins = frame.look.Px(state.pins.empty() ? 30 : 160);
   BeginArea("sheet", {0, -pins});
-  const int chosen = state.through_layers                  ? state.layer
+  const int chosen = state.through_layers               ? state.layer
                      : state.fusion == HeadChoice::kOne ? state.head
                                                         : -1;
-  const int pressed = DrawSheet(frame, "inspect.tile", state.tiles, ImGui::GetContentRegionAvail(),
-                                labels, chosen);
+  const int pressed =
+      DrawSheet(frame, "inspect.tile", state.tiles, ImGui::GetContentRegionAvail(), labels, chosen);
   if (pressed >= 0 && state.through_layers) state.layer = pressed;
   if (pressed >= 0 && !state.through_layers) {
     // Pressed again: all heads.
