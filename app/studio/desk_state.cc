@@ -53,13 +53,15 @@ CatalogView MakeCatalog() {
 
 }  // namespace
 
-Desk::State::State(const DeskOptions& options, std::function<void(EngineEvent)> tell)
+Desk::State::State(const DeskOptions& options, std::function<void(EngineEvent)> tell,
+                   Inspector::Tell inspected)
     : store_(options.data / "studio.db"),
       library_(store_, options.data / "pictures"),
       inputs_(options.data / "inputs"),
       access_{options.model_folders},
       checker_(access_),
-      engine_(std::make_unique<Engine>(access_, std::move(tell))) {}
+      engine_(std::make_unique<Engine>(access_, std::move(tell))),
+      inspected_(std::move(inspected)) {}
 
 void Desk::State::Begin() {
   next_.catalog = std::make_shared<CatalogView>(MakeCatalog());
@@ -157,6 +159,7 @@ milliseconds Desk::State::Patience() const {
 }
 
 void Desk::State::StopEngine() {
+  inspector_.reset();
   engine_.reset();
 }
 
