@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <list>
 
+#include "app/flags/common_flags.h"
 #include "app/process/exit_code.h"
 #include "app/process/host_memory.h"
 #include "app/studio/kept_source.h"

@@ -12,8 +12,9 @@
 #include <string>
 #include <thread>
 
-#include "app/studio/inbox.h"
-#include "app/studio/model_access.h"
+#include "app/engine/inbox.h"
+#include "app/engine/model_access.h"
+#include "app/engine/picture_task.h"
 #include "ui/inspect_source.h"
 
 namespace fovea {

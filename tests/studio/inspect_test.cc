@@ -4,9 +4,10 @@
 
 #include <catch2/catch.hpp>
 
+#include "app/flags/common_flags.h"
 #include "app/studio/desk.h"
 #include "app/studio/kept_source.h"
-#include "app/studio/model_access.h"
+#include "app/engine/model_access.h"
 #include "attention/attention_runtime.h"
 #include "pipelines/inspect/inspect.h"
 #include "pipelines/pictures/picture_file.h"
