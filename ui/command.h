@@ -85,6 +85,17 @@ struct ShowInFolder {  // by the desktop's own program
   int64_t id = 0;
 };
 
+// The Inspect panel. Snapshot::inspect answers.
+struct InspectPicture {  // a picture of the gallery at one step; step < 0: a late one
+  int64_t id = 0;
+  int step = -1;
+};
+struct InspectByVit {  // a file, or a picture of the gallery, by a Vision Transformer
+  std::string path;
+  int64_t id = 0;
+  std::string model;  // as ModelChoice::name; empty: the built-in one
+};
+
 struct ShowTileMap {
   std::string op, path;  // "clear(r=4)", a site's path
 };
@@ -104,7 +115,8 @@ using StudioCommand =
     std::variant<CheckSettings, Generate, RunComparison, ComparePictures, ShowComparison,
                  RemoveComparison, CancelJob, CancelAllJobs, MoveJob, PauseQueue, LoadModel,
                  UsePictureFile, UseKeptPicture, KeepMask, OpenPicture, SetFavourite, TrashPicture,
-                 RestorePicture, EmptyTrash, ShowInFolder, ShowTileMap, DismissMessage, KeepHistory, KeepWindow>;
+                 RestorePicture, EmptyTrash, ShowInFolder, InspectPicture, InspectByVit,
+                 ShowTileMap, DismissMessage, KeepHistory, KeepWindow>;
 
 using StudioCommands = std::vector<StudioCommand>;
 

@@ -34,8 +34,8 @@ std::string PackEmoji(const std::string& text) {
   for (size_t i = 0; i < text.size(); ++i) {
     const unsigned lead = Byte(text, i);
     if (lead == 0xf0 && i + 3 < text.size()) {
-      const unsigned letter =
-          (Byte(text, i + 1) & 0x3f) << 12 | (Byte(text, i + 2) & 0x3f) << 6 | (Byte(text, i + 3) & 0x3f);
+      const unsigned letter = (Byte(text, i + 1) & 0x3f) << 12 | (Byte(text, i + 2) & 0x3f) << 6 |
+                              (Byte(text, i + 3) & 0x3f);
       if (PackEmoji(letter) != letter) {
         Append(PackEmoji(letter), &packed);
         i += 3;
@@ -51,8 +51,7 @@ std::string UnpackEmoji(const std::string& text) {
   std::string plain;
   for (size_t i = 0; i < text.size(); ++i) {
     if (Byte(text, i) == 0xee && i + 2 < text.size()) {
-      const unsigned letter =
-          0xe000 | (Byte(text, i + 1) & 0x3f) << 6 | (Byte(text, i + 2) & 0x3f);
+      const unsigned letter = 0xe000 | (Byte(text, i + 1) & 0x3f) << 6 | (Byte(text, i + 2) & 0x3f);
       if (letter <= kLast - kFirst + kPlace) {
         Append(letter - kPlace + kFirst, &plain);
         i += 2;

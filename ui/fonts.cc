@@ -43,9 +43,9 @@ bool Exists(const char* path) {
 }
 
 // Latin, Greek, Cyrillic and punctuation.
-constexpr ImWchar kLetters[] = {0x20,   0x17f,  0x370,  0x52f,  0x2010, 0x2044, 0x20a0, 0x20bf,
-                                0x2190, 0x2193, 0x2248, 0x2248, 0x2260, 0x2265,
-                                0x25a1, 0x25a1, 0};
+constexpr ImWchar kLetters[] = {0x20,   0x17f,  0x370,  0x52f,  0x2010, 0x2044,
+                                0x20a0, 0x20bf, 0x2190, 0x2193, 0x2248, 0x2248,
+                                0x2260, 0x2265, 0x25a1, 0x25a1, 0};
 constexpr ImWchar kIconRange[] = {0xf000, 0xf2e0, 0};
 
 ImFont* Add(ImFontAtlas& atlas, const char* face, float pixels, bool icons,

@@ -91,6 +91,16 @@ std::string AssignOperator(const std::string& plan, const std::string& selector,
   return text;
 }
 
+std::string ShortestPath(const std::string& path) {
+  std::string text = ShortPath(path);
+  for (const char* word : {", attention ", ", block "}) {
+    for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at)) {
+      text.replace(at, std::char_traits<char>::length(word), ".");
+    }
+  }
+  return text;
+}
+
 std::string ShortPath(const std::string& path) {
   std::vector<std::string> parts;
   std::string part;

@@ -22,5 +22,6 @@ std::string AssignOperator(const std::string& plan, const std::string& selector,
 
 // "down 0, attention 1, block 0": a layer's path for people; the last part is left to its kind.
 std::string ShortPath(const std::string& path);
+std::string ShortestPath(const std::string& path);  // "down 0.1.0"
 
 }  // namespace fovea

@@ -65,6 +65,7 @@ void Keys(Frame& frame) {
   if (ctrl('2')) state.tab = Tab::kAttention;
   if (ctrl('3')) state.tab = Tab::kCompare;
   if (ctrl('4')) state.tab = Tab::kGallery;
+  if (ctrl('5')) state.tab = Tab::kInspect;
   if (ctrl('D')) state.dark = !state.dark;
   if (ctrl('9')) state.zoom = std::min(state.zoom * 1.1f, 2.0f);
   if (ctrl('8')) state.zoom = std::max(state.zoom / 1.1f, 0.7f);
@@ -98,7 +99,8 @@ void DrawTabs(Frame& frame) {
   } tabs[] = {{Tab::kCreate, kIconCreate, "Create", "tab.create"},
               {Tab::kAttention, kIconAttention, "Attention", "tab.attention"},
               {Tab::kCompare, kIconCompare, "Compare", "tab.compare"},
-              {Tab::kGallery, kIconGallery, "Gallery", "tab.gallery"}};
+              {Tab::kGallery, kIconGallery, "Gallery", "tab.gallery"},
+              {Tab::kInspect, kIconInspect, "Inspect", "tab.inspect"}};
   for (const auto& each : tabs) {
     ImGui::SameLine(0, frame.look.Px(each.tab == Tab::kCreate ? 24 : 4));
     const bool on = frame.state.tab == each.tab;
@@ -137,15 +139,16 @@ void DrawKeys(Frame& frame) {
                               ImGuiWindowFlags_AlwaysAutoResize | ImGuiWindowFlags_NoMove)) {
     return;
   }
-  constexpr const char* kKeys[][2] = {{"Ctrl+Enter", "Generate"},
-                                      {"Esc", "Stop the running job"},
-                                      {"Ctrl+Z, Ctrl+Shift+Z", "Undo, redo a change of settings"},
-                                      {"Ctrl+1 to Ctrl+4", "Create, Attention, Compare, Gallery"},
-                                      {"Del", "Move the picture to the trash"},
-                                      {"Ctrl+D", "Dark or light"},
-                                      {"Ctrl+9, Ctrl+8, Ctrl+0", "Larger, smaller, usual letters"},
-                                      {"Ctrl+Up, Ctrl+Down", "Weigh the word at the cursor"},
-                                      {"F12", "Save a picture of this window"}};
+  constexpr const char* kKeys[][2] = {
+      {"Ctrl+Enter", "Generate"},
+      {"Esc", "Stop the running job"},
+      {"Ctrl+Z, Ctrl+Shift+Z", "Undo, redo a change of settings"},
+      {"Ctrl+1 to Ctrl+5", "Create, Attention, Compare, Gallery, Inspect"},
+      {"Del", "Move the picture to the trash"},
+      {"Ctrl+D", "Dark or light"},
+      {"Ctrl+9, Ctrl+8, Ctrl+0", "Larger, smaller, usual letters"},
+      {"Ctrl+Up, Ctrl+Down", "Weigh the word at the cursor"},
+      {"F12", "Save a picture of this window"}};
   for (const auto& [key, what] : kKeys) {
     ImGui::PushStyleColor(ImGuiCol_Text, frame.look.palette.accent);
     ImGui::TextUnformatted(key);
@@ -286,10 +289,9 @@ void DrawCreate(Frame& frame) {
 void DrawStudio(Frame& frame) {
   const bool was_started = frame.state.started;
   frame.state.tip_due = 0;
-  std::erase_if(frame.state.tips, [](const auto& tip) {
-    return tip.second.frame + 1 < ImGui::GetFrameCount();
-  });
-  WalkByTab();
+  std::erase_if(frame.state.tips,
+                [](const auto& tip) { return tip.second.frame + 1 < ImGui::GetFrameCount(); });
+  BeginTabWalk(&frame.state.walk);
   TakeOver(frame);
   TakeGiven(frame);
   Keys(frame);
@@ -317,6 +319,9 @@ void DrawStudio(Frame& frame) {
       break;
     case Tab::kGallery:
       DrawGallery(frame);
+      break;
+    case Tab::kInspect:
+      DrawInspect(frame);
       break;
   }
   ImGui::EndChild();

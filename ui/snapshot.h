@@ -13,10 +13,9 @@
 
 #include "pipelines/pictures/image.h"
 #include "pipelines/settings/settings.h"
+#include "ui/inspect_source.h"
 
 namespace fovea {
-
-using ImagePtr = std::shared_ptr<const Image>;
 
 // An attention site of the loaded model.
 struct SiteView {
@@ -166,8 +165,8 @@ struct Message {
   int64_t id = 0;
   bool error = false;
   std::string text;
-  std::string undo_label;    // a button, or empty
-  int64_t undo_picture = 0;  // what it restores
+  std::string undo_label;                                 // a button, or empty
+  int64_t undo_picture = 0;                               // what it restores
   std::shared_ptr<const GenerateSettings> settings = {};  // or these settings are used
 };
 
@@ -201,8 +200,9 @@ struct Snapshot {
   std::shared_ptr<const PictureList> pictures;
   std::shared_ptr<const std::vector<ComparisonView>> comparisons;  // newest first
   std::shared_ptr<const TileMapView> tile_map;
-  std::shared_ptr<const GivenView> given;  // the newest; null: none yet
-  ImagePtr preview;                        // of the running picture, or null
+  std::shared_ptr<const InspectView> inspect;  // null: nothing was asked for
+  std::shared_ptr<const GivenView> given;      // the newest; null: none yet
+  ImagePtr preview;                            // of the running picture, or null
   int64_t opened_id = 0;
   ImagePtr opened;  // the picture that was asked for by OpenPicture
   std::shared_ptr<const std::vector<Message>> messages;  // newest last

@@ -33,7 +33,7 @@ void ReadWindowText(const std::string& text, UiState* state) {
   flag("history", &state->show_history);
   flag("advanced", &state->show_advanced);
   if (json.contains("tab") && json["tab"].is_number_integer()) {
-    state->tab = static_cast<Tab>(std::clamp(json["tab"].get<int>(), 0, 3));
+    state->tab = static_cast<Tab>(std::clamp(json["tab"].get<int>(), 0, 4));
   }
   if (json.contains("zoom") && json["zoom"].is_number_integer()) {
     state->zoom = static_cast<float>(std::clamp(json["zoom"].get<int>(), 70, 200)) / 100;

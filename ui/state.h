@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "pipelines/settings/settings.h"
+#include "ui/inspect_state.h"
 #include "ui/mask_paint.h"
 #include "ui/settings_history.h"
+#include "ui/tab_walk.h"
 
 namespace fovea {
 
@@ -17,7 +19,7 @@ struct WindowPlace {
   bool maximized = false;
 };
 
-enum class Tab : int { kCreate, kAttention, kCompare, kGallery };
+enum class Tab : int { kCreate, kAttention, kCompare, kGallery, kInspect };
 enum class GalleryFilter : int { kAll, kFavourites, kTrash };
 enum class CompareMode : int { kSideBySide, kSwipe, kDifference };
 
@@ -54,10 +56,11 @@ struct UiState {
   std::string typed_model;
   std::map<std::string, TipTime> tips;  // of what the mouse rests on
   double tip_due = 0;                   // when the next tip appears, in ImGui's seconds; 0: none
+  TabWalk walk;
   std::string typed_slider;  // the one that a number is typed into
 
-  WindowPlace place;                        // of the window, kept between starts
-  std::string kept_window;                  // the last WindowText that the desk was told
+  WindowPlace place;                             // of the window, kept between starts
+  std::string kept_window;                       // the last WindowText that the desk was told
   std::map<int64_t, MessageTime> message_since;  // of those that are shown
 
   std::string typed_picture;  // a path
@@ -86,9 +89,11 @@ struct UiState {
   std::map<std::string, std::string> operator_args;  // only what differs from the defaults
   int scope = 0;                                     // of an assignment: this layer, its kind, all
   std::string plan_a;
-  std::string asked_plan_a;  // with the last question
+  std::string asked_plan_a;       // with the last question
   std::string shown_operator_of;  // the layer whose operator the card was set to
-  std::string shown_tile_map;  // the question that was asked
+  std::string shown_tile_map;     // the question that was asked
+
+  InspectState inspect;
 
   CompareMode compare_mode = CompareMode::kSideBySide;
   float swipe = 0.5f;

@@ -24,7 +24,7 @@ struct Fonts {
   ImFont* icons = nullptr;  // large ones, for empty states; null: no icon font
   bool has_icons = false;
   std::shared_ptr<std::vector<ImWchar>> more;  // ranges, which the atlas points to
-  std::string note;  // what is missing and how to get it; usually empty
+  std::string note;                            // what is missing and how to get it; usually empty
 };
 
 struct Look {

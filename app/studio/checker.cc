@@ -6,7 +6,7 @@
 #include "app/built_in_models.h"
 #include "app/process/exit_code.h"
 #include "app/process/host_memory.h"
-#include "app/studio/engine.h"
+#include "app/studio/site_uses.h"
 #include "pipelines/generation/text_to_image.h"
 #include "pipelines/settings/plan_source.h"
 #include "tensor/error.h"

@@ -7,7 +7,8 @@
 #include <memory>
 #include <string>
 
-#include "app/studio/model_access.h"
+#include "app/engine/model_access.h"
+#include "app/engine/picture_task.h"
 #include "ui/snapshot.h"
 
 namespace fovea {

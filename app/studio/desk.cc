@@ -32,7 +32,8 @@ Desk::Desk(DeskOptions options, std::function<void()> changed)
                                          (error ? error.message() : "it is a file") +
                                          "); name another with --data");
   }
-  // Two studios would take each other's jobs and drafts. The system frees the lock of one that dies.
+  // Two studios would take each other's jobs and drafts. The system frees the lock of one that
+  // dies.
   lock_ = open((options.data / "studio.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (lock_ >= 0 && flock(lock_, LOCK_EX | LOCK_NB) != 0) {
     close(lock_);
@@ -40,9 +41,14 @@ Desk::Desk(DeskOptions options, std::function<void()> changed)
                                          ": another studio window has this folder open; use that "
                                          "one, or name another folder with --data");
   }
-  state_ = std::make_unique<State>(options, [this](EngineEvent event) {
-    inbox_.Post(Item(std::in_place_type<EngineEvent>, std::move(event)));
-  });
+  state_ = std::make_unique<State>(
+      options,
+      [this](EngineEvent event) {
+        inbox_.Post(Item(std::in_place_type<EngineEvent>, std::move(event)));
+      },
+      [this](InspectEvent event) {
+        inbox_.Post(Item(std::in_place_type<InspectEvent>, std::move(event)));
+      });
   thread_ = std::thread([this] { Loop(); });
 }
 
@@ -74,8 +80,10 @@ void Desk::Loop() {
         quit = true;
       } else if (auto* command = std::get_if<StudioCommand>(&item)) {
         state_->Handle(*command);
+      } else if (auto* event = std::get_if<EngineEvent>(&item)) {
+        state_->Handle(*event);
       } else {
-        state_->Handle(std::get<EngineEvent>(item));
+        state_->Handle(std::move(std::get<InspectEvent>(item)));
       }
     }
     if (!quit) state_->WorkIdly();

@@ -13,6 +13,8 @@ namespace {
 
 constexpr int kShownSide = 1024;  // of the copies that the window draws
 
+}  // namespace
+
 // What people paste as a path: with blanks around it, in quotes, or as a file manager's link.
 std::string PathOf(std::string text) {
   const auto blank = [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; };
@@ -36,8 +38,6 @@ std::string PathOf(std::string text) {
   return path;
 }
 
-}  // namespace
-
 void Desk::State::Give(const Image& image, bool mask, uint64_t request) {
   auto given = std::make_shared<GivenView>();
   given->number = next_.given == nullptr ? 1 : next_.given->number + 1;
@@ -54,8 +54,8 @@ void Desk::State::On(const UsePictureFile& command) {
   Give(ReadPicture(path), false, 0);
   if (!command.dropped) return;
   try {
-    auto settings = std::make_shared<GenerateSettings>(
-        ReadPictureSettings(ReadPngText(path), path).settings);
+    auto settings =
+        std::make_shared<GenerateSettings>(ReadPictureSettings(ReadPngText(path), path).settings);
     Say(false, "The picture says how it was made", "Use its settings");
     messages_.back().settings = std::move(settings);
   } catch (const Error&) {

@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "app/engine/folder_sink.h"
 #include "app/studio/desk_state.h"
 #include "app/studio/settings_json.h"
+#include "app/studio/site_uses.h"
 #include "pipelines/settings/random_seed.h"
 #include "tensor/error.h"
 
@@ -105,7 +107,7 @@ void Desk::State::StartNext() {
     return;
   }
   task.settings.seed = job.settings.seed.value_or(0) + static_cast<uint64_t>(job.done);
-  task.folder = library_.Folder();
+  task.sink = FolderSink(library_.Folder());
   task.timed = job.comparison != 0;
   task.preview = store_.Value("preview:" + WeightsKey(task.settings));
   task.stop = running_->stop.get_token();
@@ -136,7 +138,7 @@ void Desk::State::On(EngineFinished& event) {
   picture.seconds = event.seconds;
   picture.gflop = event.flops / 1e9;
   picture.peak_bytes = event.peak_bytes;
-  picture.uses = std::move(event.uses);
+  picture.uses = UsesOf(event.uses);
   const int64_t id = library_.Add(std::move(picture), event.image);
   next_.opened_id = id;
   next_.opened = event.image;

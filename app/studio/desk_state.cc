@@ -9,6 +9,7 @@
 #include "app/built_in_models.h"
 #include "app/process/exit_code.h"
 #include "app/process/host_memory.h"
+#include "app/studio/model_list.h"
 #include "app/studio/plan_preview.h"
 #include "app/studio/settings_json.h"
 #include "attention/attention_op.h"
@@ -52,13 +53,15 @@ CatalogView MakeCatalog() {
 
 }  // namespace
 
-Desk::State::State(const DeskOptions& options, std::function<void(EngineEvent)> tell)
+Desk::State::State(const DeskOptions& options, std::function<void(EngineEvent)> tell,
+                   Inspector::Tell inspected)
     : store_(options.data / "studio.db"),
       library_(store_, options.data / "pictures"),
       inputs_(options.data / "inputs"),
       access_{options.model_folders},
       checker_(access_),
-      engine_(std::make_unique<Engine>(access_, std::move(tell))) {}
+      engine_(std::make_unique<Engine>(access_, std::move(tell))),
+      inspected_(std::move(inspected)) {}
 
 void Desk::State::Begin() {
   next_.catalog = std::make_shared<CatalogView>(MakeCatalog());
@@ -156,6 +159,7 @@ milliseconds Desk::State::Patience() const {
 }
 
 void Desk::State::StopEngine() {
+  inspector_.reset();
   engine_.reset();
 }
 
@@ -244,7 +248,8 @@ void Desk::State::On(const LoadModel& command) {
 
 void Desk::State::ListModels() {
   std::vector<std::string> loras;
-  next_.models = std::make_shared<std::vector<ModelChoice>>(access_.List(recent_models_, &loras));
+  next_.models =
+      std::make_shared<std::vector<ModelChoice>>(ListModelChoices(access_, recent_models_, &loras));
   next_.loras = std::make_shared<std::vector<std::string>>(std::move(loras));
 }
 

@@ -63,7 +63,8 @@ TEST_CASE("an error is on the screen although nobody touches the mouse") {
   bool drawn = false;
   for (int i = 0; i < ImGui::GetDrawData()->CmdListsCount; ++i) {
     const ImDrawList& list = *ImGui::GetDrawData()->CmdLists[i];
-    drawn = drawn || (std::string(list._OwnerName).find("##message") == 0 && list.VtxBuffer.Size > 0);
+    drawn =
+        drawn || (std::string(list._OwnerName).find("##message") == 0 && list.VtxBuffer.Size > 0);
   }
   CHECK(drawn);
 }
@@ -187,8 +188,8 @@ TEST_CASE("the mask's tools stay on the card at the least width") {
   studio.Settle();
   studio.Answer()->image = check->image;
   studio.Settle();
-  for (const char* name : {"mask.tool.0", "mask.tool.1", "mask.size", "mask.invert", "mask.clear",
-                           "mask.undo"}) {
+  for (const char* name :
+       {"mask.tool.0", "mask.tool.1", "mask.size", "mask.invert", "mask.clear", "mask.undo"}) {
     INFO(name);
     REQUIRE(studio.Has(name));
     const WidgetRect rect = studio.widgets.at(name);
@@ -199,7 +200,8 @@ TEST_CASE("the mask's tools stay on the card at the least width") {
 TEST_CASE("a long prompt's chips take two rows, and all when asked") {
   Studio studio;
   auto check = studio.Answer();
-  for (int i = 0; i < 70; ++i) check->prompt.tokens.push_back({"word" + std::to_string(i), 1, true});
+  for (int i = 0; i < 70; ++i)
+    check->prompt.tokens.push_back({"word" + std::to_string(i), 1, true});
   studio.Settle();
   const float folded = studio.widgets.at("create.model").y;
   REQUIRE(studio.Press("create.all_words"));
@@ -357,7 +359,8 @@ TEST_CASE("every colour of text has a contrast of 4.5 on every ground") {
     const auto linear = [](double v) {
       return v <= 0.03928 ? v / 12.92 : std::pow((v + 0.055) / 1.055, 2.4);
     };
-    return 0.2126 * linear(double{c.x}) + 0.7152 * linear(double{c.y}) + 0.0722 * linear(double{c.z});
+    return 0.2126 * linear(double{c.x}) + 0.7152 * linear(double{c.y}) +
+           0.0722 * linear(double{c.z});
   };
   Studio studio;
   for (const bool dark : {true, false}) {
@@ -423,8 +426,7 @@ TEST_CASE("a word is weighed by Ctrl and the arrows") {
 
 TEST_CASE("the picture is enlarged by the wheel, moved, and fitted by a double click") {
   Studio studio;
-  studio.snapshot.opened = std::make_shared<Image>(
-      Image{8, 8, std::vector<uint8_t>(8 * 8 * 3, 9)});
+  studio.snapshot.opened = std::make_shared<Image>(Image{8, 8, std::vector<uint8_t>(8 * 8 * 3, 9)});
   studio.Settle();
   const WidgetRect rect = studio.widgets.at("create.picture");
   ImGui::GetIO().MousePos = {rect.x + rect.width / 2, rect.y + rect.height / 2};
@@ -448,7 +450,11 @@ TEST_CASE("a LoRA file is picked, and a dropped picture's settings are used by a
   CHECK(studio.state.draft.lora == "clay:1");
   GenerateSettings inside;
   inside.prompt = "what it said";
-  Message message{9, false, "The picture says how it was made", "Use its settings", 0,
+  Message message{9,
+                  false,
+                  "The picture says how it was made",
+                  "Use its settings",
+                  0,
                   std::make_shared<GenerateSettings>(inside)};
   studio.snapshot.messages = std::make_shared<std::vector<Message>>(std::vector<Message>{message});
   REQUIRE(studio.Press("message.0.undo"));

@@ -172,8 +172,8 @@ void DrawAb(Frame& frame) {
   ImGui::SetNextItemWidth(ImGui::GetContentRegionAvail().x - button - frame.look.Px(8));
   TextBox(frame, "attention.plan_a", "dense", &state.plan_a);
   ImGui::SameLine();
-  const bool current = s.check != nullptr && s.check->version == state.version &&
-                       state.asked_plan_a == state.plan_a;
+  const bool current =
+      s.check != nullptr && s.check->version == state.version && state.asked_plan_a == state.plan_a;
   const std::string problem = current ? s.check->problem_a : std::string();
   const bool differ = state.plan_a != state.draft.attention;
   const bool may = s.check != nullptr && s.check->ok && differ && problem.empty();

@@ -84,7 +84,8 @@ void DrawSideBySide(Frame& frame, const ComparisonView& view, ImVec2 room) {
   };
   column("A", PlanOf(Find(frame.snapshot, view.left), view.waits), "compare.left", view.left_image);
   ImGui::SameLine(0, gap);
-  column("B", PlanOf(Find(frame.snapshot, view.right), view.waits), "compare.right", view.right_image);
+  column("B", PlanOf(Find(frame.snapshot, view.right), view.waits), "compare.right",
+         view.right_image);
   if (!all) return;
   ImGui::SameLine(0, gap);
   column("A - B", "difference, 4 times as strong", "compare.difference", view.difference);

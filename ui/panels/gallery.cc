@@ -31,9 +31,8 @@ bool Matches(const PictureView& picture, const std::vector<std::string>& words) 
   const GenerateSettings& s = picture.settings;
   const std::string text = Lower(s.prompt + " " + s.attention + " " + s.sampler + " " + s.model +
                                  " " + std::to_string(s.seed.value_or(0)));
-  return std::all_of(words.begin(), words.end(), [&](const std::string& word) {
-    return text.find(word) != std::string::npos;
-  });
+  return std::all_of(words.begin(), words.end(),
+                     [&](const std::string& word) { return text.find(word) != std::string::npos; });
 }
 
 std::vector<const PictureView*> Filtered(const Frame& frame) {

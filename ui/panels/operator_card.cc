@@ -85,8 +85,8 @@ void DrawAssign(Frame& frame, const std::string& op, const SiteView* site) {
   const bool cross = site != nullptr && site->kind == "cross";
   if (QuietButton(frame, "attention.assign.layer", "Assign to this layer",
                   site == nullptr ? ""
-                  : cross ? "Cross-attention has few keys, the words; it stays dense"
-                          : site->path,
+                  : cross         ? "Cross-attention has few keys, the words; it stays dense"
+                                  : site->path,
                   site != nullptr && !cross)) {
     state.draft.attention = AssignOperator(state.draft.attention, site->path, op);
   }
@@ -135,10 +135,9 @@ void DrawMap(Frame& frame, const TileMapView& map) {
     ImGui::Text("%s %%", FixedText(map.density * 100, 1).c_str());
   }
   SmallText(frame,
-            map.density > 1
-                ? "of dense attention's: on a grid as small as this one it costs more"
-                : "of all pairs of queries and keys are seen, " +
-                      FixedText(map.visited_share * 100, 1) + " % are computed",
+            map.density > 1 ? "of dense attention's: on a grid as small as this one it costs more"
+                            : "of all pairs of queries and keys are seen, " +
+                                  FixedText(map.visited_share * 100, 1) + " % are computed",
             map.density > 1 ? p.warn : p.dim);
   frame.Mark("attention.density");
   if (map.text_tokens > 0) {

@@ -113,7 +113,6 @@ void DrawRunCard(Frame& frame) {
                     MayRun(frame))) {
     Run(frame);
   }
-  Tip(frame, "Ctrl+Enter");
 }
 
 }  // namespace fovea

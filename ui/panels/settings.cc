@@ -105,8 +105,8 @@ void DrawSize(Frame& frame) {
   Columns columns{frame, 2};
   const auto side = [&](const char* label, const char* field, const std::string& name, int* value,
                         int otherwise) {
-    const std::string model = std::string(label) + " (0: the model's " +
-                              std::to_string(otherwise) + ")";
+    const std::string model =
+        std::string(label) + " (0: the model's " + std::to_string(otherwise) + ")";
     columns.Next(*value == 0 && otherwise > 0 ? model.c_str() : label, field);
     ImGui::InputInt(("##" + name).c_str(), value, 8, 64);
     frame.Mark(name);  // what cannot be is said by the check, not changed
@@ -287,7 +287,8 @@ void DrawSettings(Frame& frame) {
   Label(frame, "Prompt", "prompt");
   // In a low window everything up to the seed still fits.
   const bool low = ImGui::GetContentRegionAvail().y < frame.look.Px(640);
-  PromptBox(frame, "create.prompt", "Say what to draw", &draft.prompt, frame.look.Px(low ? 62 : 86));
+  PromptBox(frame, "create.prompt", "Say what to draw", &draft.prompt,
+            frame.look.Px(low ? 62 : 86));
   const CheckView* check = frame.snapshot.check.get();
   // A model that does not open reads no prompt.
   const bool read = check != nullptr && (!check->prompt.tokens.empty() || draft.prompt.empty());

@@ -29,8 +29,8 @@ void Tip(const Frame& frame, const std::string& text) {
   const ImVec2 low = ImGui::GetItemRectMin(), high = ImGui::GetItemRectMax();
   const ImGuiViewport& view = *ImGui::GetMainViewport();
   const bool below = high.y + frame.look.Px(120) < view.Pos.y + view.Size.y;
-  const float x = std::clamp(low.x, view.Pos.x, std::max(view.Pos.x, view.Pos.x + view.Size.x -
-                                                                         frame.look.Px(364)));
+  const float x = std::clamp(low.x, view.Pos.x,
+                             std::max(view.Pos.x, view.Pos.x + view.Size.x - frame.look.Px(364)));
   // Of a large item only the place of the mouse is known to matter.
   const ImVec2 mouse = ImGui::GetIO().MousePos;
   const bool large = high.y - low.y > frame.look.Px(90);
@@ -341,11 +341,11 @@ WidgetRect PictureBox(Frame& frame, const std::string& name, const ImagePtr& ima
 bool BeginCard(const Frame& frame, const char* id, ImVec2 size, bool scrolls) {
   ImGui::PushStyleColor(ImGuiCol_ChildBg, frame.look.palette.panel);
   ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, {frame.look.Px(14), frame.look.Px(12)});
-  const bool open = BeginArea(
-      id, size,
-      ImGuiWindowFlags_AlwaysUseWindowPadding |
-          (scrolls ? ImGuiWindowFlags_None
-                   : ImGuiWindowFlags_NoScrollbar | ImGuiWindowFlags_NoScrollWithMouse));
+  const bool open =
+      BeginArea(id, size,
+                ImGuiWindowFlags_AlwaysUseWindowPadding |
+                    (scrolls ? ImGuiWindowFlags_None
+                             : ImGuiWindowFlags_NoScrollbar | ImGuiWindowFlags_NoScrollWithMouse));
   ImGui::PopStyleVar();
   ImGui::PopStyleColor();
   return open;

@@ -19,8 +19,9 @@ GlTextures::~GlTextures() {
   for (const auto& [image, entry] : entries_) glDeleteTextures(1, &entry.texture);
 }
 
-ImTextureID GlTextures::Upload(const ImagePtr& image, bool sharp) {
-  Entry& entry = entries_[{image.get(), sharp}];
+ImTextureID GlTextures::Upload(const ImagePtr& image, Kind kind) {
+  Entry& entry = entries_[{image.get(), kind}];
+  const bool sharp = kind != Kind::kSmooth;
   entry.drawn = frame_;
   if (entry.image == nullptr) {
     entry.image = image;
@@ -43,7 +44,9 @@ ImTextureID GlTextures::Upload(const ImagePtr& image, bool sharp) {
 
 void GlTextures::EndFrame() {
   for (auto each = entries_.begin(); each != entries_.end();) {
-    if (frame_ - each->second.drawn > kKeepFrames) {
+    // A name that is given away again must not be on the screen any more: two frames later.
+    const int64_t keep = each->first.second == Kind::kPassing ? 2 : kKeepFrames;
+    if (frame_ - each->second.drawn > keep) {
       glDeleteTextures(1, &each->second.texture);
       each = entries_.erase(each);
     } else {

@@ -11,10 +11,13 @@
 namespace fovea {
 
 class GlTextures final : public Textures {
+  enum class Kind : uint8_t { kSmooth, kSharp, kPassing };
+
  public:
   ~GlTextures() override;
-  ImTextureID Get(const ImagePtr& image) override { return Upload(image, false); }
-  ImTextureID Sharp(const ImagePtr& image) override { return Upload(image, true); }
+  ImTextureID Get(const ImagePtr& image) override { return Upload(image, Kind::kSmooth); }
+  ImTextureID Sharp(const ImagePtr& image) override { return Upload(image, Kind::kSharp); }
+  ImTextureID Passing(const ImagePtr& image) override { return Upload(image, Kind::kPassing); }
   // After each frame: frees those that were not drawn for a while.
   void EndFrame();
 
@@ -24,8 +27,8 @@ class GlTextures final : public Textures {
     unsigned texture = 0;
     int64_t drawn = 0;  // frame
   };
-  ImTextureID Upload(const ImagePtr& image, bool sharp);
-  std::map<std::pair<const Image*, bool>, Entry> entries_;
+  ImTextureID Upload(const ImagePtr& image, Kind kind);
+  std::map<std::pair<const Image*, Kind>, Entry> entries_;
   int64_t frame_ = 0;
 };
 

@@ -253,7 +253,14 @@ void Window::Parts::Draw(const StudioLink& link, const SnapshotPtr& snapshot, Wi
   if (!stands && (state.started || glfwGetTime() > kLatestShow)) Stand();
   *next = stands ? NextDraw(frame) : kLookAgain;
   ImGui::Render();
-  if (!dropped.empty()) commands.push_back(UsePictureFile{std::exchange(dropped, {}), true});
+  if (!dropped.empty()) {
+    std::string path = std::exchange(dropped, {});
+    if (state.tab == Tab::kInspect && !state.inspect.vit_model.empty()) {
+      commands.push_back(InspectByVit{std::move(path), 0, state.inspect.vit_model});
+    } else {
+      commands.push_back(UsePictureFile{std::move(path), true});
+    }
+  }
   for (StudioCommand& command : commands) link.post(std::move(command));
 
   Show();
