@@ -19,7 +19,8 @@ int RunProgram(int argc, char** argv) {
   line.about = "Runs image models and looks into their attention layers.";
   line.commands = {GenerateCommand(),   ForwardCommand(),        InfoCommand(),
                    BenchModelCommand(), BenchAttentionCommand(), AttendCommand(),
-                   ClassifyCommand(),   EmbedCommand(),          InspectCommand()};
+                   ClassifyCommand(),   EmbedCommand(),          InspectCommand(),
+                   HuntCommand(),       HeadsCommand()};
   const Command* command = ParseArguments(line, argc, argv);
   const int code = command == nullptr ? kExitDone : command->run();
   // A full disk behind standard output shows only here.

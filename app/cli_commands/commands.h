@@ -14,5 +14,7 @@ Command AttendCommand();
 Command ClassifyCommand();
 Command EmbedCommand();
 Command InspectCommand();
+Command HuntCommand();
+Command HeadsCommand();
 
 }  // namespace fovea
