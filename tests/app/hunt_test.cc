@@ -1,5 +1,6 @@
 // `fovea hunt` and `fovea heads` on the built-in models: what they leave, what they survive, what
 // they refuse.
+#include <algorithm>
 #include <fstream>
 #include <random>
 
@@ -30,11 +31,16 @@ struct Here {
     return RunFovea(words, here);
   }
   std::vector<std::string> HuntWords(const std::string& out, std::vector<std::string> more) const {
-    std::vector<std::string> words = {
-        "hunt", "--prompts", "search.txt", "--unseen",  "unseen.txt", "--heads",
-        "m0",   "--rounds",  "2",          "--top",     "1",          "--random-sets",
-        "1",    "--steps",   "2",          "--sampler", "ddim",       "-W",
-        "64",   "-H",        "64",         "-o",        out};
+    std::vector<std::string> words = {"hunt", "-o", out};
+    // What a test says wins.
+    for (const auto& [flag, value] :
+         {std::pair("--prompts", "search.txt"), std::pair("--unseen", "unseen.txt"),
+          std::pair("--heads", "m0"), std::pair("--rounds", "2"), std::pair("--top", "1"),
+          std::pair("--random-sets", "1"), std::pair("--steps", "2"),
+          std::pair("--sampler", "ddim"), std::pair("-W", "64"), std::pair("-H", "64")}) {
+      if (std::find(more.begin(), more.end(), flag) != more.end()) continue;
+      words.insert(words.end(), {flag, value});
+    }
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }

@@ -134,11 +134,9 @@ ordered_json WriteHunt(const HuntPlan& plan, const HuntResult& result,
     const HuntRound& round = result.rounds[i];
     // Heads that a quick look left out have its gain in the first picture, none in the second.
     if (!round.quick.empty()) {
-      rounds.push_back(HeadMatrix("round " + std::to_string(i + 1) + ": quick gain",
-                                  plan.candidates, round.quick));
+      rounds.push_back(HeadMatrix("quick " + std::to_string(i + 1), plan.candidates, round.quick));
     }
-    rounds.push_back(
-        HeadMatrix("round " + std::to_string(i + 1) + ": gain", plan.candidates, round.full));
+    rounds.push_back(HeadMatrix("gain " + std::to_string(i + 1), plan.candidates, round.full));
   }
   WritePng(files.Replace(folder / "heads.png"), Sheet(rounds, 2), {});
   if (!result.contenders.empty()) {
