@@ -158,7 +158,7 @@ TEST_CASE("hunt: scores come from other programs, too") {
   for (const auto& [command, says] :
        {std::pair("exit 3", "exit code 3"), std::pair("echo 1", "1 numbers for"),
         std::pair("sed s/.*/nan/", "no finite number")}) {
-    const ProgramResult bad = here.Hunt("b", {"--score", std::string("command:") + command});
+    const ProgramResult bad = here.Hunt(says, {"--score", std::string("command:") + command});
     CHECK(bad.exit_code == 3);
     CHECK(bad.err.find(says) != std::string::npos);
     CHECK(bad.out.empty());
