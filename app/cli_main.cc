@@ -21,7 +21,7 @@ int RunProgram(int argc, char** argv) {
   line.commands = {GenerateCommand(), BatchCommand(),      ForwardCommand(),
                    InfoCommand(),     BenchModelCommand(), BenchAttentionCommand(),
                    AttendCommand(),   ClassifyCommand(),   EmbedCommand(),
-                   InspectCommand()};
+                   InspectCommand(),  HuntCommand(),       HeadsCommand()};
   const Command* command = ParseArguments(line, argc, argv);
   const int code = command == nullptr ? kExitDone : command->run();
   // A full disk behind standard output shows only here. A reader that left, or a closed output, is

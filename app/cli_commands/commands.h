@@ -15,5 +15,7 @@ Command AttendCommand();
 Command ClassifyCommand();
 Command EmbedCommand();
 Command InspectCommand();
+Command HuntCommand();
+Command HeadsCommand();
 
 }  // namespace fovea
