@@ -19,11 +19,14 @@ class Textures {
  public:
   virtual ~Textures() = default;
   virtual ImTextureID Get(const ImagePtr& image) = 0;
+  // Enlarged pixels stay squares.
+  virtual ImTextureID Sharp(const ImagePtr& image) { return Get(image); }
 };
 
 // Where the controls stand, by name: tests press them without knowing the layout.
 struct WidgetRect {
   float x = 0, y = 0, width = 0, height = 0;
+  bool focused = false;  // the keyboard is on it
 };
 using WidgetMap = std::map<std::string, WidgetRect>;
 
@@ -42,7 +45,7 @@ struct Frame {
     if (widgets == nullptr) return;
     const ImVec2 low = ImGui::GetItemRectMin(), high = ImGui::GetItemRectMax();
     if (!ImGui::IsItemVisible()) return;
-    (*widgets)[name] = {low.x, low.y, high.x - low.x, high.y - low.y};
+    (*widgets)[name] = {low.x, low.y, high.x - low.x, high.y - low.y, ImGui::IsItemFocused()};
   }
 };
 

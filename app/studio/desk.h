@@ -53,6 +53,7 @@ class Desk {
   mutable std::mutex mutex_;  // held for a pointer's copy
   SnapshotPtr snapshot_;
   std::unique_ptr<State> state_;  // of the desk's thread, once it runs
+  int lock_ = -1;  // of the data folder, which is one studio's
   std::thread thread_;
 };
 

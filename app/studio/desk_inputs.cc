@@ -3,7 +3,10 @@
 #include <set>
 
 #include "app/studio/desk_state.h"
+#include "pipelines/metadata/metadata.h"
+#include "pipelines/pictures/formats/png_file.h"
 #include "pipelines/pictures/picture_file.h"
+#include "tensor/error.h"
 
 namespace fovea {
 namespace {
@@ -47,7 +50,17 @@ void Desk::State::Give(const Image& image, bool mask, uint64_t request) {
 }
 
 void Desk::State::On(const UsePictureFile& command) {
-  Give(ReadPicture(PathOf(command.path)), false, 0);
+  const std::string path = PathOf(command.path);
+  Give(ReadPicture(path), false, 0);
+  if (!command.dropped) return;
+  try {
+    auto settings = std::make_shared<GenerateSettings>(
+        ReadPictureSettings(ReadPngText(path), path).settings);
+    Say(false, "The picture says how it was made", "Use its settings");
+    messages_.back().settings = std::move(settings);
+  } catch (const Error&) {
+    // A photo, or of another program: there is nothing to offer.
+  }
 }
 
 void Desk::State::On(const UseKeptPicture& command) {

@@ -5,6 +5,7 @@
 #include "app/studio/desk_state.h"
 #include "app/studio/settings_json.h"
 #include "pipelines/settings/random_seed.h"
+#include "tensor/error.h"
 
 namespace fovea {
 
@@ -25,6 +26,10 @@ void Desk::State::On(const Generate& command) {
 }
 
 void Desk::State::On(const RunComparison& command) {
+  for (const auto& [letter, plan] : {std::pair{"A", &command.plan_a}, {"B", &command.plan_b}}) {
+    const std::string problem = checker_.ProblemOf(command.settings, *plan);
+    if (!problem.empty()) throw Error(ErrorCode::kUsage, std::string(letter) + ": " + problem);
+  }
   StoredComparison comparison;
   const auto name = [](const std::string& plan) { return plan.empty() ? "dense" : plan; };
   comparison.label = name(command.plan_a) + "  |  " + name(command.plan_b);
@@ -55,6 +60,7 @@ void Desk::State::On(const CancelJob& command) {
   }
   store_.RemoveJob(command.id);
   std::erase_if(jobs_, [&](const Job& each) { return each.stored.id == command.id; });
+  ListComparisons();
 }
 
 void Desk::State::On(const CancelAllJobs&) {
@@ -155,7 +161,6 @@ void Desk::State::On(EngineFinished& event) {
       (job.right ? each.right : each.left) = id;
       store_.SetComparison(each);
       if (shown_.id == each.id) ReadComparison(each);
-      ListComparisons();
     }
     ++job.done;
     if (job.done >= job.settings.batch) {
@@ -164,6 +169,7 @@ void Desk::State::On(EngineFinished& event) {
     } else {
       store_.SetJobDone(job.id, job.done);
     }
+    ListComparisons();
   }
   PredictTime();
   StartNext();
@@ -177,6 +183,7 @@ void Desk::State::On(const EngineFailed& event) {
   if (event.cancelled && !dropped) return;
   store_.RemoveJob(event.job);
   std::erase_if(jobs_, [&](const Job& each) { return each.stored.id == event.job; });
+  ListComparisons();
   if (event.cancelled) {
     Say(false, "Stopped. Finished pictures are in the gallery");
   } else {

@@ -1,6 +1,10 @@
 #include "app/studio/desk_state.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "app/built_in_models.h"
 #include "app/process/exit_code.h"
@@ -82,7 +86,7 @@ void Desk::State::Begin() {
   const GenerateSettings draft = start->history.empty()
                                      ? GenerateSettings{}
                                      : start->history[static_cast<size_t>(start->cursor)];
-  question_ = CheckSettings{0, draft};
+  question_ = CheckSettings{0, draft, {}};
   Answer();
   if (start->history.empty()) {
     GenerateSettings first;
@@ -94,10 +98,19 @@ void Desk::State::Begin() {
       first.cfg = next_.model->defaults.cfg;
     }
     start->history.push_back(first);
-    question_ = CheckSettings{0, first};
+    question_ = CheckSettings{0, first, {}};
     Answer();
   }
   ForgetInputs(start->history);
+  for (const auto& picture : *library_.List()) {
+    if (picture->trashed) continue;
+    try {
+      On(OpenPicture{picture->id});
+    } catch (const Error& error) {
+      Say(true, error.what());
+    }
+    break;
+  }
   next_.start = std::move(start);
   next_.ready = true;
   changed_ = true;
@@ -164,7 +177,9 @@ SnapshotPtr Desk::State::NextSnapshot() {
 }
 
 void Desk::State::Say(bool error, std::string text, std::string undo, int64_t picture) {
-  messages_.push_back({next_message_++, error, std::move(text), std::move(undo), picture});
+  // The same again, as a full disk says at each attempt, is said once.
+  std::erase_if(messages_, [&](const Message& each) { return error && each.text == text; });
+  messages_.push_back({next_message_++, error, std::move(text), std::move(undo), picture, nullptr});
   if (messages_.size() > kMostMessages) messages_.erase(messages_.begin());
 }
 
@@ -188,6 +203,12 @@ void Desk::State::Answer() {
   }
   auto check = std::make_shared<CheckView>(checker_.Check(
       question.version, question.settings, given, missing, Speed(question.settings)));
+  check->problem_a = checker_.ProblemOf(question.settings, question.plan_a);
+  if (check->ok && access(library_.Folder().c_str(), W_OK) != 0 && errno != ENOENT) {
+    check->ok = false;
+    check->problem = library_.Folder().string() + ": pictures cannot be written there (" +
+                     std::strerror(errno) + ")";
+  }
   const ShownInputs shown = Show(given);
   check->image = shown.image;
   check->mask = shown.mask;
@@ -222,7 +243,9 @@ void Desk::State::On(const LoadModel& command) {
 }
 
 void Desk::State::ListModels() {
-  next_.models = std::make_shared<std::vector<ModelChoice>>(access_.List(recent_models_));
+  std::vector<std::string> loras;
+  next_.models = std::make_shared<std::vector<ModelChoice>>(access_.List(recent_models_, &loras));
+  next_.loras = std::make_shared<std::vector<std::string>>(std::move(loras));
 }
 
 void Desk::State::On(const ShowTileMap& command) {

@@ -70,6 +70,7 @@ class Desk::State {
   void On(const TrashPicture& command);
   void On(const RestorePicture& command);
   void On(const EmptyTrash& command);
+  void On(const ShowInFolder& command);
   void On(const ShowTileMap& command);
   void On(const DismissMessage& command);
   void On(const KeepHistory& command);
@@ -90,6 +91,7 @@ class Desk::State {
   void ReadComparison(const StoredComparison& stored);
   void ListComparisons();
   void ListModels();
+  bool Waits(int64_t comparison) const;  // a job is there for it
   void DrawTileMap();
   double Speed(const GenerateSettings& settings);
   void PredictTime();

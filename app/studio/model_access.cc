@@ -46,11 +46,13 @@ ModelFolder ModelAccess::Open(const GenerateSettings& settings) const {
   return flags.Open(settings.model, ParseLoraText(settings.lora), settings.overlay);
 }
 
-std::vector<ModelChoice> ModelAccess::List(const std::vector<std::string>& recent) const {
+std::vector<ModelChoice> ModelAccess::List(const std::vector<std::string>& recent,
+                                           std::vector<std::string>* loras) const {
   std::vector<ModelChoice> choices{{"", "still-life-unet", "built in", false}};
   const fs::path built_in = BuiltInModelsFolder();
   for (const ListedModel& model : ListModels(ModelSearchPath(folders, built_in)).models) {
     if (model.path == built_in / "still-life-unet") continue;
+    if (model.kind == "lora") loras->push_back(model.name);
     const bool makes = MakesPictures(model);
     if (!makes && !Looks(model)) continue;
     const fs::path parent = model.path.parent_path();

@@ -25,7 +25,9 @@ struct ModelAccess {
   ModelFolder Open(const GenerateSettings& settings) const;
   // Every pipeline folder and single file on the search path, then `recent` ones that are not among
   // them. Reads only model_index.json.
-  std::vector<ModelChoice> List(const std::vector<std::string>& recent) const;
+  // The names of LoRA files there are go to *loras.
+  std::vector<ModelChoice> List(const std::vector<std::string>& recent,
+                                std::vector<std::string>* loras) const;
 };
 
 // Equal for settings that need the same weights.

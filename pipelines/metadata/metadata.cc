@@ -162,6 +162,18 @@ PictureSettings ReadPictureSettings(const PngText& text, const std::string& wher
   PictureSettings result;
   result.settings.prompt_weights = "off";  // as it was before pictures said so
   result.settings.ForEachField(FieldReader(Member(json, "settings", where), where));
+  // We write names; a path is an attempt to have some other file opened.
+  for (const auto& [setting, name] :
+       {std::pair{"model", result.settings.model}, {"overlay", result.settings.overlay}}) {
+    if (!LeadsElsewhere(name)) continue;
+    result.problems.push_back({setting, ErrorCode::kBadFile,
+                               where + ": names its " + setting + " by a path, " +
+                                   Printable(name, 80) + "; give it with --" + setting});
+  }
+  for (const NamedLora& lora : ParseLoraText(result.settings.lora)) {
+    if (!LeadsElsewhere(lora.name)) continue;
+    Bad(where, "names a LoRA by a path, " + Printable(lora.name, 80) + "; pictures hold names");
+  }
   const FieldReader top(json, where);
   top("version", result.provenance.version);
   top("sampler", result.provenance.sampler);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "ui/frame.h"
 
@@ -12,7 +13,8 @@ namespace fovea {
 class GlTextures final : public Textures {
  public:
   ~GlTextures() override;
-  ImTextureID Get(const ImagePtr& image) override;
+  ImTextureID Get(const ImagePtr& image) override { return Upload(image, false); }
+  ImTextureID Sharp(const ImagePtr& image) override { return Upload(image, true); }
   // After each frame: frees those that were not drawn for a while.
   void EndFrame();
 
@@ -22,7 +24,8 @@ class GlTextures final : public Textures {
     unsigned texture = 0;
     int64_t drawn = 0;  // frame
   };
-  std::map<const Image*, Entry> entries_;
+  ImTextureID Upload(const ImagePtr& image, bool sharp);
+  std::map<std::pair<const Image*, bool>, Entry> entries_;
   int64_t frame_ = 0;
 };
 
