@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "app/flags/common_flags.h"
 #include "app/studio/desk.h"
 #include "app/studio/kept_source.h"
 #include "app/studio/model_access.h"
@@ -18,6 +19,9 @@
 
 namespace fovea {
 namespace {
+
+// The command, not the function of pipelines/inspect.
+using Look = struct InspectPicture;
 
 bool Looked(const Snapshot& each, int step) {
   const InspectView* view = each.inspect.get();
@@ -41,7 +45,7 @@ TEST_CASE("the value under the mouse is the one that inspect writes", "[golden]"
   const auto backend = MakeBackend(DeviceKind::kCpu);
   const auto pipeline = TextToImage::Load(ModelAccess{}.Open(resolved), *backend);
   for (const int step : {2, 0}) {
-    desk.Post(InspectPicture{id, step});
+    desk.Post(Look{id, step});
     s = WaitFor(desk, [&](const Snapshot& each) { return Looked(each, step); });
     REQUIRE(s != nullptr);
     INFO(s->inspect->problem);
@@ -83,7 +87,7 @@ TEST_CASE("the value under the mouse is the one that inspect writes", "[golden]"
     CHECK(compared > 2);
   }
   // Asked again, the first step is at hand.
-  desk.Post(InspectPicture{id, 2});
+  desk.Post(Look{id, 2});
   CHECK(WaitFor(desk, [](const Snapshot& each) { return Looked(each, 2); }) != nullptr);
 }
 
