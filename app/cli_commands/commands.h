@@ -7,6 +7,7 @@ namespace fovea {
 
 Command GenerateCommand();
 Command BatchCommand();
+Command GridCommand();
 Command ForwardCommand();
 Command InfoCommand();
 Command BenchModelCommand();
