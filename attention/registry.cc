@@ -9,13 +9,19 @@
 #include "attention/ops/halo.h"
 #include "attention/ops/radial.h"
 #include "attention/ops/window.h"
+#include "attention/selectors/selectors.h"
 
 namespace fovea {
 
 OperatorTable AttentionOps() {
-  static const AttentionOp* const ops[] = {
-      &DenseAttention(), &WindowAttention(), &ClearAttention(), &GeneralizedNeighborhoodAttention(),
-      &HaloAttention(),  &RadialAttention(), &AgentAttention(), &AgentSdAttention()};
+  static const auto ops = [] {
+    std::vector<const AttentionOp*> all = {&DenseAttention(), &WindowAttention(),
+                                           &ClearAttention(), &GeneralizedNeighborhoodAttention(),
+                                           &HaloAttention(),  &RadialAttention(),
+                                           &AgentAttention(), &AgentSdAttention()};
+    all.insert(all.end(), SelectorOps().begin(), SelectorOps().end());
+    return all;
+  }();
   return ops;
 }
 

@@ -52,6 +52,25 @@ HWY_INLINE VF32 Exp2(F32 d, VF32 x) {
   return hn::BitCast(d, hn::Add(hn::BitCast(di, y), exponent));
 }
 
+// Adds a term to the scores of each key, given for scores that `scale_log2` has multiplied, and finds
+// the largest again.
+HWY_INLINE void AddTerms(const TileScratch& s, const float* terms, float scale_log2, int64_t keys,
+                         int64_t queries) {
+  const F32 d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const float unit = 1.44269504f / scale_log2;  // one natural unit, in unscaled scores
+  for (int64_t column = 0; column < queries; column += lanes) {
+    float* score = s.p + column;
+    VF32 max = hn::Set(d, -std::numeric_limits<float>::infinity());
+    for (int64_t j = 0; j < keys; ++j, score += kTileTokens) {
+      const VF32 raised = hn::Add(hn::Load(d, score), hn::Set(d, unit * terms[j]));
+      hn::Store(raised, d, score);
+      max = hn::Max(max, raised);
+    }
+    hn::Store(max, d, s.tile_max + column);
+  }
+}
+
 // Hides the scores that `mask` (see TileMask) excludes and finds the largest of the others.
 HWY_INLINE void MaskScores(const TileScratch& s, const TileMask& mask, int64_t keys,
                            int64_t queries) {

@@ -203,6 +203,7 @@ class Softmax final : public AttentionMatrix {
     if (extra > 0) {
       ScoreKeysCpu(scratch.q.data(), KeysOf(source_.extra_k, sample, head), Bf16(), Size(),
                    scratch.extra.data(), extra, source_.scale, scratch.scores.data() + own);
+      AddTerms(scratch, 1, scratch.scores.data() + own);
     }
     if (!source_.bias.Empty()) {
       const float* bias = BiasOf(head, query);
@@ -212,6 +213,15 @@ class Softmax final : public AttentionMatrix {
     }
     SoftmaxRowCpu(scratch.scores.data(), own + extra);
     Spread(scratch, 1, row);
+  }
+
+  // To the scores of the extra keys, each `queries` floats.
+  void AddTerms(const Scratch& scratch, int64_t queries, float* scores) const {
+    if (source_.extra_terms.empty()) return;
+    for (const int32_t key : scratch.extra) {
+      const float term = source_.extra_terms[static_cast<size_t>(key)];
+      for (int64_t i = 0; i < queries; ++i) *scores++ += term;
+    }
   }
 
   // Probabilities, `step` floats apart, to the row.
@@ -249,6 +259,7 @@ class Softmax final : public AttentionMatrix {
     if (extra > 0) {
       ScoreBlockCpu(scratch.q.data(), KeysOf(source_.extra_k, sample, head), Bf16(), Size(),
                     scratch.extra.data(), extra, scratch.scores.data() + own * kScoreQueries);
+      AddTerms(scratch, kScoreQueries, scratch.scores.data() + own * kScoreQueries);
     }
     // Visits are listed in the order of the keys; own and further keys never share a tile, and the
     // further ones come in tiles of their own, so masks are walked by key lists.

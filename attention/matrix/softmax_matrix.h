@@ -25,6 +25,7 @@ struct SoftmaxSource {
   std::shared_ptr<const TileMaps> maps = {};  // of each; queries are cut alike in all
   bool causal = false;
   Tensor extra_k = {};  // (b,extra,heads,d): what `folded` says, or empty
+  std::vector<float> extra_terms = {};  // added to the scaled scores of extra keys, or empty
   FoldedKeys folded = {};
   std::vector<HostTensor> owned = {};  // what the tensors above view, where nobody else keeps it
 };

@@ -25,6 +25,7 @@ void Run(Context& ctx, std::span<const TileMap* const> maps, double pairs, float
     ENSURE(static_cast<int64_t>(map->q.tokens.size()) == call.q.shape[1]);
     ENSURE(static_cast<int64_t>(map->kv.tokens.size()) == call.k.shape[1] + extra);
   }
+  ENSURE(call.extra_terms.empty() || static_cast<int64_t>(call.extra_terms.size()) == extra);
   ENSURE(call.mix.empty() || static_cast<int64_t>(call.mix.size()) == batch * heads);
   ENSURE(call.mix.empty() || call.v.shape == call.q.shape);
   ENSURE(scale > 0);

@@ -19,6 +19,8 @@ struct TileCall {
   Tensor q, k, v, out;
   Tensor lse{};                 // (b,heads,t) f32 or empty: natural log of the sum of exponentials
   Tensor extra_k{}, extra_v{};  // (b,n,heads,d) more keys, indexed after k's; or empty
+  // Added to the scaled scores of each extra key: ln of how many keys it stands for; or empty.
+  std::span<const float> extra_terms{};
   std::span<const HeadMix> mix{};  // batch * heads, or empty; v then has a row for each query
 };
 

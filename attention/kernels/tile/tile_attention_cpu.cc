@@ -51,6 +51,7 @@ HeadView View(const TileCall& call, int64_t index, float scale, const Tensor& me
   head.q_stride = call.q.stride[1], head.k_stride = call.k.stride[1];
   head.v_stride = call.v.stride[1], head.out_stride = call.out.stride[1];
   head.extra_k_stride = call.extra_k.stride[1], head.extra_v_stride = call.extra_v.stride[1];
+  head.extra_terms = call.extra_terms.empty() ? nullptr : call.extra_terms.data();
   head.kv = call.k.shape[1];
   head.d = call.q.shape[3];
   head.bf16 = call.q.dtype == DType::kBF16;

@@ -18,6 +18,7 @@ struct HeadView {
   HeadMix mix;
   const float* mean_v;  // what mix.e takes: d, or null
   int64_t q_stride, k_stride, v_stride, extra_k_stride, extra_v_stride, out_stride;
+  const float* extra_terms;  // added to scaled scores of the extra keys, or null
   int64_t kv;  // keys before the extra ones
   int64_t d;
   bool bf16;

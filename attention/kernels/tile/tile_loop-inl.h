@@ -216,6 +216,9 @@ FOVEA_TILE_TARGET void RunGroup(const HeadView& head, const TileMap& map, TileGr
       std::fill_n(s.tile_max, kTileTokens, -std::numeric_limits<float>::infinity());
       Product<A>(keys, kv.count, A::Steps(head.d), queries, s.q + g * tile_floats, s.tile_max, s.p,
                  prefetcher);
+      if (head.extra_terms != nullptr && tokens[0] >= head.kv) {
+        AddTerms(s, head.extra_terms + (tokens[0] - head.kv), head.scale_log2, kv.count, queries);
+      }
       if (visit.mask >= 0) {
         MaskScores(s, map.masks[static_cast<size_t>(visit.mask)], kv.count, queries);
       }

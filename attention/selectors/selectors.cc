@@ -1,0 +1,21 @@
+#include "attention/selectors/selectors.h"
+
+#include "attention/selectors/selected_attention.h"
+
+namespace fovea {
+
+const std::vector<const AttentionOp*>& SelectorOps() {
+  static const auto ops = [] {
+    std::vector<const AttentionOp*> made;
+    for (const SelectorEntry* entry :
+         {&kCombiner, &kRazor, &kSparsed, &kProbe, &kXattn, &kSparge, &kDraft, &kSvg2, &kPower}) {
+      static std::vector<std::unique_ptr<const AttentionOp>> owned;
+      owned.push_back(SelectedAttention(*entry));
+      made.push_back(owned.back().get());
+    }
+    return made;
+  }();
+  return ops;
+}
+
+}  // namespace fovea

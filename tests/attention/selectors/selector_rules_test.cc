@@ -1,0 +1,252 @@
+// Which tiles each selector keeps, beside its rule in double precision.
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <functional>
+#include <numeric>
+
+#include "tests/attention/selectors/selected_case.h"
+
+namespace fovea {
+namespace {
+
+double Dot(const std::vector<double>& a, const std::vector<double>& b) {
+  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+}
+
+std::vector<double> Softmax(std::vector<double> x) {
+  const double largest = *std::max_element(x.begin(), x.end());
+  double sum = 0;
+  for (double& each : x) sum += each = std::exp(each - largest);
+  for (double& each : x) each /= sum;
+  return x;
+}
+
+// The row's columns from the largest down, until `stop(kept so far, their sum)`.
+void KeepUntil(const std::vector<double>& row, const std::function<bool(size_t, double)>& stop,
+               std::vector<bool>& bits) {
+  std::vector<size_t> order(row.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return row[a] > row[b]; });
+  double sum = 0;
+  for (size_t n = 0; n < order.size() && !stop(n, sum); ++n) {
+    bits[order[n]] = true;
+    sum += row[order[n]];
+  }
+}
+
+// Attention mass of these queries over grid keys, by tile.
+std::vector<double> MassOf(const Selected& s, int64_t b, int64_t h, int32_t query) {
+  std::vector<double> scores;
+  std::vector<size_t> tile;
+  for (size_t j = 0; j < s.Count(); ++j) {
+    for (const int32_t token : s.Tokens(j)) {
+      scores.push_back(Dot(s.Row(s.q, b, query, h), s.Row(s.k, b, token, h)) /
+                       std::sqrt(double(s.c.head_dim)));
+      tile.push_back(j);
+    }
+  }
+  scores = Softmax(scores);
+  std::vector<double> mass(s.Count());
+  for (size_t x = 0; x < scores.size(); ++x) mass[tile[x]] += scores[x];
+  return mass;
+}
+
+Rows Pooled(const Selected& s, int64_t b, int64_t h, bool by_count) {
+  Rows rows;
+  for (size_t i = 0; i < s.Count(); ++i) {
+    rows.emplace_back();
+    for (size_t j = 0; j < s.Count(); ++j) {
+      rows.back().push_back(Dot(s.Mean(s.q, b, h, s.Tokens(i)), s.Mean(s.k, b, h, s.Tokens(j))) /
+                                std::sqrt(double(s.c.head_dim)) +
+                            (by_count ? std::log(double(s.Tokens(j).size())) : 0));
+    }
+    rows.back() = Softmax(rows.back());
+  }
+  return rows;
+}
+
+using Rule = std::function<Bits(const Selected&, int64_t, int64_t)>;
+
+void CheckRule(const std::string& name, const OpParams& params, const Rule& rule) {
+  OperatorCase cases[] = {{name, params, {1, 20, 27}, 5, true, 2, 3, 24},
+                          {name, params, {1, 19, 16}, 0, true, 1, 1, 16},
+                          {name, params, {3, 9, 10}, 70, false, 1, 2, 8}};
+  for (OperatorCase& c : cases) {
+    for (const bool mean : {false, true}) {
+      OperatorCase with = c;
+      if (mean) with.params.emplace_back("rest", "mean");
+      Selected s(with);
+      s.Run();
+      CAPTURE(name, c.grid, mean);
+      for (int64_t b = 0; b < c.batch; ++b) {
+        for (int64_t h = 0; h < c.heads; ++h) CHECK(s.BitsOf(b, h) == rule(s, b, h));
+      }
+      s.CheckOutput(mean);
+    }
+  }
+}
+
+Bits Nothing(const Selected& s, bool own = true) {
+  Bits bits(s.Count(), std::vector<bool>(s.Count()));
+  for (size_t i = 0; i < s.Count() && own; ++i) bits[i][i] = true;
+  return bits;
+}
+
+TEST_CASE("probe keeps the tiles that a few queries weigh most") {
+  CheckRule("probe", {{"rows", "3"}, {"keep", "0.4"}}, [](const Selected& s, int64_t b, int64_t h) {
+    Bits bits = Nothing(s);
+    const auto m = std::max<size_t>(1, size_t(0.4 * double(s.Count())));
+    for (size_t i = 0; i < s.Count(); ++i) {
+      const auto tokens = s.Tokens(i);
+      const size_t r = std::min<size_t>(3, tokens.size());
+      std::vector<double> sum(s.Count());
+      for (size_t u = 0; u < r; ++u) {
+        const auto mass = MassOf(s, b, h, tokens[(2 * u + 1) * tokens.size() / (2 * r)]);
+        for (size_t j = 0; j < sum.size(); ++j) sum[j] += mass[j];
+      }
+      KeepUntil(
+          sum, [m](size_t n, double) { return n == m; }, bits[i]);
+    }
+    return bits;
+  });
+}
+
+TEST_CASE("sparsed keeps the tiles of largest mass, own tile or not") {
+  CheckRule("sparsed", {{"select", "0.3"}}, [](const Selected& s, int64_t b, int64_t h) {
+    Bits bits = Nothing(s, false);
+    const auto m = size_t(0.3 * double(s.Count())) + 1;
+    for (size_t i = 0; i < s.Count(); ++i) {
+      std::vector<double> sum(s.Count());
+      for (const int32_t token : s.Tokens(i)) {
+        const auto mass = MassOf(s, b, h, token);
+        for (size_t j = 0; j < sum.size(); ++j) sum[j] += mass[j];
+      }
+      KeepUntil(
+          sum, [m](size_t n, double) { return n == m; }, bits[i]);
+    }
+    return bits;
+  });
+}
+
+TEST_CASE("xattn keeps tiles until the sum of antidiagonals reaches the threshold") {
+  CheckRule("xattn", {{"threshold", "0.7"}, {"stride", "5"}},
+            [](const Selected& s, int64_t b, int64_t h) {
+              Bits bits = Nothing(s);
+              struct Run {
+                size_t tile;
+                std::vector<int32_t> tokens;
+              };
+              std::vector<Run> runs;
+              for (size_t i = 0; i < s.Count(); ++i) {
+                const auto tokens = s.Tokens(i);
+                for (size_t first = 0; first < tokens.size(); first += 5) {
+                  const auto begin = tokens.begin() + int64_t(first);
+                  runs.push_back(
+                      {i, {begin, begin + int64_t(std::min<size_t>(5, tokens.size() - first))}});
+                }
+              }
+              Rows sums(s.Count(), std::vector<double>(s.Count()));
+              for (const Run& a : runs) {
+                std::vector<double> scores;
+                for (const Run& x : runs) {
+                  double sum = 0;
+                  for (size_t r = 0; r < 5; ++r) {
+                    if (4 - r >= a.tokens.size() || r >= x.tokens.size()) continue;
+                    sum += Dot(s.Row(s.q, b, a.tokens[4 - r], h), s.Row(s.k, b, x.tokens[r], h));
+                  }
+                  scores.push_back(sum / 5 / std::sqrt(double(s.c.head_dim)));
+                }
+                scores = Softmax(scores);
+                for (size_t x = 0; x < runs.size(); ++x) sums[a.tile][runs[x].tile] += scores[x];
+              }
+              for (size_t i = 0; i < s.Count(); ++i) {
+                const double total = std::accumulate(sums[i].begin(), sums[i].end(), 0.0);
+                KeepUntil(
+                    sums[i], [&](size_t n, double sum) { return n > 0 && sum >= 0.7 * total; },
+                    bits[i]);
+              }
+              return bits;
+            });
+}
+
+TEST_CASE("sparge keeps uneven tiles, and others by pooled attention") {
+  const auto rule = [](bool cdf, double sim) {
+    return [cdf, sim](const Selected& s, int64_t b, int64_t h) {
+      Bits bits = Nothing(s);
+      std::vector<int32_t> grid;
+      for (size_t j = 0; j < s.Count(); ++j) {
+        for (const int32_t token : s.Tokens(j)) grid.push_back(token);
+      }
+      const auto even = [&](const HostTensor& x, size_t tile, const std::vector<double>& less) {
+        double sum = 0;
+        const auto tokens = s.Tokens(tile);
+        for (const int32_t first : tokens) {
+          for (const int32_t second : tokens) {
+            auto a = s.Row(x, b, first, h), c = s.Row(x, b, second, h);
+            for (size_t i = 0; i < a.size(); ++i) a[i] -= less[i], c[i] -= less[i];
+            sum += Dot(a, c) / std::sqrt(Dot(a, a) * Dot(c, c));
+          }
+        }
+        return sum / double(tokens.size()) / double(tokens.size());
+      };
+      const std::vector<double> none(size_t(s.c.head_dim)), mean = s.Mean(s.k, b, h, grid);
+      std::vector<bool> uneven;
+      for (size_t j = 0; j < s.Count(); ++j) uneven.push_back(even(s.k, j, mean) <= sim);
+      for (size_t i = 0; i < s.Count(); ++i) {
+        const bool whole = even(s.q, i, none) <= sim;
+        std::vector<double> scores;
+        for (size_t j = 0; j < s.Count(); ++j) {
+          scores.push_back(
+              uneven[j] ? -INFINITY
+                        : Dot(s.Mean(s.q, b, h, s.Tokens(i)), s.Mean(s.k, b, h, s.Tokens(j))) /
+                              std::sqrt(double(s.c.head_dim)));
+          if (whole || uneven[j]) bits[i][j] = true;
+        }
+        if (std::count(uneven.begin(), uneven.end(), false) == 0) continue;
+        const auto p = Softmax(scores);
+        std::vector<double> sorted = p;
+        std::sort(sorted.rbegin(), sorted.rend());
+        size_t m = 0;
+        double sum = 0;
+        for (const double x : sorted) m += (sum += x) <= 0.8;
+        if (!cdf) m = size_t(0.5 * double(s.Count()));
+        KeepUntil(
+            p, [m](size_t n, double) { return n == std::max<size_t>(1, m); }, bits[i]);
+      }
+      return bits;
+    };
+  };
+  CheckRule("sparge", {{"keep", "0.5"}}, rule(false, -0.1));
+  CheckRule("sparge", {{"keep", "0.5"}, {"sim", "0.02"}}, rule(false, 0.02));
+  CheckRule("sparge", {{"cdf", "0.8"}, {"sim", "0.0166"}}, rule(true, 0.0166));
+}
+
+TEST_CASE("draft has one threshold a head, svg2 weighs tiles by their tokens") {
+  CheckRule("draft", {{"keep", "0.3"}}, [](const Selected& s, int64_t b, int64_t h) {
+    Bits bits = Nothing(s);
+    const Rows rows = Pooled(s, b, h, false);
+    std::vector<double> all;
+    for (const auto& row : rows) all.insert(all.end(), row.begin(), row.end());
+    std::sort(all.begin(), all.end());
+    const double limit = all[size_t((1 - 0.3) * double(all.size())) - 1];
+    for (size_t i = 0; i < rows.size(); ++i) {
+      // The threshold itself is one of the numbers: half a unit of f32 decides nothing.
+      for (size_t j = 0; j < rows.size(); ++j) bits[i][j] = bits[i][j] || rows[i][j] >= limit;
+    }
+    return bits;
+  });
+  CheckRule("svg2", {{"p", "0.6"}, {"floor", "0.2"}}, [](const Selected& s, int64_t b, int64_t h) {
+    Bits bits = Nothing(s);
+    const Rows rows = Pooled(s, b, h, true);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const auto least = size_t(0.2 * double(s.Count()));
+      KeepUntil(
+          rows[i], [&](size_t n, double sum) { return n > 0 && n >= least && sum > 0.6; }, bits[i]);
+    }
+    return bits;
+  });
+}
+
+}  // namespace
+}  // namespace fovea
