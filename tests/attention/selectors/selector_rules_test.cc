@@ -37,12 +37,16 @@ void KeepUntil(const std::vector<double>& row, const std::function<bool(size_t, 
 
 // Attention mass of these queries over grid keys, by tile.
 std::vector<double> MassOf(const Selected& s, int64_t b, int64_t h, int32_t query) {
+  const std::vector<double> asked = s.Row(s.q, b, query, h);
+  const int64_t tokens = TokenCount(s.spec.q), heads = s.c.heads, d = s.c.head_dim;
   std::vector<double> scores;
   std::vector<size_t> tile;
   for (size_t j = 0; j < s.Count(); ++j) {
     for (const int32_t token : s.Tokens(j)) {
-      scores.push_back(Dot(s.Row(s.q, b, query, h), s.Row(s.k, b, token, h)) /
-                       std::sqrt(double(s.c.head_dim)));
+      const float* key = s.k.Data<float>() + ((b * tokens + token) * heads + h) * d;
+      double sum = 0;
+      for (int64_t c = 0; c < d; ++c) sum += asked[static_cast<size_t>(c)] * double(key[c]);
+      scores.push_back(sum / std::sqrt(double(d)));
       tile.push_back(j);
     }
   }
