@@ -31,7 +31,7 @@ struct Here {
     return RunFovea(words, here);
   }
   std::vector<std::string> HuntWords(const std::string& out, std::vector<std::string> more) const {
-    std::vector<std::string> words = {"hunt", "-o", out};
+    std::vector<std::string> words = {"hunt", "-o", out, "-t", "1"};
     // What a test says wins.
     for (const auto& [flag, value] :
          {std::pair("--prompts", "search.txt"), std::pair("--unseen", "unseen.txt"),
