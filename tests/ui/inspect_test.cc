@@ -170,7 +170,7 @@ TEST_CASE("layers and heads are sorted by their numbers and chosen, and tiles ch
 
 TEST_CASE("steps are asked for by the slider and by play") {
   Studio studio;
-  REQUIRE(studio.Press("inspect.step"));
+  REQUIRE(studio.Drag("inspect.step", 0.9f, 0.5f, 0.95f, 0.5f));  // the middle is where it stands
   REQUIRE(!studio.Sent<InspectPicture>().empty());
   CHECK(studio.Sent<InspectPicture>().back().id == 2);
   studio.Forget();
