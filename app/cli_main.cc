@@ -18,10 +18,11 @@ int RunProgram(int argc, char** argv) {
   line.program = "fovea";
   line.version = FOVEA_VERSION;
   line.about = "Runs image models and looks into their attention layers.";
-  line.commands = {GenerateCommand(), BatchCommand(),      ForwardCommand(),
-                   InfoCommand(),     BenchModelCommand(), BenchAttentionCommand(),
-                   AttendCommand(),   ClassifyCommand(),   EmbedCommand(),
-                   InspectCommand()};
+  line.commands = {GenerateCommand(),       BatchCommand(),   GridCommand(),
+                   ForwardCommand(),        InfoCommand(),    BenchModelCommand(),
+                   BenchAttentionCommand(), AttendCommand(),  ClassifyCommand(),
+                   EmbedCommand(),          InspectCommand(), HuntCommand(),
+                   HeadsCommand()};
   const Command* command = ParseArguments(line, argc, argv);
   const int code = command == nullptr ? kExitDone : command->run();
   // A full disk behind standard output shows only here. A reader that left, or a closed output, is

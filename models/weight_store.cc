@@ -202,7 +202,7 @@ Tensor WeightStore::Keep(const std::string& key, HostTensor tensor) const {
 Tensor WeightStore::Get(std::string_view name, const Shape& expected) const {
   const Found found = Read(name, expected);
   if (found.slot->entry->dtype == DType::kF64 || found.stored.transposed) {
-    return GetF32(name, expected);
+    return StoredF32(name, expected);
   }
   const Tensor view = ViewOf(found);
   if (IsAligned(view) && !found.stored.swapped) return view;
@@ -212,6 +212,16 @@ Tensor WeightStore::Get(std::string_view name, const Shape& expected) const {
 }
 
 Tensor WeightStore::GetF32(std::string_view name, const Shape& expected) const {
+  const Tensor stored = StoredF32(name, expected);
+  if (deltas_ == nullptr || expected.rank != 1 || !deltas_->HasVector(name)) return stored;
+  const std::string key = "sum " + std::string(name);
+  if (const auto kept = copies_.find(key); kept != copies_.end()) return kept->second.View();
+  HostTensor sum = CopyOf(stored);
+  deltas_->AddToVector(name, sum);
+  return Keep(key, std::move(sum));
+}
+
+Tensor WeightStore::StoredF32(std::string_view name, const Shape& expected) const {
   const Found found = Read(name, expected);
   if (found.slot->entry->dtype == DType::kF32 && !found.stored.transposed) {
     return Get(name, expected);
@@ -237,8 +247,8 @@ std::optional<Tensor> WeightStore::FindF32(std::string_view name) const {
 }
 
 std::shared_ptr<const WeightDelta> WeightStore::Delta(std::string_view path,
-                                                      const Shape& shape) const {
-  const auto delta = deltas_ ? deltas_->Find(path, shape) : nullptr;
+                                                      const Tensor& weight) const {
+  const auto delta = deltas_ ? deltas_->Find(path, weight) : nullptr;
   if (delta != nullptr) converted_bytes_ += delta->Bytes();
   return delta;
 }

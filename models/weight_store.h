@@ -27,7 +27,7 @@ class WeightStore {
   // holds what they own and is asked by the model's names; messages name the file's tensors.
   static std::shared_ptr<WeightStore> Open(const std::filesystem::path& path,
                                            std::shared_ptr<const TensorNames> names = nullptr);
-  // From now on added to the weights that WeightScope makes.
+  // From now on added to the weights that WeightScope makes, and to the vectors of GetF32.
   void SetDeltas(std::shared_ptr<const WeightDeltas> deltas) { deltas_ = std::move(deltas); }
 
   // From now on the tensors of a .safetensors file stand for those of the same names: the model's
@@ -44,14 +44,15 @@ class WeightStore {
   // naming the file, the tensor and, on a mismatch, both shapes. Parts of a stored tensor are
   // views, too; a transposed one is a copy in f32, one with swapped halves a copy.
   Tensor Get(std::string_view name, const Shape& expected) const;
-  // The same as f32: converted where the file holds another type. For norms, biases.
+  // The same as f32: converted where the file holds another type. For norms, biases, with what
+  // deltas add to them.
   Tensor GetF32(std::string_view name, const Shape& expected) const;
   // The same for a tensor of any shape that a model may have or not, of the files or of the overlay
   // alone. Nothing: there is none.
   std::optional<Tensor> FindF32(std::string_view name) const;
   bool IsMapped(const Tensor& tensor) const;  // whether its bytes are the file's
-  // What is added to the weight of the layer at `path`, or null.
-  std::shared_ptr<const WeightDelta> Delta(std::string_view path, const Shape& shape) const;
+  // What is added to `weight` of the layer at `path`, which Get gave, or null.
+  std::shared_ptr<const WeightDelta> Delta(std::string_view path, const Tensor& weight) const;
   // Throws kBadFile listing the tensors that nothing has read and the table does not excuse, of the
   // overlay without excuse, or the deltas that fit no layer.
   void CheckAllRead() const;
@@ -86,6 +87,7 @@ class WeightStore {
   Found Read(std::string_view name, const Shape& expected) const;
   Tensor ViewOf(const Found& found) const;  // of the file
   HostTensor CopyAsAsked(const Found& found) const;
+  Tensor StoredF32(std::string_view name, const Shape& expected) const;  // without additions
   Tensor Keep(const std::string& key, HostTensor tensor) const;
 
   std::string where_;

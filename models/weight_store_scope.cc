@@ -48,7 +48,7 @@ Weight WeightScope::Linear(std::string_view name, int64_t in, int64_t out, bool 
   Weight weight;
   weight.w = GetOneByOne(*store_, path + ".weight", {out, in}, {out, in, 1, 1}, {out, in});
   weight.mapped = store_->IsMapped(weight.w);
-  weight.delta = store_->Delta(path, weight.w.shape);
+  weight.delta = store_->Delta(path, weight.w);
   if (bias) weight.bias = store_->GetF32(path + ".bias", {out});
   return weight;
 }
@@ -61,7 +61,7 @@ Weight WeightScope::Conv2d(std::string_view name, int64_t in, int64_t out, int k
   weight.w = kernel == 1 ? GetOneByOne(*store_, path + ".weight", {out, in}, filters, filters)
                          : store_->Get(path + ".weight", filters);
   weight.mapped = store_->IsMapped(weight.w);
-  weight.delta = store_->Delta(path, weight.w.shape);
+  weight.delta = store_->Delta(path, weight.w);
   if (bias) weight.bias = store_->GetF32(path + ".bias", {out});
   return weight;
 }

@@ -7,6 +7,7 @@ namespace fovea {
 
 Command GenerateCommand();
 Command BatchCommand();
+Command GridCommand();
 Command ForwardCommand();
 Command InfoCommand();
 Command BenchModelCommand();
@@ -15,5 +16,7 @@ Command AttendCommand();
 Command ClassifyCommand();
 Command EmbedCommand();
 Command InspectCommand();
+Command HuntCommand();
+Command HeadsCommand();
 
 }  // namespace fovea

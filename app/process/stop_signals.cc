@@ -25,6 +25,7 @@ sigset_t StopSet() {
 // A thread that waits for the signals may do anything; a handler may do almost nothing.
 StopSignals::StopSignals(First first) {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is an error of writing, then
   const sigset_t set = StopSet();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   waiter_ = std::thread([this, set, first] {

@@ -10,9 +10,9 @@ namespace fovea {
 
 // While it lives, SIGINT, SIGTERM, SIGHUP and SIGUSR1 request a stop and no longer end the program;
 // a second one after a stop was requested ends it with exit code 130. A SIGHUP that the caller
-// ignores (nohup) stays ignored. SIGPIPE is ignored from then on: a closed standard output or
-// error must not cost a picture. Make it before any other thread, which then inherits the blocked
-// signals.
+// ignores (nohup) stays ignored. SIGPIPE and SIGXFSZ are ignored from then on: a closed standard
+// output or error must not cost a picture, and a file that grows too large is an error. Make it
+// before any other thread, which then inherits the blocked signals.
 class StopSignals {
  public:
   // kGentle: the first SIGINT, and SIGUSR1, only ask to begin nothing new.

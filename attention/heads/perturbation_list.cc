@@ -270,6 +270,30 @@ std::vector<HeadPerturbation> PerturbList::Resolve(std::span<const AttentionSite
   return heads;
 }
 
+std::vector<NamedHead> HeadsOf(std::span<const AttentionSite> sites) {
+  const std::vector<LayerName> names = NameLayers(sites);
+  std::map<std::pair<char, int>, int> last_block;  // of a U-Net's module
+  for (const LayerName& name : names) {
+    int& last = last_block[{name.part, name.index}];
+    last = std::max(last, name.block);
+  }
+  std::vector<NamedHead> heads;
+  std::string previous;
+  for (size_t i = 0; i < sites.size(); ++i) {
+    if (!IsPerturbable(sites[i])) continue;
+    const LayerName& name = names[i];
+    std::string layer = name.part == 0 ? "" : std::string(1, name.part);
+    layer += std::to_string(name.index);
+    if (last_block[{name.part, name.index}] > 0) layer += "/" + std::to_string(name.block);
+    if (layer == previous) continue;
+    previous = layer;
+    for (int head = 0; head < sites[i].heads; ++head) {
+      heads.push_back({layer + "." + std::to_string(head), layer, sites[i].index, head});
+    }
+  }
+  return heads;
+}
+
 PerturbKindChoice ParsePerturbKind(std::string_view text) {
   const auto bad = [&]() -> Error {
     return {ErrorCode::kUsage,

@@ -46,6 +46,16 @@ class PerturbList {
   std::vector<PerturbItem> items_;
 };
 
+// One head of a model, and how a list names it alone: "13.7", "m0/1.2".
+struct NamedHead {
+  std::string item, layer;  // "m0/1.2", "m0/1"
+  int site = 0;             // AttentionSite::index
+  int head = 0;
+};
+// Every head that an item can name alone, by site and head: all of self- and joint attention but
+// for the second attention of SD3.5's blocks.
+std::vector<NamedHead> HeadsOf(std::span<const AttentionSite> sites);
+
 // What --perturb-kind names. `skip`: whole blocks pass their input through, which is the models'
 // work, not the attention's.
 struct PerturbKindChoice {

@@ -130,10 +130,6 @@ void KeepLargest(const TileScores& scores, size_t budget, TileBits& kept) {
   }
 }
 
-bool AllFinite(std::span<const float> x) {
-  return std::all_of(x.begin(), x.end(), [](float value) { return std::isfinite(value); });
-}
-
 bool IsNear(const TokenTile& i, const TokenTile& j, int ring) {
   for (size_t a = 0; a < 3; ++a) {
     if (std::abs(i.index[a] - j.index[a]) > ring) return false;

@@ -6,6 +6,7 @@
 
 #include "attention/kernels/tile/score_block.h"
 #include "attention/selectors/selector.h"
+#include "tensor/finite.h"
 
 namespace fovea {
 
@@ -42,8 +43,6 @@ std::vector<int32_t> Descending(std::span<const float> row);
 size_t Budget(double keep, size_t count);
 // Keeps the `budget` largest of each row.
 void KeepLargest(const TileScores& scores, size_t budget, TileBits& kept);
-// A number that is not finite, as NaN in q or k gives, leaves nothing to choose by.
-bool AllFinite(std::span<const float> x);
 
 // Whether tile j lies within `ring` tiles of tile i on every axis.
 bool IsNear(const TokenTile& i, const TokenTile& j, int ring);

@@ -1,4 +1,4 @@
-// LoRA files as additions to the weights of a model's components.
+// Adapter files as additions to the weights of a model's components.
 #pragma once
 
 #include <filesystem>

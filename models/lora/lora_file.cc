@@ -4,109 +4,176 @@
 #include <cmath>
 #include <cstring>
 #include <set>
+#include <span>
 
 #include "models/files/json_text.h"
-#include "models/lora/lora_metadata.h"
+#include "models/files/text_file.h"
+#include "models/lora/lora_keys.h"
 #include "tensor/error.h"
 #include "tensor/finite.h"
 
 namespace fovea {
 namespace {
 
-[[noreturn]] void Bad(const std::filesystem::path& path, const std::string& what) {
+namespace fs = std::filesystem;
+
+constexpr size_t kConfigBytes = size_t{16} << 20;
+
+[[noreturn]] void Bad(const fs::path& path, const std::string& what) {
   throw Error(ErrorCode::kBadFile, path.string() + ": " + what);
 }
 
-std::string DimsOf(const TensorEntry& entry) {
-  return Printable(entry.name) + " " + entry.shape.ToString();
+struct MethodParts {
+  LoraMethod method;
+  std::vector<std::string_view> needed, more;
+};
+
+// Whole factors and low-rank ones of LoKr have names of their own.
+const std::vector<MethodParts>& Methods() {
+  static const std::vector<MethodParts> methods = {
+      {LoraMethod::kProduct, {"down", "up"}, {"mid"}},
+      {LoraMethod::kHadamard,
+       {"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"},
+       {"hada_t1", "hada_t2"}},
+      {LoraMethod::kKronecker,
+       {},
+       {"lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"}},
+      {LoraMethod::kWhole, {"diff"}, {}},
+      {LoraMethod::kFactors, {"weight", "on_input"}, {}},
+      {LoraMethod::kRotations, {"oft_blocks"}, {"rescale"}},
+  };
+  return methods;
 }
 
-// (rank, rank, kh, kw) between (rank, in) and (out, rank): as one `down` (rank, in * kh * kw).
-HostTensor FoldMid(const HostTensor& mid, const HostTensor& down) {
-  const int64_t rank = mid.shape()[0], inner = mid.shape()[1];
-  const int64_t positions = mid.shape()[2] * mid.shape()[3];
-  const int64_t in = down.NumElements() / inner;
-  HostTensor out({rank, in * positions}, DType::kF32);
-  for (int64_t p = 0; p < rank; ++p) {
-    for (int64_t i = 0; i < in; ++i) {
-      for (int64_t k = 0; k < positions; ++k) {
-        double sum = 0;
-        for (int64_t q = 0; q < inner; ++q) {
-          sum += double{mid.Data<float>()[(p * inner + q) * positions + k]} *
-                 down.Data<float>()[q * in + i];
-        }
-        out.Data<float>()[(p * in + i) * positions + k] = static_cast<float>(sum);
-      }
+bool Contains(const std::vector<std::string_view>& list, std::string_view part) {
+  return std::find(list.begin(), list.end(), part) != list.end();
+}
+
+// What of LoKr's and Tucker's parts must come together; empty: nothing lacks.
+std::string_view LackingPart(const LoraLayer& layer) {
+  const auto has = [&](std::string_view part) { return layer.Find(part) != nullptr; };
+  if (layer.method == LoraMethod::kKronecker) {
+    for (const auto& [whole, a, b] :
+         {std::tuple("lokr_w1", "lokr_w1_a", "lokr_w1_b"), {"lokr_w2", "lokr_w2_a", "lokr_w2_b"}}) {
+      if (has(whole)) continue;
+      if (!has(a)) return has(b) ? a : whole;
+      if (!has(b)) return b;
     }
   }
-  return out;
-}
-
-// Whether `shape` is (rows, columns), with or without axes of size 1 behind.
-bool IsMatrix(const Shape& shape, int64_t rows, int64_t columns) {
-  if (shape.rank < 2 || shape[0] != rows || shape[1] != columns) return false;
-  return shape.NumElements() == rows * columns;
+  if (has("hada_t1") != has("hada_t2")) return has("hada_t1") ? "hada_t2" : "hada_t1";
+  return {};
 }
 
 }  // namespace
 
-std::shared_ptr<const LoraFile> LoraFile::Open(const std::filesystem::path& path) {
+const TensorEntry* LoraLayer::Find(std::string_view part) const {
+  const auto found = parts.find(part);
+  return found == parts.end() ? nullptr : found->second;
+}
+
+void LoraFile::AddTensor(const TensorEntry& entry, std::vector<std::string>& strays) {
+  const ParsedLoraKey parsed = ParseLoraKey(entry.name);
+  const std::string tensor = "tensor " + Printable(entry.name);
+  if (!parsed.refusal.empty()) {
+    throw Error(ErrorCode::kUnsupported,
+                Path().string() + ": " + tensor + " is of " + parsed.refusal +
+                    ", which is not read; LoRA, LoHa, LoKr, DoRA, IA3, OFT and differences are");
+  }
+  if (!parsed.known) {
+    strays.push_back(entry.name);
+    return;
+  }
+  if (!entry.refusal.empty()) Bad(Path(), tensor + " " + entry.refusal);
+  const LoraKey& key = parsed.key;
+  LoraLayer& layer = layers_[key.component + "/" + key.path];
+  const auto [at, is_new] = layer.parts.emplace(key.part, &entry);
+  if (!is_new) {
+    Bad(Path(), tensor + " and " + Printable(at->second->name) + " are of one layer");
+  }
+  const bool number = key.part == "alpha" || key.part == "on_input";
+  if (number && entry.shape.NumElements() != 1) {
+    Bad(Path(), tensor + " has shape " + entry.shape.ToString() + ", but must be one number");
+  }
+  if (key.part == "alpha" && entry.dtype == DType::kBool) {
+    Bad(Path(), tensor + " has dtype BOOL, but must be one number");
+  }
+  if (!number && !IsFloat(entry.dtype)) {
+    Bad(Path(), tensor + " has dtype " + entry.file_dtype + ", but must hold floats");
+  }
+  if (layer.name.empty()) layer.name = key.layer;
+  layer.component = key.component;
+}
+
+void LoraFile::Finish(LoraLayer& layer, const LoraSettings& settings,
+                      const std::string& where) const {
+  const std::string name = "layer " + Printable(layer.name);
+  std::string_view other;  // a part of a method, once one is known
+  for (const MethodParts& each : Methods()) {
+    std::string_view own;
+    for (const auto& [part, entry] : layer.parts) {
+      if (Contains(each.needed, part) || Contains(each.more, part)) own = part;
+    }
+    if (own.empty()) continue;
+    if (layer.AddsToWeight()) {
+      Bad(Path(), name + " has " + std::string(other) + " and " + std::string(own) +
+                      ", which are of two methods");
+    }
+    layer.method = each.method;
+    other = own;
+    for (const std::string_view needed : each.needed) {
+      if (layer.Find(needed) != nullptr) continue;
+      // IA3's only tensor is called as those of whole models are.
+      if (needed == "on_input") Bad(Path(), name + " has a weight of no adapter");
+      Bad(Path(), name + " lacks its " + std::string(needed) + " matrix");
+    }
+  }
+  if (const auto lacking = LackingPart(layer); !lacking.empty()) {
+    Bad(Path(), name + " lacks its " + std::string(lacking) + " matrix");
+  }
+  const bool vectors = std::any_of(layer.parts.begin(), layer.parts.end(), [](const auto& part) {
+    return part.first == "bias" || part.first == "diff_b" || part.first == "w_norm" ||
+           part.first == "b_norm";
+  });
+  if (!layer.AddsToWeight() && !vectors) Bad(Path(), name + " lacks its down and up matrices");
+  if (const TensorEntry* alpha = layer.Find("alpha")) {
+    layer.scaling = LoraScaling{double{Read(*alpha).Data<float>()[0]}};
+  } else {
+    layer.scaling = settings.Of(layer.component, layer.name, where);
+  }
+  const LoraSettings::Component* own = settings.Find(layer.component);
+  if (layer.method == LoraMethod::kProduct && own != nullptr && own->magnitudes &&
+      layer.Find("magnitude") == nullptr) {
+    Bad(Path(), name + " lacks its magnitude; use_dora says that it has one");
+  }
+}
+
+std::shared_ptr<const LoraFile> LoraFile::Open(const fs::path& path) {
   std::shared_ptr<LoraFile> lora(new LoraFile);
   lora->file_ = SafetensorsFile::Open(path);
   const SafetensorsHeader& header = lora->file_->Header();
-  std::string strays;
-  size_t stray_count = 0;
-  for (const TensorEntry& entry : header.tensors) {
-    const ParsedLoraKey parsed = ParseLoraKey(entry.name);
-    const std::string tensor = "tensor " + Printable(entry.name);
-    if (!parsed.refusal.empty()) {
-      throw Error(ErrorCode::kUnsupported, path.string() + ": " + tensor + " is of " +
-                                               parsed.refusal +
-                                               "; only LoRA's own products "
-                                               "(lora_down, lora_up, lora_mid, alpha) are added");
+  std::vector<std::string> strays;
+  for (const TensorEntry& entry : header.tensors) lora->AddTensor(entry, strays);
+  if (!strays.empty()) {
+    std::string list;
+    for (size_t i = 0; i < std::min<size_t>(strays.size(), 5); ++i) {
+      list += (list.empty() ? "" : ", ") + Printable(strays[i]);
     }
-    if (!parsed.known) {
-      if (++stray_count <= 5) strays += (strays.empty() ? "" : ", ") + Printable(entry.name);
-      continue;
-    }
-    if (!entry.refusal.empty()) Bad(path, tensor + " " + entry.refusal);
-    const LoraKey& key = parsed.key;
-    LoraLayer& layer = lora->layers_[key.component + "/" + key.path];
-    const TensorEntry** part = key.role == LoraRole::kDown  ? &layer.down
-                               : key.role == LoraRole::kUp  ? &layer.up
-                               : key.role == LoraRole::kMid ? &layer.mid
-                                                            : nullptr;
-    if (part != nullptr) {
-      if (*part != nullptr) {
-        Bad(path, tensor + " and " + Printable((*part)->name) + " are of one layer");
-      }
-      if (!IsFloat(entry.dtype)) {
-        Bad(path, tensor + " has dtype " + entry.file_dtype + ", but must hold floats");
-      }
-      *part = &entry;
-    } else {
-      if (entry.shape.NumElements() != 1 || entry.dtype == DType::kBool) {
-        Bad(path, tensor + " has shape " + entry.shape.ToString() + ", but must be one number");
-      }
-      layer.alpha = double{lora->Read(entry).Data<float>()[0]};
-      if (!std::isfinite(*layer.alpha)) Bad(path, tensor + " is not a finite number");
-    }
-    if (layer.name.empty()) layer.name = key.layer;
-    layer.component = key.component;
-  }
-  if (stray_count > 0) {
-    Bad(path, "tensors that are of no LoRA: " + strays +
-                  (stray_count > 5 ? " and " + std::to_string(stray_count - 5) + " more" : ""));
+    Bad(path, "tensors that are of no LoRA: " + list +
+                  (strays.size() > 5 ? " and " + std::to_string(strays.size() - 5) + " more" : ""));
   }
   if (lora->layers_.empty()) Bad(path, "holds no LoRA: it has no tensors");
-  const LoraMetadata metadata = ReadLoraMetadata(header.metadata, path.string());
-  for (auto& [key, layer] : lora->layers_) {
-    const std::string name = "layer " + Printable(layer.name);
-    if (layer.down == nullptr || layer.up == nullptr) {
-      Bad(path, name + " lacks its " + (layer.down == nullptr ? "down" : "up") + " matrix");
+  LoraSettings settings = ReadLoraMetadata(header.metadata, path.string());
+  std::string where = path.string() + ": lora_adapter_metadata";
+  if (path.filename() == "adapter_model.safetensors") {
+    const fs::path config = path.parent_path() / "adapter_config.json";
+    std::error_code error;
+    if (!fs::exists(config, error)) {
+      Bad(path, "adapter_config.json, which has its alpha, is not beside it");
     }
-    if (!layer.alpha) layer.alpha = metadata.Alpha(layer.component, layer.name);
+    where = config.string() + ":";
+    settings = ParseAdapterConfig(ReadTextFile(config, kConfigBytes), config.string());
   }
+  for (auto& [key, layer] : lora->layers_) lora->Finish(layer, settings, where);
   return lora;
 }
 
@@ -116,54 +183,37 @@ std::vector<std::string> LoraFile::Components() const {
   return {names.begin(), names.end()};
 }
 
-HostTensor LoraFile::Read(const TensorEntry& entry) const {
-  const Tensor view = file_->View(entry);
-  HostTensor copy(view.shape, view.dtype);
-  if (copy.Bytes() > 0) std::memcpy(copy.data(), view.data, copy.Bytes());
-  return copy.ToF32();
+bool LoraFile::Has(std::string_view component) const {
+  return std::any_of(layers_.begin(), layers_.end(),
+                     [&](const auto& each) { return each.second.component == component; });
 }
 
-LowRankProduct LoraFile::Product(const LoraLayer& layer, const Shape& weight, double scale) const {
-  const int64_t out = weight[0], in = weight[1];
-  const Shape &down = layer.down->shape, &up = layer.up->shape;
-  const bool kernel = weight.rank == 4 && weight[2] * weight[3] > 1;
-  const int64_t rank = up.rank >= 2 ? up[1] : 0;
-  bool fits = rank > 0 && IsMatrix(up, out, rank);
-  if (layer.mid != nullptr) {
-    const Shape& mid = layer.mid->shape;
-    fits = fits && mid.rank == 4 && mid[0] == rank && weight.rank == 4 && mid[2] == weight[2] &&
-           mid[3] == weight[3] && IsMatrix(down, mid[1], in);
-  } else if (kernel) {
-    fits = fits && down == Shape{rank, in, weight[2], weight[3]};
-  } else {
-    fits = fits && IsMatrix(down, rank, in);
+Tensor LoraFile::View(const TensorEntry& entry) const {
+  const Tensor view = file_->View(entry);
+  if (AllFinite(view)) return view;
+  Bad(Path(), "tensor " + Printable(entry.name) + " holds NaN or infinity; the file is damaged");
+}
+
+HostTensor LoraFile::Read(const TensorEntry& entry) const {
+  const Tensor view = View(entry);
+  HostTensor copy(view.shape, view.dtype);
+  if (copy.Bytes() > 0) std::memcpy(copy.data(), view.data, copy.Bytes());
+  if (entry.dtype != DType::kBool) return copy.ToF32();
+  HostTensor values(view.shape, DType::kF32);
+  for (int64_t i = 0; i < values.NumElements(); ++i) {
+    values.Data<float>()[i] = copy.Data<bool>()[i] ? 1.0f : 0.0f;
   }
-  if (!fits) {
-    Bad(Path(), "layer " + Printable(layer.name) + " does not fit a weight of shape " +
-                    weight.ToString() + ": " + DimsOf(*layer.down) + ", " + DimsOf(*layer.up) +
-                    (layer.mid ? ", " + DimsOf(*layer.mid) : ""));
+  return values;
+}
+
+void LoraFile::ThrowUnfit(const LoraLayer& layer, const Shape& weight) const {
+  std::string parts;
+  for (const auto& [part, entry] : layer.parts) {
+    if (part == "alpha") continue;
+    parts += (parts.empty() ? "" : ", ") + Printable(entry->name) + " " + entry->shape.ToString();
   }
-  LowRankProduct product;
-  const HostTensor up_values = Read(*layer.up), down_values = Read(*layer.down);
-  for (const TensorEntry* part : {layer.up, layer.down, layer.mid}) {
-    if (part == nullptr || AllFinite(file_->View(*part))) continue;
-    Bad(Path(), "tensor " + Printable(part->name) + " holds NaN or infinity; the file is damaged");
-  }
-  const int64_t columns = weight.NumElements() / out;
-  product.up = HostTensor({out, rank}, DType::kF32);
-  // As in diffusers, where alpha is missing it is the rank.
-  const double factor = scale * layer.alpha.value_or(static_cast<double>(rank)) /
-                        static_cast<double>(layer.mid ? layer.down->shape[0] : rank);
-  for (int64_t i = 0; i < out * rank; ++i) {
-    product.up.Data<float>()[i] = static_cast<float>(factor * up_values.Data<float>()[i]);
-  }
-  if (layer.mid != nullptr) {
-    product.down = FoldMid(Read(*layer.mid), down_values);
-  } else {
-    product.down = HostTensor({rank, columns}, DType::kF32);
-    std::memcpy(product.down.data(), down_values.data(), product.down.Bytes());
-  }
-  return product;
+  Bad(Path(), "layer " + Printable(layer.name) + " does not fit a weight of shape " +
+                  weight.ToString() + ": " + parts);
 }
 
 }  // namespace fovea

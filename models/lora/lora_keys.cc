@@ -6,50 +6,80 @@ namespace fovea {
 namespace {
 
 struct Ending {
-  std::string_view text;
-  LoraRole role;
+  std::string_view text, part;
 };
 
 // Longer ones first where one ends another.
 constexpr Ending kEndings[] = {
-    {".lora_down.weight", LoraRole::kDown},
-    {".lora_up.weight", LoraRole::kUp},
-    {".lora_mid.weight", LoraRole::kMid},
-    {".alpha", LoraRole::kAlpha},
-    {".lora_A.weight", LoraRole::kDown},
-    {".lora_B.weight", LoraRole::kUp},
-    {".lora_A.default.weight", LoraRole::kDown},
-    {".lora_B.default.weight", LoraRole::kUp},
-    {".lora_linear_layer.down.weight", LoraRole::kDown},
-    {".lora_linear_layer.up.weight", LoraRole::kUp},
-    {"_lora.down.weight", LoraRole::kDown},
-    {"_lora.up.weight", LoraRole::kUp},
-    {".lora.down.weight", LoraRole::kDown},
-    {".lora.up.weight", LoraRole::kUp},
+    {".lora_down.weight", "down"},
+    {".lora_up.weight", "up"},
+    {".lora_mid.weight", "mid"},
+    {".lora_up.bias", "bias"},
+    {".lora_A.weight", "down"},
+    {".lora_B.weight", "up"},
+    {".lora_B.bias", "bias"},
+    {".lora_A.default.weight", "down"},
+    {".lora_B.default.weight", "up"},
+    {".lora_B.default.bias", "bias"},
+    {".lora_linear_layer.down.weight", "down"},
+    {".lora_linear_layer.up.weight", "up"},
+    {"_lora.down.weight", "down"},
+    {"_lora.up.weight", "up"},
+    {"_lora1.down.weight", "down"},
+    {"_lora1.up.weight", "up"},
+    {"_lora2.down.weight", "down"},
+    {"_lora2.up.weight", "up"},
+    {".lora.down.weight", "down"},
+    {".lora.up.weight", "up"},
+    {".alpha", "alpha"},
+    {".dora_scale", "magnitude"},
+    {".lora_magnitude_vector", "magnitude"},
+    {".lora_magnitude_vector.weight", "magnitude"},
+    {".lora_magnitude_vector.default.weight", "magnitude"},
+    {".hada_w1_a", "hada_w1_a"},
+    {".hada_w1_b", "hada_w1_b"},
+    {".hada_w2_a", "hada_w2_a"},
+    {".hada_w2_b", "hada_w2_b"},
+    {".hada_t1", "hada_t1"},
+    {".hada_t2", "hada_t2"},
+    {".lokr_w1", "lokr_w1"},
+    {".lokr_w1_a", "lokr_w1_a"},
+    {".lokr_w1_b", "lokr_w1_b"},
+    {".lokr_w2", "lokr_w2"},
+    {".lokr_w2_a", "lokr_w2_a"},
+    {".lokr_w2_b", "lokr_w2_b"},
+    {".lokr_t2", "lokr_t2"},
+    {".diff", "diff"},
+    {".diff_b", "diff_b"},
+    {".w_norm", "w_norm"},
+    {".b_norm", "b_norm"},
+    {".on_input", "on_input"},
+    {".oft_blocks", "oft_blocks"},
+    {".rescale", "rescale"},
 };
 
 struct Foreign {
-  std::string_view text;  // somewhere in the last two parts of the name
+  std::string_view text;  // somewhere in the name
   std::string_view method;
 };
 
 constexpr Foreign kForeign[] = {
-    {".dora_scale", "DoRA"},
-    {".lora_magnitude_vector", "DoRA"},
-    {".hada_", "LoHa (Hadamard products)"},
-    {".lokr_", "LoKr (Kronecker products)"},
-    {".oft_", "OFT (orthogonal rotations)"},
-    {".boft_", "OFT (orthogonal rotations)"},
-    {".on_input", "IA3"},
-    {".diff_b", "a whole difference of a bias"},
-    {".diff", "a whole difference of a weight"},
-    {".w_norm", "a difference of a norm"},
-    {".b_norm", "a difference of a norm"},
-    {".lora_B.bias", "LoRA with a bias"},
-    {".lora_up.bias", "LoRA with a bias"},
+    {"bundle_emb.", "an embedding that kohya's trainer put into the file"},
+    {".query_norm.scale", "BFL's control LoRA (it widens img_in)"},
+    {".key_norm.scale", "BFL's control LoRA (it widens img_in)"},
+    {".a1.weight", "GLoRA"},
+    {".a2.weight", "GLoRA"},
+    {".b1.weight", "GLoRA"},
+    {".b2.weight", "GLoRA"},
+    {".bm.weight", "GLoRA"},
+    {".oft_R", "OFT of PEFT"},
+    {".boft_", "BOFT of PEFT"},
+    {".ia3_l", "IA3 of PEFT"},
+    {".vera_lambda", "VeRA"},
     {".lora_embedding_", "LoRA of an embedding"},
     {".set_weight", "a replaced weight"},
     {".reshape_weight", "a reshaped weight"},
+    {".scalar", "an unfinished training run (a scalar that saving folds in)"},
 };
 
 struct Beginning {
@@ -58,23 +88,76 @@ struct Beginning {
 
 constexpr Beginning kBeginnings[] = {
     {"lora_unet_", "unet"},
+    {"lora_transformer_", "unet"},
+    {"lycoris_", "unet"},
     {"lora_te_", "text_encoder"},
     {"lora_te1_", "text_encoder"},
     {"lora_te2_", "text_encoder_2"},
+    {"lora_te3_", "text_encoder_3"},
     {"unet.", "unet"},
+    {"transformer.", "unet"},
+    {"diffusion_model.", "unet"},
+    {"model.diffusion_model.", "unet"},
     {"text_encoder.", "text_encoder"},
     {"text_encoder_2.", "text_encoder_2"},
-    {"base_model.model.", "unet"},  // peft's own wrapper, of one model
+    {"text_encoder_3.", "text_encoder_3"},
+    {"text_encoders.clip_l.transformer.", "text_encoder"},
+    {"text_encoders.clip_g.transformer.", "text_encoder_2"},
+    {"text_encoders.t5xxl.transformer.", "text_encoder_3"},
 };
 
-// A U-Net's own parts: files of its attention processors alone name no component.
-constexpr std::string_view kUNetParts[] = {"down_blocks.",  "mid_block.", "up_blocks.",
-                                           "conv_in",       "conv_out",   "time_embedding.",
-                                           "add_embedding."};
+// Files of one model say of which only by its parts.
+constexpr Beginning kOwnParts[] = {
+    {"text_model.", "text_encoder"},
+    {"encoder.layers.", "text_encoder"},
+    {"encoder.block.", "text_encoder_3"},
+    {"down_blocks.", "unet"},
+    {"mid_block.", "unet"},
+    {"up_blocks.", "unet"},
+    {"conv_in", "unet"},
+    {"conv_out", "unet"},
+    {"time_embedding.", "unet"},
+    {"add_embedding.", "unet"},
+    {"input_blocks.", "unet"},
+    {"middle_block.", "unet"},
+    {"output_blocks.", "unet"},
+    {"transformer_blocks.", "unet"},
+    {"single_transformer_blocks.", "unet"},
+    {"joint_blocks.", "unet"},
+    {"double_blocks.", "unet"},
+    {"single_blocks.", "unet"},
+    {"x_embedder", "unet"},
+    {"context_embedder", "unet"},
+    {"time_text_embed.", "unet"},
+    {"pos_embed.", "unet"},
+    {"norm_out.", "unet"},
+    {"proj_out", "unet"},
+    {"img_in", "unet"},
+    {"txt_in", "unet"},
+    {"time_in.", "unet"},
+    {"vector_in.", "unet"},
+    {"guidance_in.", "unet"},
+    {"final_layer.", "unet"},
+};
+
+constexpr std::string_view kPeft = "base_model.model.";
 
 void Replace(std::string& text, std::string_view from, std::string_view to) {
   for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
     text.replace(at, from.size(), to);
+  }
+}
+
+// XLabs' processors of FLUX have image and text numbered, and the first 3 of linear1's 7 parts as
+// "qkv".
+void UndoXLabsNames(LoraKey& key, std::string_view name) {
+  const bool text = name.find("_lora2.") != std::string_view::npos;
+  if (key.path.starts_with("double_blocks_")) {
+    const std::string attention = text ? "_txt_attn_" : "_img_attn_";
+    Replace(key.path, "_processor_", attention);
+  } else if (key.path.starts_with("single_blocks_")) {
+    Replace(key.path, "_processor_proj", "_linear2");
+    Replace(key.path, "_processor_qkv", "_linear1_qkv");
   }
 }
 
@@ -91,6 +174,21 @@ void UndoProcessorNames(LoraKey& key) {
                                  {"_self_attn_to_out", "_self_attn_out_proj"}}) {
     Replace(key.path, from, to);
   }
+}
+
+// Takes what names the component off `layer`. Empty: nothing does.
+std::string_view TakeComponent(std::string_view& layer) {
+  for (const Beginning& beginning : kBeginnings) {
+    if (!layer.starts_with(beginning.text)) continue;
+    layer.remove_prefix(beginning.text.size());
+    return beginning.component;
+  }
+  const bool peft = layer.starts_with(kPeft);
+  if (peft) layer.remove_prefix(kPeft.size());
+  for (const Beginning& own : kOwnParts) {
+    if (layer.starts_with(own.text)) return own.component;
+  }
+  return peft ? "unet" : "";
 }
 
 }  // namespace
@@ -110,25 +208,24 @@ ParsedLoraKey ParseLoraKey(std::string_view name) {
   }
   const auto ending = std::find_if(std::begin(kEndings), std::end(kEndings),
                                    [&](const Ending& each) { return name.ends_with(each.text); });
-  if (ending == std::end(kEndings)) return parsed;
   LoraKey& key = parsed.key;
-  key.role = ending->role;
-  std::string_view layer = name.substr(0, name.size() - ending->text.size());
+  std::string_view layer = name;
+  constexpr std::string_view kWeight = ".weight";
+  if (ending != std::end(kEndings)) {
+    key.part = ending->part;
+    layer.remove_suffix(ending->text.size());
+  } else if (name.ends_with(kWeight) &&
+             (name.starts_with("lora_") || name.starts_with("lycoris_"))) {
+    key.part = "weight";  // of IA3, which has nothing else to be told by
+    layer.remove_suffix(kWeight.size());
+  } else {
+    return parsed;
+  }
   key.layer = layer;
-  for (const Beginning& beginning : kBeginnings) {
-    if (!layer.starts_with(beginning.text)) continue;
-    key.component = beginning.component;
-    layer.remove_prefix(beginning.text.size());
-    break;
-  }
-  if (key.component.empty()) {
-    const bool unet = std::any_of(std::begin(kUNetParts), std::end(kUNetParts),
-                                  [&](std::string_view part) { return layer.starts_with(part); });
-    if (!unet) return parsed;
-    key.component = "unet";
-  }
-  if (layer.empty()) return parsed;
+  key.component = TakeComponent(layer);
+  if (key.component.empty() || layer.empty()) return parsed;
   key.path = Underscored(layer);
+  UndoXLabsNames(key, name);
   UndoProcessorNames(key);
   parsed.known = true;
   return parsed;

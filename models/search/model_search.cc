@@ -19,14 +19,21 @@ namespace fs = std::filesystem;
 
 constexpr const char* kBuiltInModel = "still-life-unet";
 constexpr std::string_view kWeights = ".safetensors";
+constexpr const char* kAdapterWeights = "adapter_model.safetensors";
 
 bool IsFile(const fs::path& path) {
   std::error_code error;
   return fs::is_regular_file(path, error);
 }
 
+// PEFT's, with the adapter of one model.
+bool IsAdapterFolder(const fs::path& path) {
+  return IsFile(path / "adapter_config.json");
+}
+
 bool IsWanted(const fs::path& path, ModelKind kind) {
   if (IsFile(path)) return true;
+  if (kind == ModelKind::kLora) return IsAdapterFolder(path);
   return kind == ModelKind::kModel && IsModelFolder(path);
 }
 
@@ -134,7 +141,10 @@ std::string Joined(const std::vector<fs::path>& paths) {
 }
 
 fs::path NoPickle(const fs::path& path) {
-  if (path.extension() == ".ckpt" && IsFile(path)) RefusePickle(path);
+  const fs::path extension = path.extension();
+  const bool pickled =
+      extension == ".ckpt" || extension == ".pt" || extension == ".pth" || extension == ".bin";
+  if (pickled && IsFile(path)) RefusePickle(path);
   return path;
 }
 
@@ -230,8 +240,16 @@ fs::path FindModel(const std::string& model, const std::vector<fs::path>& search
 }
 
 fs::path FindLora(const std::string& name, const std::vector<fs::path>& search) {
-  if (IsFile(name)) return name;
-  return Find(ModelKind::kLora, "LoRA", name, search);
+  std::error_code error;
+  const bool there = !name.empty() && fs::exists(name, error);
+  const fs::path found =
+      NoPickle(there ? fs::path(name) : Find(ModelKind::kLora, "LoRA", name, search));
+  if (IsFile(found)) return found;
+  const fs::path weights = found / kAdapterWeights;
+  if (IsFile(weights)) return weights;
+  if (IsFile(found / "adapter_model.bin")) RefusePickle(found / "adapter_model.bin");
+  throw Error(ErrorCode::kBadFile, found.string() + ": is a folder without " + kAdapterWeights +
+                                       ", which PEFT's adapters have; give a file");
 }
 
 ModelListing ListModels(const std::vector<fs::path>& search) {

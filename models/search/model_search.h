@@ -20,7 +20,7 @@ std::vector<std::filesystem::path> ModelSearchPath(const std::vector<std::string
 // kBadFile listing where it looked, a pickled .ckpt kUnsupported.
 std::filesystem::path FindModel(const std::string& model,
                                 const std::vector<std::filesystem::path>& search);
-// The same for a LoRA file.
+// The same for a LoRA file. Of a folder as PEFT writes it, its adapter_model.safetensors.
 std::filesystem::path FindLora(const std::string& name,
                                const std::vector<std::filesystem::path>& search);
 

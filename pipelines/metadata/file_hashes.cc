@@ -30,7 +30,10 @@ void Hash(const fs::path& model, const fs::path& overlay, const std::vector<fs::
   };
   for (const fs::path& file : loras) {
     std::string digest = hash(file, EndOfHeader(file));
-    if (!digest.empty()) out.loras.emplace_back(file.stem().string(), std::move(digest));
+    // All of PEFT's have one name; their folders tell them apart.
+    const bool peft = file.filename() == "adapter_model.safetensors";
+    const fs::path name = peft ? fs::absolute(file).parent_path().filename() : file.stem();
+    if (!digest.empty()) out.loras.emplace_back(name.string(), std::move(digest));
   }
   if (!overlay.empty()) out.overlay = hash(overlay, 0);
   if (!model.empty()) out.model = hash(model, 0);

@@ -159,6 +159,9 @@ PictureSettings ReadPictureSettings(const PngText& text, const std::string& wher
     Bad(where, "settings of format " + std::to_string(format) + "; this version reads format " +
                    std::to_string(kFormat));
   }
+  if (const auto grid = json.find("grid"); grid != json.end()) {
+    Bad(where, "is a grid of many pictures, not one; take its settings from one of its cells");
+  }
   PictureSettings result;
   result.settings.prompt_weights = "off";  // as it was before pictures said so
   result.settings.ForEachField(FieldReader(Member(json, "settings", where), where));

@@ -87,7 +87,9 @@ void CheckSteps(const char* name, const std::string& text) {
 // the same.
 void ResolvePerturbation(GenerateSettings* settings) {
   settings->perturb = PerturbList::Parse(settings->perturb).Text();
-  if (!(settings->perturb_scale >= 0 && settings->perturb_scale <= 1e6)) {
+  // -1 without plain guidance is the perturbed network's own answer, which `heads` shows.
+  if (!(settings->perturb_scale >= 0 && settings->perturb_scale <= 1e6) &&
+      settings->perturb_scale != -1) {
     Bad("perturb-scale: must lie between 0 and 1e6");
   }
   CheckSteps("perturb-steps", settings->perturb_steps);

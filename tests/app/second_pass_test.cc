@@ -128,15 +128,6 @@ TEST_CASE("a second pass has its own steps, guidance, positions, shift, plan and
                            "-o", "single.png"}));
 }
 
-TEST_CASE("LoRA files of transformers are refused by name") {
-  const Tiny sd3("sd3");
-  for (const char* name : {"transformer.transformer_blocks.0.attn.to_q.lora_A.weight",
-                           "lora_unet_joint_blocks_0_x_block_attn_qkv.lora_down.weight"}) {
-    WriteSafetensors(sd3.temp / "a.safetensors", {{name, HostTensor({4, 8}, DType::kF32)}});
-    CheckFails(sd3.Generate({"--lora", "a.safetensors"}), 4, "SD3Transformer2DModel takes none");
-  }
-}
-
 TEST_CASE("positions and shifts are refused where a model has none") {
   const Tiny sd3("sd3");
   CheckFails(sd3.Generate({"--ntk", "2"}), 4, "ntk: is of rotary positions");

@@ -1,6 +1,7 @@
 // Fuzzes job files in all formats, logs, and the check of a picture's chunks: a line is read or
 // broken, and what is read names settings that there are.
 #include "app/jobs/finished_picture.h"
+#include "app/jobs/grid_axes.h"
 #include "app/jobs/job.h"
 #include "app/jobs/picture_names.h"
 #include "app/jobs/results_log.h"
@@ -25,6 +26,8 @@ std::vector<std::string> FuzzSeeds() {
       R"("7":{"class_type":"LoadImage","inputs":{"image":"i"}},)"
       R"("8":{"class_type":"VAEDecode","inputs":{"samples":["3",0],"vae":[4,2]}},)"
       R"("9":{"class_type":"SaveImage","inputs":{"filename_prefix":"P","images":["8",0]}}})",
+      "attention=dense,clear(r=4),gna(window=5,stride=2)",
+      "cfg=1-5(+2),0-1[5],7",
       "{\"id\":\"a\",\"status\":\"done\"}\n{\"id\"",
       "\x89PNG\r\n\x1a\n",
       "{model}/{number:05}-{prompt:8}-{id}",
@@ -51,6 +54,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       }
     });
   }
+  RefusesOrReads([&] {
+    if (ParseGridAxis(text).values.empty()) std::abort();
+  });
   ReadLogText(text, [](const nlohmann::ordered_json& line) {
     if (!line.is_object()) std::abort();
   });

@@ -6,6 +6,7 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -27,7 +28,11 @@ using fovea::scenes::ParseWholeNumber;
 constexpr const char* kUsage =
     "usage: fovea-evaluate --pictures FILE|DIR... --prompts FILE [--sheet FILE] [--json]\n"
     "                      [--threads N]\n"
+    "       fovea-evaluate --score\n"
     "       fovea-evaluate --self-test N --seed S [--size 128|WxH] [--json] [--threads N]\n"
+    "--score reads names of pictures on standard input, each with its prompt in NAME.txt beside\n"
+    "it, and prints which share of count, colours, shapes, objects and relation is right: what\n"
+    "fovea hunt --score command:... asks for.\n"
     "The prompts stand one a line, in the pictures' order; --sheet draws them all with the "
     "verdicts.\n"
     "Outlines and pieces are compared with renderings of the pictures' size.\n"
@@ -39,7 +44,7 @@ struct Options {
   std::string prompts, observer, sheet;
   Exam exam;  // scenes is 0 unless it is a self-test
   int threads = 0;
-  bool json = false;
+  bool json = false, score = false;
 };
 
 int ParseSide(const std::string& flag, const std::string& text) {
@@ -57,6 +62,8 @@ Options ParseOptions(int argc, char** argv) {
     };
     if (flag == "--json") {
       options.json = true;
+    } else if (flag == "--score") {
+      options.score = true;
     } else if (flag == "--pictures") {
       options.pictures.push_back(value());
       while (i + 1 < argc && std::string(argv[i + 1]).rfind("--", 0) != 0) {
@@ -85,8 +92,14 @@ Options ParseOptions(int argc, char** argv) {
       throw std::invalid_argument(flag + ": unknown option");
     }
   }
-  if (options.exam.scenes ? !has_seed : options.pictures.empty() || options.prompts.empty()) {
-    throw std::invalid_argument("give --pictures and --prompts, or --self-test and --seed");
+  if (options.score) {
+    if (options.exam.scenes || !options.pictures.empty()) {
+      throw std::invalid_argument("--score: takes its pictures from standard input");
+    }
+  } else if (options.exam.scenes ? !has_seed
+                                 : options.pictures.empty() || options.prompts.empty()) {
+    throw std::invalid_argument(
+        "give --pictures and --prompts, or --score, or --self-test and --seed");
   }
   if (options.threads == 0) {
     options.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
@@ -237,6 +250,26 @@ void JudgePictures(const Options& options) {
   if (!options.json && n > 0) std::printf("right: %s\n", Share(right, n).c_str());
 }
 
+// A number a line of standard input.
+void ScorePictures(const Options& options) {
+  std::vector<std::string> files;
+  for (std::string line; std::getline(std::cin, line);) {
+    if (!line.empty()) files.push_back(line);
+  }
+  if (files.empty()) return;
+  const Observer observer = GetObserver(options);
+  for (const std::string& file : files) {
+    const auto text = std::filesystem::path(file).replace_extension(".txt").string();
+    const std::vector<std::string> lines = ReadLines(text);
+    if (lines.empty()) throw std::runtime_error(text + ": holds no prompt");
+    const Prompt prompt = ReadPrompt(lines.front());
+    const Verdict verdict = Judge(prompt, observer.Observe(ReadPng(file)).sightings);
+    const int right =
+        verdict.count + verdict.color + verdict.shape + verdict.objects + verdict.relation;
+    std::printf("%.1f\n", right / 5.0);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -246,7 +279,9 @@ int main(int argc, char** argv) {
   }
   try {
     const Options options = ParseOptions(argc, argv);
-    if (options.exam.scenes) {
+    if (options.score) {
+      ScorePictures(options);
+    } else if (options.exam.scenes) {
       const Observer observer = GetObserver(options);
       const auto rates = SelfTest(observer, options.exam, options.threads);
       std::fputs(Report(rates, options.json).c_str(), stdout);

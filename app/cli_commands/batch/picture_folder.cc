@@ -42,7 +42,16 @@ Placed PictureFolder::Put(const std::string& name, const Image& image, const Png
   const fs::path path = PathOf(name), folder = path.parent_path();
   Prepare(folder);
   const Temporary temporary{TemporaryName(folder, ".png")};
-  WritePng(temporary.path, image, text);
+  try {
+    WritePng(temporary.path, image, text);
+  } catch (const Error& error) {
+    // People know the picture's name, not the temporary one.
+    std::string what = error.what();
+    if (const size_t at = what.find(temporary.path.string()); at != std::string::npos) {
+      what.replace(at, temporary.path.string().size(), path.string());
+    }
+    throw Error(error.code, what);
+  }
   if (replace) {
     if (!RenameOver(temporary.path, path)) {
       throw Error(ErrorCode::kBadFile,

@@ -70,6 +70,10 @@ JobRenderer::Ready JobRenderer::Prepare(const ResolvedJob& job) {
   return ready;
 }
 
+GenerateSettings JobRenderer::Resolve(const ResolvedJob& job) {
+  return Prepare(job).settings;
+}
+
 bool JobRenderer::IsSmall(const ResolvedJob& job, int side_by_side) {
   const Ready ready = Prepare(job);
   if (int64_t{ready.settings.width} * ready.settings.height > kSmallPixels) return false;

@@ -32,6 +32,8 @@ class JobRenderer {
 
   // Throws what generate would: kUsage, kBadFile, kUnsupported, kOutOfMemory, kDevice.
   RenderedJob Render(const ResolvedJob& job, const GenerateHooks& hooks);
+  // The settings that Render would run with. Throws as Render.
+  GenerateSettings Resolve(const ResolvedJob& job);
   // Whether so many pictures like this one, each on one thread, are faster than one after another
   // on all threads, and fit. Throws as Render.
   bool IsSmall(const ResolvedJob& job, int side_by_side);

@@ -230,7 +230,7 @@ PictureSettings GenerateFlags::SettingsWithoutSeed() const {
                   "--" + name + " is about a second pass; give --hires two-pass, too");
     }
   }
-  if (settings.perturb.empty()) {
+  if (settings.perturb.empty() && !names_heads) {
     for (const std::string& name : given) {
       if (!name.starts_with("perturb-")) continue;
       throw Error(ErrorCode::kUsage, "--" + name +

@@ -28,6 +28,8 @@ struct GenerateFlags {
   std::optional<std::string> image, mask;
   // What the number of sampling steps is called; `inspect` has another use for --steps.
   const char* steps_flag = "--steps";
+  // The command names perturbed heads itself: --perturb-kind and so on need no --perturb.
+  bool names_heads = false;
   // Settings that were given, in the order of the command line.
   std::vector<std::function<void(GenerateSettings&)>> overrides;
   std::set<std::string, std::less<>> given;  // fields of GenerateSettings that they set

@@ -102,7 +102,7 @@ TEST_CASE("chosen tiles do not depend on the batch, and NaN makes a head dense")
   }
 }
 
-TEST_CASE("sparsed is dense at the step that chooses; refresh chooses again") {
+TEST_CASE("sparsed is dense at the step that chooses, and refresh chooses again") {
   const std::vector<AttentionSite> sites{
       {"a.attn1", 0, SiteKind::kSelf, 2, 16, GridLayout(24, 24)}};
   const auto backend = MakeCpuBackend();

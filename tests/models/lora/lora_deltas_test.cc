@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fstream>
 #include <functional>
+#include <list>
 
 #include "models/component_weights.h"
 #include "models/files/safetensors.h"
@@ -50,10 +51,17 @@ struct Fixture {
     return temp / "a.safetensors";
   }
   std::shared_ptr<const WeightDeltas> Open(double scale) {
-    component.loras = {{temp / "a.safetensors", scale}};
+    component.loras = {{temp / "a.safetensors", {scale}}};
     return OpenLoraDeltas(component, temp / "config.json");
   }
 };
+
+// What the layer's weight of this shape gains; the weight itself is zero.
+std::shared_ptr<const WeightDelta> FindFor(const WeightDeltas& deltas, const char* path,
+                                           const Shape& shape) {
+  static std::list<HostTensor> weights;
+  return deltas.Find(path, weights.emplace_back(shape, DType::kF32).View());
+}
 
 std::vector<float> Row(const WeightDelta& delta, int64_t row, int64_t columns) {
   std::vector<float> values(static_cast<size_t>(columns), 0.0f);
@@ -66,7 +74,7 @@ TEST_CASE("lora deltas: alpha / rank * scale * up * down") {
   const NamedTensors tensors = Good();
   fixture.Write(tensors);
   const auto deltas = fixture.Open(0.5);
-  const auto delta = deltas->Find("mid_block.attentions.0.proj_in", {3, 5});
+  const auto delta = FindFor(*deltas, "mid_block.attentions.0.proj_in", {3, 5});
   REQUIRE(delta != nullptr);
   const float* up = tensors.at(kLinear + ".lora_up.weight").Data<float>();
   const float* down = tensors.at(kLinear + ".lora_down.weight").Data<float>();
@@ -82,8 +90,8 @@ TEST_CASE("lora deltas: alpha / rank * scale * up * down") {
   std::vector<float> piece(2, 1.0f);
   delta->AddTo(1, 3, piece);
   CHECK(piece[1] == Approx(1 + Row(*delta, 1, 5)[4]));
-  CHECK(deltas->Find("mid_block.attentions.0.proj_out", {3, 5}) == nullptr);
-  CHECK(deltas->Find("down_blocks.0.resnets.0.conv1", {4, 3, 3, 3}) != nullptr);
+  CHECK(FindFor(*deltas, "mid_block.attentions.0.proj_out", {3, 5}) == nullptr);
+  CHECK(FindFor(*deltas, "down_blocks.0.resnets.0.conv1", {4, 3, 3, 3}) != nullptr);
   deltas->CheckAllUsed();
 }
 
@@ -96,7 +104,7 @@ TEST_CASE("lora deltas: the middle of a decomposed convolution is folded in") {
   tensors[kConv + ".lora_down.weight"] = Ramp({2, 3, 1, 1}, 0.7f, -0.1f);
   tensors[kConv + ".lora_mid.weight"] = Ramp({2, 2, 3, 3}, -0.2f, 0.15f);
   fixture.Write(tensors);
-  const auto delta = fixture.Open(2)->Find("down_blocks.0.resnets.0.conv1", {4, 3, 3, 3});
+  const auto delta = FindFor(*fixture.Open(2), "down_blocks.0.resnets.0.conv1", {4, 3, 3, 3});
   REQUIRE(delta != nullptr);
   const float* up = tensors.at(kConv + ".lora_up.weight").Data<float>();
   const float* down = tensors.at(kConv + ".lora_down.weight").Data<float>();
@@ -124,7 +132,7 @@ TEST_CASE("lora deltas: alpha may stand in diffusers' metadata") {
   t["unet.mid_block.attentions.0.proj_in.lora_A.weight"] = Ramp({2, 5}, 1, -0.2f);
   const auto first = [&](const std::string& metadata) {
     fixture.Write(t, {{"lora_adapter_metadata", metadata}});
-    return Row(*fixture.Open(1)->Find("mid_block.attentions.0.proj_in", {3, 5}), 0, 5)[0];
+    return Row(*FindFor(*fixture.Open(1), "mid_block.attentions.0.proj_in", {3, 5}), 0, 5)[0];
   };
   const float plain = first("{}");  // alpha is the rank, 2
   CHECK(plain != 0.0f);
@@ -132,7 +140,9 @@ TEST_CASE("lora deltas: alpha may stand in diffusers' metadata") {
   CHECK(first(R"({"unet.lora_alpha":6,"unet.alpha_pattern":{"attentions.0.proj_in":1}})") ==
         Approx(0.5f * plain));
   CHECK(first(R"({"text_encoder.lora_alpha":6})") == Approx(plain));
-  CHECK_THROWS_WITH(first(R"({"unet.use_rslora":true})"), Catch::Contains("use_rslora"));
+  CHECK(first(R"({"unet.lora_alpha":6,"unet.use_rslora":true})") ==
+        Approx(6 / std::sqrt(2.0f) * plain));
+  CHECK_THROWS_WITH(first(R"({"unet.use_dora":true})"), Catch::Contains("lacks its magnitude"));
   CHECK_THROWS_WITH(first(R"({"unet.lora_alpha":"six"})"), Catch::Contains("lora_alpha"));
   CHECK_THROWS_WITH(first("[]"), Catch::Contains("must be an object"));
 }
@@ -145,8 +155,8 @@ TEST_CASE("lora deltas: each thing that is wrong has its line") {
     fixture.Write(tensors);
     try {
       const auto deltas = fixture.Open(1);
-      deltas->Find("mid_block.attentions.0.proj_in", {3, 5});
-      deltas->Find("down_blocks.0.resnets.0.conv1", {4, 3, 3, 3});
+      FindFor(*deltas, "mid_block.attentions.0.proj_in", {3, 5});
+      FindFor(*deltas, "down_blocks.0.resnets.0.conv1", {4, 3, 3, 3});
       deltas->CheckAllUsed();
     } catch (const Error& error) {
       const std::string what = error.what();
@@ -183,13 +193,18 @@ TEST_CASE("lora deltas: each thing that is wrong has its line") {
   CHECK_THAT(complaint(set(alpha, {}, DType::kBool)), Catch::Contains("one number"));
   CHECK_THAT(
       complaint([&](NamedTensors& t) { t[alpha] = HostTensor(Shape{}, std::vector<float>{NAN}); }),
-      Catch::Contains("not a finite number"));
+      Catch::Contains("holds NaN"));
   CHECK_THAT(complaint(set("something.weight", {1})), Catch::Contains("are of no LoRA"));
   CHECK_THAT(complaint(set("unet.mid_block.attentions.0.proj_in.lora_A.weight", {2, 5})),
              Catch::Contains("are of one layer"));
-  CHECK_THAT(complaint(set(kLinear + ".dora_scale", {1})), Catch::Contains("DoRA"));
-  CHECK_THAT(complaint(set(kLinear + ".hada_w1_a", {1})), Catch::Contains("LoHa"));
-  CHECK_THAT(complaint(set(kLinear + ".lokr_w1", {1})), Catch::Contains("LoKr"));
+  CHECK_THAT(complaint(set(kLinear + ".dora_scale", {1})), Catch::Contains("does not fit"));
+  CHECK_THAT(complaint(set(kLinear + ".hada_w1_a", {1})), Catch::Contains("two methods"));
+  CHECK_THAT(complaint(set(kLinear + ".lokr_w1", {1})), Catch::Contains("two methods"));
+  CHECK_THAT(complaint(set(kLinear + "2.lokr_w1", {1})), Catch::Contains("lacks its lokr_w2"));
+  CHECK_THAT(complaint(set(kLinear + "2.hada_w1_a", {1})), Catch::Contains("lacks its hada"));
+  CHECK_THAT(complaint(set(kLinear + "2.weight", {1})), Catch::Contains("of no adapter"));
+  CHECK_THAT(complaint(set(kLinear + ".diff_b", {3})), Catch::Contains("does not have"));
+  CHECK_THAT(complaint(set(kLinear + "2.dora_scale", {3, 1})), Catch::Contains("lacks its down"));
   CHECK_THAT(complaint([](NamedTensors& t) {
                t["lora_unet_brain.lora_up.weight"] = HostTensor({3, 2}, DType::kF32);
                t["lora_unet_brain.lora_down.weight"] = HostTensor({2, 3}, DType::kF32);
@@ -202,7 +217,7 @@ TEST_CASE("lora deltas: a file for components that the model lacks is refused") 
   NamedTensors tensors;
   tensors["lora_te2_text_projection.lora_up.weight"] = HostTensor({3, 2}, DType::kF32);
   tensors["lora_te2_text_projection.lora_down.weight"] = HostTensor({2, 3}, DType::kF32);
-  const std::vector<LoraChoice> loras{{fixture.Write(tensors), 1}};
+  const std::vector<LoraChoice> loras{{fixture.Write(tensors), {}}};
   ModelFolder model;
   model.folder = "sd15";
   model.components = {fixture.component, {.name = "vae", .class_name = "", .folder = {}}};

@@ -170,6 +170,19 @@ TEST_CASE("model search: LoRA files where people keep them") {
   CheckError(ErrorCode::kBadFile, "LoRA three: is neither", [&] { FindLora("three", search); });
   CheckError(ErrorCode::kBadFile, "does not exist", [&] { FindLora("/three", search); });
   CheckError(ErrorCode::kBadFile, "does not exist", [&] { FindLora("../b/loras/two", search); });
+
+  // PEFT's adapters are folders.
+  Write(temp / "b/loras/three/adapter_config.json");
+  Write(temp / "b/loras/three/adapter_model.safetensors");
+  const fs::path weights = temp / "b/loras/three/adapter_model.safetensors";
+  CHECK(FindLora("three", search) == weights);
+  CHECK(FindLora(temp / "b/loras/three", {}) == weights);
+  fs::rename(weights, temp / "b/loras/three/adapter_model.bin");
+  CheckError(ErrorCode::kUnsupported, "pickled", [&] { FindLora("three", search); });
+  CheckError(ErrorCode::kUnsupported, "pickled",
+             [&] { FindLora(temp / "b/loras/three/adapter_model.bin", search); });
+  CheckError(ErrorCode::kBadFile, "is a folder without",
+             [&] { FindLora(temp / "b/loras", search); });
 }
 
 TEST_CASE("model search: the list of what is there") {

@@ -50,8 +50,8 @@ TEST_CASE("pooled text and picture sizes join the time embedding of SDXL") {
   CHECK(Read(xl).addition_dim == 2816);
   CHECK(Read(xl).addition_time_dim == 256);
   CHECK(Read(json::object()).addition_dim == 0);
-  CHECK(Refusal({{"addition_embed_type", "text_time"}}).second.find(
-            "projection_class_embeddings_input_dim") != std::string::npos);
+  CHECK(Refusal({{"addition_embed_type", "text_time"}})
+            .second.find("projection_class_embeddings_input_dim") != std::string::npos);
 }
 
 TEST_CASE("per-block lists of a U-Net are mirrored in its up blocks") {
