@@ -185,12 +185,13 @@ TEST_CASE("sparge keeps uneven tiles, and others by pooled attention") {
       const auto even = [&](const HostTensor& x, size_t tile, const std::vector<double>& less) {
         double sum = 0;
         const auto tokens = s.Tokens(tile);
-        for (const int32_t first : tokens) {
-          for (const int32_t second : tokens) {
-            auto a = s.Row(x, b, first, h), c = s.Row(x, b, second, h);
-            for (size_t i = 0; i < a.size(); ++i) a[i] -= less[i], c[i] -= less[i];
-            sum += Dot(a, c) / std::sqrt(Dot(a, a) * Dot(c, c));
-          }
+        Rows rows;
+        for (const int32_t token : tokens) {
+          rows.push_back(s.Row(x, b, token, h));
+          for (size_t i = 0; i < less.size(); ++i) rows.back()[i] -= less[i];
+        }
+        for (const auto& a : rows) {
+          for (const auto& c : rows) sum += Dot(a, c) / std::sqrt(Dot(a, a) * Dot(c, c));
         }
         return sum / double(tokens.size()) / double(tokens.size());
       };
