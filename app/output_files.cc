@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "models/files/atomic_file.h"
+#include "models/files/temporary_file.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -34,7 +35,7 @@ void CheckFolder(const fs::path& folder, const fs::path& for_file) {
   if (!fs::is_directory(folder, error)) {
     CannotWrite(for_file, "there is no folder " + folder.string() + "; make it first");
   }
-  const fs::path probe = folder / (".fovea-" + std::to_string(getpid()) + "-probe");
+  const fs::path probe = TemporaryName(folder, "-probe");
   const int file = open(probe.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
   if (file < 0) CannotWrite(for_file, Reason(errno) + "; choose another place");
   close(file);
@@ -75,6 +76,8 @@ std::string Numbered(const std::string& prefix, int64_t number, const std::strin
   return prefix + digits + suffix;
 }
 
+}  // namespace
+
 // Renames without replacing: a second name, then the first one goes. File systems without hard
 // links are renamed the plain way after a look.
 bool RenameToNew(const fs::path& from, const fs::path& to) {
@@ -88,8 +91,6 @@ bool RenameToNew(const fs::path& from, const fs::path& to) {
   if (rename(from.c_str(), to.c_str()) != 0) CannotWrite(to, Reason(errno));
   return true;
 }
-
-}  // namespace
 
 OutputFiles::~OutputFiles() {
   std::error_code ignored;
@@ -126,7 +127,8 @@ void OutputFiles::MakeFolder(const fs::path& folder) {
 }
 
 fs::path OutputFiles::Temporary(const fs::path& folder, const std::string& suffix) {
-  return folder / (".fovea-" + std::to_string(getpid()) + "-" + std::to_string(added_++) + suffix);
+  if (cleaned_.insert(folder).second) RemoveLeftTemporaries(folder);
+  return TemporaryName(folder, suffix);
 }
 
 fs::path OutputFiles::Replace(const fs::path& path) {
@@ -154,7 +156,9 @@ fs::path OutputFiles::CountUp(const fs::path& folder, const std::string& prefix,
 fs::path OutputFiles::GiveName(const File& file) {
   ENSURE(fs::exists(file.temporary), file.temporary.string());
   if (!file.path.empty()) {
-    if (!RenameOver(file.temporary, file.target)) CannotWrite(file.path, Reason(errno));
+    if (!RenameOver(file.temporary, file.target) || !SyncFolder(file.folder)) {
+      CannotWrite(file.path, Reason(errno));
+    }
     return file.path;
   }
   int64_t number = LastNumber(file.folder, file.prefix, file.suffix);
@@ -162,6 +166,7 @@ fs::path OutputFiles::GiveName(const File& file) {
   do {
     path = file.folder / Numbered(file.prefix, ++number, file.suffix);
   } while (!RenameToNew(file.temporary, path));
+  if (!SyncFolder(file.folder)) CannotWrite(path, Reason(errno));
   return path;
 }
 

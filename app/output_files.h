@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,10 +45,14 @@ class OutputFiles {
   std::filesystem::path Temporary(const std::filesystem::path& folder, const std::string& suffix);
   std::filesystem::path GiveName(const File& file);
   std::vector<File> files_;
-  int64_t added_ = 0;                                // files in all
+  std::set<std::filesystem::path> cleaned_;          // of what stopped programs left
   std::vector<std::filesystem::path> made_folders_;  // outermost first
   bool committed_ = false;
 };
+
+// Gives `from` the name `to` in the same folder, unless a file has it: then false, and both stay.
+// Throws kBadFile.
+bool RenameToNew(const std::filesystem::path& from, const std::filesystem::path& to);
 
 // Where the pictures of a run go: product.md's -o.
 struct PictureTarget {

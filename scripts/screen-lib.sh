@@ -2,10 +2,10 @@
 # Needs scripts/install-packages --screen. Controls are found by name in the file that
 # `fovea-studio --widgets` writes, never by pixels.
 
-screen_open() {  # a screen of 1440x900; sets DISPLAY
+screen_open() {  # [WIDTHxHEIGHT]: a screen of that size, by default 1440x900; sets DISPLAY
   local channel="$work/display"
   mkfifo "$channel"
-  Xvfb -displayfd 3 -screen 0 1440x900x24 -nolisten tcp 3>"$channel" >"$work/xvfb.log" 2>&1 &
+  Xvfb -displayfd 3 -screen 0 "${1:-1440x900}x24" -nolisten tcp 3>"$channel" >"$work/xvfb.log" 2>&1 &
   xvfb_pid=$!
   local number
   read -r -t 20 number <"$channel" || fail "Xvfb did not start: $(cat "$work/xvfb.log")"

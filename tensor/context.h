@@ -13,6 +13,8 @@ struct Context {
   Arena& arena;
   std::stop_token stop = {};
   DType dtype = DType::kF32;  // of activations: kF32 or kBF16
+  // Weights of f32 files are held in bf16. So they are for bf16 activations in any case.
+  bool narrow_weights = false;
 
   // Models ask between blocks and return early; the caller then discards the output.
   bool Cancelled() const { return stop.stop_requested(); }

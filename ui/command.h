@@ -16,6 +16,7 @@ namespace fovea {
 struct CheckSettings {
   uint64_t version = 0;
   GenerateSettings settings;
+  std::string plan_a = {};  // of an A/B: is it one?
 };
 struct Generate {
   GenerateSettings settings;  // batch: how many pictures, each saved as soon as it is there
@@ -55,6 +56,7 @@ struct LoadModel {
 // A picture to start from, and which part of it is made anew. Snapshot::given answers.
 struct UsePictureFile {
   std::string path;
+  bool dropped = false;  // onto the window: the settings inside of it are offered, too
 };
 struct UseKeptPicture {  // of the gallery
   int64_t id = 0;
@@ -79,6 +81,20 @@ struct RestorePicture {
   int64_t id = 0;
 };
 struct EmptyTrash {};
+struct ShowInFolder {  // by the desktop's own program
+  int64_t id = 0;
+};
+
+// The Inspect panel. Snapshot::inspect answers.
+struct InspectPicture {  // a picture of the gallery at one step; step < 0: a late one
+  int64_t id = 0;
+  int step = -1;
+};
+struct InspectByVit {  // a file, or a picture of the gallery, by a Vision Transformer
+  std::string path;
+  int64_t id = 0;
+  std::string model;  // as ModelChoice::name; empty: the built-in one
+};
 
 struct ShowTileMap {
   std::string op, path;  // "clear(r=4)", a site's path
@@ -99,7 +115,8 @@ using StudioCommand =
     std::variant<CheckSettings, Generate, RunComparison, ComparePictures, ShowComparison,
                  RemoveComparison, CancelJob, CancelAllJobs, MoveJob, PauseQueue, LoadModel,
                  UsePictureFile, UseKeptPicture, KeepMask, OpenPicture, SetFavourite, TrashPicture,
-                 RestorePicture, EmptyTrash, ShowTileMap, DismissMessage, KeepHistory, KeepWindow>;
+                 RestorePicture, EmptyTrash, ShowInFolder, InspectPicture, InspectByVit,
+                 ShowTileMap, DismissMessage, KeepHistory, KeepWindow>;
 
 using StudioCommands = std::vector<StudioCommand>;
 

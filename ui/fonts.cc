@@ -22,6 +22,19 @@ constexpr std::array kFaces = {
     Face{"/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
          "/usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf"},
 };
+// For letters that the face lacks, in this order; Debian's fonts-noto-cjk, fonts-noto-core,
+// fonts-droid-fallback, fonts-wqy-microhei, fonts-freefont-ttf, fonts-dejavu-core.
+constexpr std::array kOthers = {
+    "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
+    "/usr/share/fonts/truetype/noto/NotoSansDevanagari-Regular.ttf",
+    "/usr/share/fonts/truetype/noto/NotoSansArabic-Regular.ttf",
+    "/usr/share/fonts/truetype/noto/NotoSansHebrew-Regular.ttf",
+    "/usr/share/fonts/truetype/noto/NotoSansThai-Regular.ttf",
+    "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf",
+    "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc",
+    "/usr/share/fonts/truetype/freefont/FreeSans.ttf",
+    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
+};
 constexpr const char* kIcons = "/usr/share/fonts/truetype/font-awesome/fontawesome-webfont.ttf";
 
 bool Exists(const char* path) {
@@ -29,17 +42,28 @@ bool Exists(const char* path) {
   return std::filesystem::is_regular_file(path, error);
 }
 
-// Latin, Greek, Cyrillic and punctuation; prompts in other scripts show as boxes.
-constexpr ImWchar kLetters[] = {0x20,   0x17f,  0x370,  0x52f,  0x2010, 0x2044, 0x20a0, 0x20bf,
-                                0x2190, 0x2193, 0x2248, 0x2248, 0x2260, 0x2265, 0};
+// Latin, Greek, Cyrillic and punctuation.
+constexpr ImWchar kLetters[] = {0x20,   0x17f,  0x370,  0x52f,  0x2010, 0x2044,
+                                0x20a0, 0x20bf, 0x2190, 0x2193, 0x2248, 0x2248,
+                                0x2260, 0x2265, 0x25a1, 0x25a1, 0};
 constexpr ImWchar kIconRange[] = {0xf000, 0xf2e0, 0};
 
-ImFont* Add(ImFontAtlas& atlas, const char* face, float pixels, bool icons) {
+ImFont* Add(ImFontAtlas& atlas, const char* face, float pixels, bool icons,
+            const std::vector<ImWchar>& more) {
   ImFontConfig config;
   config.OversampleH = 2;
   config.PixelSnapH = true;
   ImFont* font = atlas.AddFontFromFileTTF(face, pixels, &config, kLetters);
-  if (!icons || font == nullptr) return font;
+  if (font == nullptr) return font;
+  for (const char* other : kOthers) {
+    if (more.empty() || !Exists(other)) continue;
+    ImFontConfig added;
+    added.MergeMode = true;
+    added.PixelSnapH = true;
+    added.OversampleH = 1;
+    atlas.AddFontFromFileTTF(other, pixels, &added, more.data());
+  }
+  if (!icons) return font;
   ImFontConfig merged;
   merged.MergeMode = true;
   merged.PixelSnapH = true;
@@ -51,17 +75,21 @@ ImFont* Add(ImFontAtlas& atlas, const char* face, float pixels, bool icons) {
 
 }  // namespace
 
-Fonts LoadFonts(ImFontAtlas& atlas, float scale) {
+Fonts LoadFonts(ImFontAtlas& atlas, float scale, const std::vector<ImWchar>& more) {
   Fonts fonts;
+  fonts.more = std::make_shared<std::vector<ImWchar>>();
+  for (const ImWchar letter : more) fonts.more->insert(fonts.more->end(), {letter, letter});
+  if (!more.empty()) fonts.more->push_back(0);
+  const std::vector<ImWchar>& ranges = *fonts.more;
   atlas.Clear();
   fonts.has_icons = Exists(kIcons);
   for (const Face& face : kFaces) {
     if (!Exists(face.regular)) continue;
     const char* strong = Exists(face.strong) ? face.strong : face.regular;
-    fonts.body = Add(atlas, face.regular, 15 * scale, fonts.has_icons);
-    fonts.strong = Add(atlas, strong, 15 * scale, fonts.has_icons);
-    fonts.title = Add(atlas, strong, 20 * scale, fonts.has_icons);
-    fonts.small = Add(atlas, face.regular, 12.5f * scale, fonts.has_icons);
+    fonts.body = Add(atlas, face.regular, 15 * scale, fonts.has_icons, ranges);
+    fonts.strong = Add(atlas, strong, 15 * scale, fonts.has_icons, ranges);
+    fonts.title = Add(atlas, strong, 20 * scale, fonts.has_icons, ranges);
+    fonts.small = Add(atlas, face.regular, 12.5f * scale, fonts.has_icons, ranges);
     break;
   }
   if (fonts.body == nullptr) {

@@ -19,11 +19,16 @@ class Textures {
  public:
   virtual ~Textures() = default;
   virtual ImTextureID Get(const ImagePtr& image) = 0;
+  // Enlarged pixels stay squares.
+  // As Sharp, of a picture that the next frame will not have.
+  virtual ImTextureID Passing(const ImagePtr& image) { return Get(image); }
+  virtual ImTextureID Sharp(const ImagePtr& image) { return Get(image); }
 };
 
 // Where the controls stand, by name: tests press them without knowing the layout.
 struct WidgetRect {
   float x = 0, y = 0, width = 0, height = 0;
+  bool focused = false;  // the keyboard is on it
 };
 using WidgetMap = std::map<std::string, WidgetRect>;
 
@@ -39,10 +44,11 @@ struct Frame {
   void Send(StudioCommand command) { commands.push_back(std::move(command)); }
   // The last item of ImGui is the control of this name.
   void Mark(const std::string& name) {
+    const bool focused = VisitItem(&state.walk);
     if (widgets == nullptr) return;
     const ImVec2 low = ImGui::GetItemRectMin(), high = ImGui::GetItemRectMax();
     if (!ImGui::IsItemVisible()) return;
-    (*widgets)[name] = {low.x, low.y, high.x - low.x, high.y - low.y};
+    (*widgets)[name] = {low.x, low.y, high.x - low.x, high.y - low.y, focused};
   }
 };
 

@@ -42,6 +42,9 @@ inline constexpr Icon kIconKeyboard{"\xef\x84\x9c", "keys"};     // f11c
 inline constexpr Icon kIconRestore{"\xef\x84\x92", "use"};       // f112 reply
 inline constexpr Icon kIconStart{"\xef\x87\xbc", "from"};        // f1fc paint-brush
 inline constexpr Icon kIconClock{"\xef\x80\x97", "time"};        // f017
+inline constexpr Icon kIconCopy{"\xef\x83\x85", "copy"};         // f0c5
+inline constexpr Icon kIconFolder{"\xef\x81\xbc", "dir"};        // f07c
+inline constexpr Icon kIconInspect{"\xef\x81\x9b", "maps"};      // f05b crosshairs
 inline constexpr Icon kIconMemory{"\xef\x8b\x9b", "mem"};        // f2db microchip
 
 }  // namespace fovea

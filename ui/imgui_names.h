@@ -36,6 +36,15 @@ inline bool Pressed(KeyCode key) {
   return ImGui::IsKeyPressed(key, false);
 }
 
+// A part of a panel that scrolls by itself and through which the keyboard walks as if it were none.
+inline bool BeginArea(const char* id, ImVec2 size = {0, 0}, ImGuiWindowFlags flags = 0) {
+#if IMGUI_VERSION_NUM >= 19090
+  return ImGui::BeginChild(id, size, ImGuiChildFlags_NavFlattened, flags);
+#else
+  return ImGui::BeginChild(id, size, false, flags | ImGuiWindowFlags_NavFlattened);
+#endif
+}
+
 // A pointer before 1.91.4, a number since.
 inline ImTextureID TextureId(unsigned texture) {
   return (ImTextureID) static_cast<intptr_t>(texture);

@@ -54,6 +54,29 @@ std::string OperatorText(const std::string& name, const std::map<std::string, st
   return text.empty() ? name : name + "(" + text + ")";
 }
 
+std::string ReadOperatorText(const std::string& text, std::map<std::string, std::string>* args) {
+  args->clear();
+  const size_t open = text.find('(');
+  if (open == std::string::npos) return Trimmed(text);
+  const size_t close = std::min(text.rfind(')'), text.size());
+  std::string list = text.substr(open + 1, close > open ? close - open - 1 : 0);
+  int depth = 0;
+  std::string part;
+  for (const char c : list + ",") {
+    depth += (c == '(' || c == '[') - (c == ')' || c == ']');
+    if (c != ',' || depth > 0) {
+      part += c;
+      continue;
+    }
+    const size_t equal = part.find('=');
+    if (equal != std::string::npos) {
+      (*args)[Trimmed(part.substr(0, equal))] = Trimmed(part.substr(equal + 1));
+    }
+    part.clear();
+  }
+  return Trimmed(text.substr(0, open));
+}
+
 std::string AssignOperator(const std::string& plan, const std::string& selector,
                            const std::string& op) {
   std::vector<std::string> rules = SplitRules(plan);
@@ -65,6 +88,16 @@ std::string AssignOperator(const std::string& plan, const std::string& selector,
   }
   std::string text;
   for (const std::string& rule : rules) text += (text.empty() ? "" : "; ") + rule;
+  return text;
+}
+
+std::string ShortestPath(const std::string& path) {
+  std::string text = ShortPath(path);
+  for (const char* word : {", attention ", ", block "}) {
+    for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at)) {
+      text.replace(at, std::char_traits<char>::length(word), ".");
+    }
+  }
   return text;
 }
 

@@ -12,6 +12,9 @@ std::vector<std::string> SplitRules(const std::string& plan);
 // "clear(r=4)"; only the name without arguments.
 std::string OperatorText(const std::string& name, const std::map<std::string, std::string>& args);
 
+// The name of an operator's text and, into *args, its arguments.
+std::string ReadOperatorText(const std::string& text, std::map<std::string, std::string>* args);
+
 // The plan with this operator at `selector`: a rule of the same selector is replaced; a new one
 // goes in front, since the first rule that matches wins, and one without a selector goes last.
 std::string AssignOperator(const std::string& plan, const std::string& selector,
@@ -19,5 +22,6 @@ std::string AssignOperator(const std::string& plan, const std::string& selector,
 
 // "down 0, attention 1, block 0": a layer's path for people; the last part is left to its kind.
 std::string ShortPath(const std::string& path);
+std::string ShortestPath(const std::string& path);  // "down 0.1.0"
 
 }  // namespace fovea

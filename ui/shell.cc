@@ -6,6 +6,7 @@
 #include "ui/panels/panels.h"
 #include "ui/panels/run_card.h"
 #include "ui/panels/start_picture.h"
+#include "ui/tab_walk.h"
 #include "ui/widgets/controls.h"
 
 namespace fovea {
@@ -31,14 +32,16 @@ void Ask(Frame& frame) {
   UiState& state = frame.state;
   if (!state.started) return;
   const double now = ImGui::GetTime();
-  if (state.asked_once && SameSettings(state.asked, state.draft)) {
+  if (state.asked_once && SameSettings(state.asked, state.draft) &&
+      state.asked_plan_a == state.plan_a) {
     state.changed_at = now;
     return;
   }
   if (state.asked_once && now - state.changed_at < kAskAfter) return;
   state.asked = state.draft;
   state.asked_once = true;
-  frame.Send(CheckSettings{++state.version, state.draft});
+  state.asked_plan_a = state.plan_a;
+  frame.Send(CheckSettings{++state.version, state.draft, state.plan_a});
 }
 
 // A change becomes one step of the history when the control that made it is let go.
@@ -62,7 +65,11 @@ void Keys(Frame& frame) {
   if (ctrl('2')) state.tab = Tab::kAttention;
   if (ctrl('3')) state.tab = Tab::kCompare;
   if (ctrl('4')) state.tab = Tab::kGallery;
+  if (ctrl('5')) state.tab = Tab::kInspect;
   if (ctrl('D')) state.dark = !state.dark;
+  if (ctrl('9')) state.zoom = std::min(state.zoom * 1.1f, 2.0f);
+  if (ctrl('8')) state.zoom = std::max(state.zoom / 1.1f, 0.7f);
+  if (ctrl('0')) state.zoom = 1;
   if (io.WantTextInput) return;
   if (ctrl('Z')) {
     state.draft = io.KeyShift ? state.history.Redo() : state.history.Undo();
@@ -92,7 +99,8 @@ void DrawTabs(Frame& frame) {
   } tabs[] = {{Tab::kCreate, kIconCreate, "Create", "tab.create"},
               {Tab::kAttention, kIconAttention, "Attention", "tab.attention"},
               {Tab::kCompare, kIconCompare, "Compare", "tab.compare"},
-              {Tab::kGallery, kIconGallery, "Gallery", "tab.gallery"}};
+              {Tab::kGallery, kIconGallery, "Gallery", "tab.gallery"},
+              {Tab::kInspect, kIconInspect, "Inspect", "tab.inspect"}};
   for (const auto& each : tabs) {
     ImGui::SameLine(0, frame.look.Px(each.tab == Tab::kCreate ? 24 : 4));
     const bool on = frame.state.tab == each.tab;
@@ -131,13 +139,16 @@ void DrawKeys(Frame& frame) {
                               ImGuiWindowFlags_AlwaysAutoResize | ImGuiWindowFlags_NoMove)) {
     return;
   }
-  constexpr const char* kKeys[][2] = {{"Ctrl+Enter", "Generate"},
-                                      {"Esc", "Stop the running job"},
-                                      {"Ctrl+Z, Ctrl+Shift+Z", "Undo, redo a change of settings"},
-                                      {"Ctrl+1 to Ctrl+4", "Create, Attention, Compare, Gallery"},
-                                      {"Del", "Move the picture to the trash"},
-                                      {"Ctrl+D", "Dark or light"},
-                                      {"F12", "Save a picture of this window"}};
+  constexpr const char* kKeys[][2] = {
+      {"Ctrl+Enter", "Generate"},
+      {"Esc", "Stop the running job"},
+      {"Ctrl+Z, Ctrl+Shift+Z", "Undo, redo a change of settings"},
+      {"Ctrl+1 to Ctrl+5", "Create, Attention, Compare, Gallery, Inspect"},
+      {"Del", "Move the picture to the trash"},
+      {"Ctrl+D", "Dark or light"},
+      {"Ctrl+9, Ctrl+8, Ctrl+0", "Larger, smaller, usual letters"},
+      {"Ctrl+Up, Ctrl+Down", "Weigh the word at the cursor"},
+      {"F12", "Save a picture of this window"}};
   for (const auto& [key, what] : kKeys) {
     ImGui::PushStyleColor(ImGuiCol_Text, frame.look.palette.accent);
     ImGui::TextUnformatted(key);
@@ -167,22 +178,29 @@ void DrawStatusBar(Frame& frame) {
   ImGui::PopStyleColor();
 }
 
-// Notes go by themselves; errors stay until a person has seen them, the newest ones in sight.
-constexpr double kNoteSeconds = 8;
+// Notes go by themselves, and so do errors, but only after somebody was there to read them.
+constexpr double kNoteSeconds = 8, kErrorSeconds = 40;
 constexpr size_t kMostMessages = 3;
 
 void DismissOld(Frame& frame) {
-  std::map<int64_t, double> since;
+  std::map<int64_t, MessageTime> times;
+  const ImVec2 mouse = ImGui::GetIO().MousePos;
+  const double now = ImGui::GetTime();
   for (const Message& message : *frame.snapshot.messages) {
     const auto known = frame.state.message_since.find(message.id);
-    const double first =
-        known == frame.state.message_since.end() ? ImGui::GetTime() : known->second;
-    since[message.id] = first;
-    if (!message.error && ImGui::GetTime() - first >= kNoteSeconds) {
-      frame.Send(DismissMessage{message.id});
+    MessageTime time = known == frame.state.message_since.end()
+                           ? MessageTime{now, mouse.x, mouse.y, false}
+                           : known->second;
+    if (!time.seen && (mouse.x != time.mouse_x || mouse.y != time.mouse_y)) {
+      time.seen = true;
+      if (message.error) time.since = now;
     }
+    times[message.id] = time;
+    const bool over = message.error ? time.seen && now - time.since >= kErrorSeconds
+                                    : now - time.since >= kNoteSeconds;
+    if (over) frame.Send(DismissMessage{message.id});
   }
-  frame.state.message_since = std::move(since);
+  frame.state.message_since = std::move(times);
 }
 
 void DrawMessages(Frame& frame) {
@@ -190,11 +208,12 @@ void DrawMessages(Frame& frame) {
   DismissOld(frame);
   const Palette& p = frame.look.palette;
   const ImGuiViewport& view = *ImGui::GetMainViewport();
-  float y = view.Pos.y + view.Size.y - frame.look.Px(44);
+  // Below the tabs: the bottom has progress, film strip and Generate.
+  float y = view.Pos.y + frame.look.Px(52);
   const size_t count = frame.snapshot.messages->size();
-  for (size_t i = count; i-- > count - std::min(count, kMostMessages);) {
+  for (size_t i = count; i-- > count - std::min(count, kMostMessages);) {  // the newest first
     const Message& message = (*frame.snapshot.messages)[i];
-    ImGui::SetNextWindowPos({view.Pos.x + view.Size.x / 2, y}, ImGuiCond_Always, {0.5f, 1});
+    ImGui::SetNextWindowPos({view.Pos.x + view.Size.x / 2, y}, ImGuiCond_Always, {0.5f, 0});
     ImGui::PushStyleColor(ImGuiCol_WindowBg, p.raised);
     ImGui::PushStyleColor(ImGuiCol_Border, message.error ? p.bad : p.border);
     ImGui::PushStyleVar(ImGuiStyleVar_WindowRounding, frame.look.Px(8));
@@ -217,7 +236,13 @@ void DrawMessages(Frame& frame) {
     ImGui::SameLine();
     if (!message.undo_label.empty()) {
       if (QuietButton(frame, name + ".undo", message.undo_label)) {
-        frame.Send(RestorePicture{message.undo_picture});
+        if (message.settings != nullptr) {
+          frame.state.draft = *message.settings;
+          frame.state.tab = Tab::kCreate;
+          frame.Send(DismissMessage{message.id});
+        } else {
+          frame.Send(RestorePicture{message.undo_picture});
+        }
       }
       ImGui::SameLine();
     }
@@ -227,7 +252,7 @@ void DrawMessages(Frame& frame) {
     // A window that fits itself to its text is not shown in its first frame, and nothing else may
     // ask for a second one.
     if (ImGui::IsWindowAppearing()) frame.animates = true;
-    y -= ImGui::GetWindowHeight() + frame.look.Px(8);
+    y += ImGui::GetWindowHeight() + frame.look.Px(8);
     ImGui::End();
     ImGui::PopStyleVar(3);
     ImGui::PopStyleColor(2);
@@ -263,6 +288,10 @@ void DrawCreate(Frame& frame) {
 
 void DrawStudio(Frame& frame) {
   const bool was_started = frame.state.started;
+  frame.state.tip_due = 0;
+  std::erase_if(frame.state.tips,
+                [](const auto& tip) { return tip.second.frame + 1 < ImGui::GetFrameCount(); });
+  BeginTabWalk(&frame.state.walk);
   TakeOver(frame);
   TakeGiven(frame);
   Keys(frame);
@@ -277,7 +306,7 @@ void DrawStudio(Frame& frame) {
   ImGui::PopStyleVar();
   DrawTopBar(frame);
   const float foot = ImGui::GetTextLineHeight() + frame.look.Px(4);
-  ImGui::BeginChild("content", {0, -foot}, false);
+  BeginArea("content", {0, -foot});
   switch (frame.state.tab) {
     case Tab::kCreate:
       DrawCreate(frame);
@@ -290,6 +319,9 @@ void DrawStudio(Frame& frame) {
       break;
     case Tab::kGallery:
       DrawGallery(frame);
+      break;
+    case Tab::kInspect:
+      DrawInspect(frame);
       break;
   }
   ImGui::EndChild();
@@ -312,10 +344,16 @@ double NextDraw(const Frame& frame) {
   // Frames in which nothing changed cost next to nothing.
   if (frame.animates || works) return kMovingFrame;
   const UiState& state = frame.state;
-  if (state.started && !SameSettings(state.asked, state.draft)) return kAskAfter;
+  if (state.started &&
+      (!SameSettings(state.asked, state.draft) || state.asked_plan_a != state.plan_a)) {
+    return kAskAfter;
+  }
+  if (state.tip_due > 0) return std::max(0.01, state.tip_due - ImGui::GetTime());
   if (frame.snapshot.messages != nullptr) {
     for (const Message& message : *frame.snapshot.messages) {
-      if (!message.error) return 1;  // it goes by itself
+      const auto time = state.message_since.find(message.id);
+      // It goes by itself; one that nobody was there to read waits.
+      if (!message.error || (time != state.message_since.end() && time->second.seen)) return 1;
     }
   }
   return std::numeric_limits<double>::infinity();

@@ -13,10 +13,9 @@
 
 #include "pipelines/pictures/image.h"
 #include "pipelines/settings/settings.h"
+#include "ui/inspect_source.h"
 
 namespace fovea {
-
-using ImagePtr = std::shared_ptr<const Image>;
 
 // An attention site of the loaded model.
 struct SiteView {
@@ -85,6 +84,7 @@ struct CheckView {
   bool ok = false;
   std::string problem;        // one line; empty if ok
   std::string problem_field;  // of the setting it is about, or empty
+  std::string problem_a;      // of CheckSettings::plan_a; empty: it may run
   std::string fix_label;      // of the button that solves it; empty: no fix known
   GenerateSettings fix;
   GenerateSettings resolved;
@@ -138,6 +138,7 @@ struct ComparisonView {
   int64_t id = 0;
   int64_t left = 0, right = 0;  // pictures; 0: not made yet
   std::string label;
+  bool waits = false;  // a job is there for what is missing
   ImagePtr left_image, right_image, difference;
   double mean_difference = 0, max_difference = 0, psnr = 0;  // of 8-bit values; psnr in dB
 };
@@ -164,8 +165,9 @@ struct Message {
   int64_t id = 0;
   bool error = false;
   std::string text;
-  std::string undo_label;    // a button, or empty
-  int64_t undo_picture = 0;  // what it restores
+  std::string undo_label;                                 // a button, or empty
+  int64_t undo_picture = 0;                               // what it restores
+  std::shared_ptr<const GenerateSettings> settings = {};  // or these settings are used
 };
 
 struct EngineView {
@@ -192,13 +194,15 @@ struct Snapshot {
   std::shared_ptr<const ModelView> model;  // null: none loaded
   std::string model_error;
   std::shared_ptr<const std::vector<ModelChoice>> models;
+  std::shared_ptr<const std::vector<std::string>> loras;  // names of files of the search path
   std::shared_ptr<const CheckView> check;
   std::shared_ptr<const std::vector<JobView>> jobs;  // in order of running
   std::shared_ptr<const PictureList> pictures;
   std::shared_ptr<const std::vector<ComparisonView>> comparisons;  // newest first
   std::shared_ptr<const TileMapView> tile_map;
-  std::shared_ptr<const GivenView> given;  // the newest; null: none yet
-  ImagePtr preview;                        // of the running picture, or null
+  std::shared_ptr<const InspectView> inspect;  // null: nothing was asked for
+  std::shared_ptr<const GivenView> given;      // the newest; null: none yet
+  ImagePtr preview;                            // of the running picture, or null
   int64_t opened_id = 0;
   ImagePtr opened;  // the picture that was asked for by OpenPicture
   std::shared_ptr<const std::vector<Message>> messages;  // newest last

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include <nlohmann/json.hpp>
 
@@ -14,6 +15,7 @@ std::string WindowText(const UiState& state) {
   json["history"] = state.show_history;
   json["advanced"] = state.show_advanced;
   json["plan_a"] = state.plan_a;
+  json["zoom"] = std::lround(state.zoom * 100);
   const WindowPlace& place = state.place;
   if (place.width > 0) {
     json["place"] = {place.x, place.y, place.width, place.height, place.maximized ? 1 : 0};
@@ -31,7 +33,10 @@ void ReadWindowText(const std::string& text, UiState* state) {
   flag("history", &state->show_history);
   flag("advanced", &state->show_advanced);
   if (json.contains("tab") && json["tab"].is_number_integer()) {
-    state->tab = static_cast<Tab>(std::clamp(json["tab"].get<int>(), 0, 3));
+    state->tab = static_cast<Tab>(std::clamp(json["tab"].get<int>(), 0, 4));
+  }
+  if (json.contains("zoom") && json["zoom"].is_number_integer()) {
+    state->zoom = static_cast<float>(std::clamp(json["zoom"].get<int>(), 70, 200)) / 100;
   }
   if (json.contains("place") && json["place"].is_array() && json["place"].size() == 5) {
     std::array<int, 5> numbers{};

@@ -8,13 +8,13 @@ constexpr ImU32 Rgb(unsigned hex) {
 }
 
 constexpr Palette kDark = {Rgb(0x121418), Rgb(0x191c22), Rgb(0x23272f), Rgb(0x2d323c),
-                           Rgb(0x2b303a), Rgb(0xe7e9ee), Rgb(0xa0a7b5), Rgb(0x6b7383),
-                           Rgb(0x6d7cff), Rgb(0x8390ff), Rgb(0xffffff), Rgb(0x45c08b),
+                           Rgb(0x2b303a), Rgb(0xe7e9ee), Rgb(0xa0a7b5), Rgb(0x8d95a5),
+                           Rgb(0x7f8cff), Rgb(0x98a3ff), Rgb(0x0c0f1d), Rgb(0x45c08b),
                            Rgb(0xe3b04b), Rgb(0xee6a68), Rgb(0x0b0d10)};
 constexpr Palette kLight = {Rgb(0xf3f4f7), Rgb(0xffffff), Rgb(0xeceef3), Rgb(0xe1e4eb),
-                            Rgb(0xd9dde5), Rgb(0x1b1f27), Rgb(0x565e6d), Rgb(0x8b93a3),
-                            Rgb(0x4b5bea), Rgb(0x3a49d6), Rgb(0xffffff), Rgb(0x1c8f5f),
-                            Rgb(0xa86f00), Rgb(0xc93a39), Rgb(0xe6e8ee)};
+                            Rgb(0xd9dde5), Rgb(0x1b1f27), Rgb(0x565e6d), Rgb(0x5d6574),
+                            Rgb(0x4b5bea), Rgb(0x3a49d6), Rgb(0xffffff), Rgb(0x147a4f),
+                            Rgb(0x8a5b00), Rgb(0xb92f2e), Rgb(0xe6e8ee)};
 
 void SetColours(const Palette& p, ImVec4* colours) {
   const auto set = [&](ImGuiCol which, ImU32 colour) { colours[which] = ToVec(colour); };
@@ -74,9 +74,9 @@ void ApplyTheme(bool dark, Look* look) {
   style = ImGuiStyle();
   SetColours(look->palette, style.Colors);
   style.WindowPadding = {14, 14};
-  style.FramePadding = {10, 7};
+  style.FramePadding = {10, 6};
   style.CellPadding = {8, 5};
-  style.ItemSpacing = {8, 8};
+  style.ItemSpacing = {8, 7};
   style.ItemInnerSpacing = {6, 6};
   style.ScrollbarSize = 11;
   style.GrabMinSize = 12;

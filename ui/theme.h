@@ -1,7 +1,9 @@
 // How the studio looks: colours, letters and spacing, dark and light, at any density of pixels.
 #pragma once
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include <imgui.h>
 
@@ -21,7 +23,8 @@ struct Fonts {
   ImFont* small = nullptr;
   ImFont* icons = nullptr;  // large ones, for empty states; null: no icon font
   bool has_icons = false;
-  std::string note;  // what is missing and how to get it; usually empty
+  std::shared_ptr<std::vector<ImWchar>> more;  // ranges, which the atlas points to
+  std::string note;                            // what is missing and how to get it; usually empty
 };
 
 struct Look {
@@ -37,7 +40,8 @@ struct Look {
 
 // Letters of the first font that is there (Inter, Roboto, Noto Sans, DejaVu Sans, in Debian's
 // places), icons of Font Awesome 4. Without any, Dear ImGui's own bitmap font, with a note.
-Fonts LoadFonts(ImFontAtlas& atlas, float scale);
+// `more`: letters of other scripts, from the fonts that have them (Noto, Droid, DejaVu).
+Fonts LoadFonts(ImFontAtlas& atlas, float scale, const std::vector<ImWchar>& more = {});
 
 // Colours and spacing into the current ImGui context; look->palette is filled.
 void ApplyTheme(bool dark, Look* look);

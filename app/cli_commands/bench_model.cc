@@ -11,7 +11,9 @@
 #include "app/process/exit_code.h"
 #include "app/process/host_memory.h"
 #include "app/process/stop_signals.h"
+#include "models/component_weights.h"
 #include "pipelines/forward/forward.h"
+#include "pipelines/metadata/numbers.h"
 #include "tensor/error.h"
 #include "tensor/machine/cpu_info.h"
 #include "tensor/machine/threads.h"
@@ -110,6 +112,7 @@ int RunBench(const BenchFlags& flags) {
   const double gflops = flops / 1e9 / median;
   const double peak_memory = static_cast<double>(PeakMemoryBytes()) / 1e6;
   const double peak = MeasurePeakGflops(options.dtype);
+  const Numbers numbers = NumbersOf({OpenWeights(chosen)}, options.dtype);
   std::vector<LayerRow> rows;
   double memory_speed = 0;
   if (flags.layers.value_or("none") != "none") {
@@ -150,6 +153,9 @@ int RunBench(const BenchFlags& flags) {
         component->ClassName().c_str(), size.c_str(), batch,
         std::string(Name(options.dtype)).c_str(), NumThreads(), median, flops / 1e9, gflops,
         100 * gflops / peak, peak);
+    if (flags.common.verbose) {
+      PrintNote(Line(numbers) + ", peak memory " + FormatBytes(peak_memory * 1e6));
+    }
     if (!rows.empty()) {
       std::printf("memory %.1f GB/s\n%s", memory_speed,
                   LayerTable(rows, peak, memory_speed).c_str());

@@ -6,6 +6,7 @@
 namespace fovea {
 
 Command GenerateCommand();
+Command BatchCommand();
 Command ForwardCommand();
 Command InfoCommand();
 Command BenchModelCommand();

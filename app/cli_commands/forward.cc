@@ -11,9 +11,11 @@
 #include "app/process/exit_code.h"
 #include "app/process/host_memory.h"
 #include "app/process/stop_signals.h"
+#include "models/component_weights.h"
 #include "models/files/safetensors.h"
 #include "pipelines/forward/forward.h"
 #include "pipelines/metadata/attention_report.h"
+#include "pipelines/metadata/numbers.h"
 #include "tensor/error.h"
 #include "tensor/machine/threads.h"
 
@@ -86,6 +88,7 @@ int RunForward(const ForwardFlags& flags) {
   files.Commit();
 
   const double peak_memory = static_cast<double>(PeakMemoryBytes());
+  const Numbers numbers = NumbersOf({OpenWeights(chosen)}, options.dtype);
   if (flags.common.json) {
     nlohmann::ordered_json json;
     json["file"] = *flags.out;
@@ -93,6 +96,7 @@ int RunForward(const ForwardFlags& flags) {
     json["class"] = component->ClassName();
     json["outputs"] = ShapesJson(result.outputs);
     json["dtype"] = Name(options.dtype);
+    json["numbers"] = ToJson(numbers);
     json["threads"] = NumThreads();
     json["seconds"] = result.seconds;
     json["gflop"] = result.cost.flops / 1e9;
@@ -117,6 +121,7 @@ int RunForward(const ForwardFlags& flags) {
                   component->ClassName().c_str(), result.seconds, result.cost.flops / 1e9,
                   std::string(Name(options.dtype)).c_str(), NumThreads());
     PrintNote(times);
+    PrintNote(Line(numbers));
     if (!result.hires.Empty()) PrintNote(Line(result.hires) + "; here: " + Name(result.stage));
     for (const std::string& line : Lines(GroupUses(result.attention))) PrintNote(line);
     PrintNote("memory: peak " + FormatBytes(peak_memory) + ", arena " +

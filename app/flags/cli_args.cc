@@ -300,6 +300,12 @@ const Command* ParseArguments(const CommandLine& line, int argc, char** argv) {
     std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
     app.parse(std::move(words));
   } catch (const CLI::CallForHelp&) {
+    const CLI::App& inner = Innermost(app);
+    if (const auto rest = app.remaining(true); !rest.empty() && !SubcommandNames(inner).empty()) {
+      throw Error(ErrorCode::kUsage, "unknown command '" + rest.front() + "', there are " +
+                                         SubcommandNames(inner) + "; see " + PathOf(inner) +
+                                         " --help");
+    }
     std::fputs(app.help().c_str(), stdout);
     return nullptr;
   } catch (const CLI::CallForVersion&) {

@@ -40,7 +40,9 @@ void CommonFlags::Add(Flags& flags) {
     device = text;
   };
   flags.Value("--device", "auto|cpu|cuda[:N]", parse_device, "where to compute", "auto");
-  flags.Choice("--dtype", dtype, {"auto", "f32", "bf16", "f16"}, "what to compute in", "auto");
+  flags.Choice("--dtype", dtype, {"auto", "f32", "bf16", "f16"},
+               "what to compute in; bf16 on a processor without it: what to hold f32 weights in",
+               "auto");
   flags.Whole("-t,--threads", threads, 1, kMostThreads, "threads of the processor", "all cores");
   flags.Switch("--json", json, "one JSON object on standard output, all else on standard error");
   flags.Switch("-v,--verbose", verbose, "say what was predicted, measured and chosen");

@@ -13,23 +13,32 @@ namespace {
 sigset_t StopSet() {
   sigset_t set;
   sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&set, signal);
+  struct sigaction hangup {};
+  const bool ignored = sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler == SIG_IGN;
+  if (!ignored) sigaddset(&set, SIGHUP);
   return set;
 }
 
 }  // namespace
 
 // A thread that waits for the signals may do anything; a handler may do almost nothing.
-StopSignals::StopSignals() {
+StopSignals::StopSignals(First first) {
+  std::signal(SIGPIPE, SIG_IGN);
   const sigset_t set = StopSet();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  waiter_ = std::thread([this, set] {
+  waiter_ = std::thread([this, set, first] {
     for (;;) {
       int signal = 0;
       if (sigwait(&set, &signal) != 0 || done_) return;
-      if (stop_.stop_requested()) _exit(kExitCancelled);
-      stop_.request_stop();
+      const bool gentle = first == First::kGentle && (signal == SIGINT || signal == SIGUSR1);
+      if (stop_.stop_requested()) {
+        // The batch system repeats its warning; only a person means more by it.
+        if (signal == SIGUSR1) continue;
+        _exit(kExitCancelled);
+      }
+      if (!gentle || (ending_ && signal == SIGINT)) stop_.request_stop();
+      ending_ = true;
     }
   });
 }

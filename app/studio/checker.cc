@@ -6,7 +6,7 @@
 #include "app/built_in_models.h"
 #include "app/process/exit_code.h"
 #include "app/process/host_memory.h"
-#include "app/studio/engine.h"
+#include "app/studio/site_uses.h"
 #include "pipelines/generation/text_to_image.h"
 #include "pipelines/settings/plan_source.h"
 #include "tensor/error.h"
@@ -15,6 +15,9 @@
 
 namespace fovea {
 namespace {
+
+constexpr int kMostPictures = 4096;
+constexpr double kMostGuidance = 100;
 
 std::string ShownName(const GenerateSettings& settings, const ModelFolder& folder) {
   return settings.model.empty() ? "still-life-unet" : folder.name;
@@ -159,6 +162,7 @@ void Checker::FindFix(const GenerateSettings& settings, const GivenInputs& given
                          (candidate.mask.empty() || given.mask != nullptr);
     if (!has_all || (loaded_->facts.only_repaints && candidate.mask.empty())) return false;
     try {
+      RefuseOddNumbers(candidate);
       loaded_->pipeline->Resolve(Prepared(candidate));
       return true;
     } catch (const Error&) {
@@ -264,6 +268,39 @@ bool Checker::RefuseTooLarge(const GenerateSettings& asked, CheckView* view) con
   return true;
 }
 
+std::string Checker::ProblemOf(const GenerateSettings& settings, const std::string& plan) {
+  if (plan.empty() || plan == settings.attention || loaded_ == nullptr) return {};
+  try {
+    GenerateSettings asked = settings;
+    asked.attention = plan;
+    asked = Prepared(asked);
+    if (!asked.seed) asked.seed = 0;
+    asked.image.clear();  // where it starts has no part in this
+    asked.mask.clear();
+    asked.strength = -1;
+    const GenerateSettings resolved = loaded_->pipeline->Resolve(asked);
+    if (!loaded_->facts.only_repaints) loaded_->pipeline->DryRun(resolved, {});
+    return {};
+  } catch (...) {
+    return DescribeCurrentException().message;
+  }
+}
+
+// What the engine would take without a word, for it means something else there, or nothing.
+void Checker::RefuseOddNumbers(const GenerateSettings& asked) {
+  const auto refuse = [](const std::string& what) { throw Error(ErrorCode::kUsage, what); };
+  if (asked.width < 0) refuse("width: " + std::to_string(asked.width) + " is below 0");
+  if (asked.height < 0) refuse("height: " + std::to_string(asked.height) + " is below 0");
+  if (asked.steps < 0) refuse("steps: " + std::to_string(asked.steps) + " is below 0");
+  if (asked.batch < 1 || asked.batch > kMostPictures) {
+    refuse("batch: " + std::to_string(asked.batch) + " pictures is not between 1 and " +
+           std::to_string(kMostPictures));
+  }
+  if ((asked.cfg < 0 && asked.cfg != -1) || asked.cfg > kMostGuidance) {
+    refuse("cfg: guidance of " + std::to_string(asked.cfg) + " is not between 0 and 100");
+  }
+}
+
 CheckView Checker::Check(uint64_t version, const GenerateSettings& asked, const GivenInputs& given,
                          const std::string& missing, double flops_per_second) {
   CheckView view;
@@ -282,6 +319,7 @@ CheckView Checker::Check(uint64_t version, const GenerateSettings& asked, const 
     return view;
   }
   try {
+    RefuseOddNumbers(asked);
     Answer(asked, given, missing, flops_per_second, &view);
   } catch (...) {
     view.problem = DescribeCurrentException().message;

@@ -7,7 +7,8 @@
 #include <memory>
 #include <string>
 
-#include "app/studio/model_access.h"
+#include "app/engine/model_access.h"
+#include "app/engine/picture_task.h"
 #include "ui/snapshot.h"
 
 namespace fovea {
@@ -22,6 +23,8 @@ class Checker {
   // settings: that is the answer.
   CheckView Check(uint64_t version, const GenerateSettings& settings, const GivenInputs& given,
                   const std::string& missing, double flops_per_second);
+  // Why these settings would not run with another attention plan; empty: they would.
+  std::string ProblemOf(const GenerateSettings& settings, const std::string& plan);
   // Of the model of the last Check that could open one; null before, and after one that could not.
   std::shared_ptr<const ModelView> Model() const { return view_; }
   const std::string& ModelError() const { return model_error_; }
@@ -31,6 +34,7 @@ class Checker {
  private:
   struct Loaded;
   void Load(const GenerateSettings& settings);
+  static void RefuseOddNumbers(const GenerateSettings& asked);
   void FindFix(const GenerateSettings& settings, const GivenInputs& given, CheckView* view) const;
   void Answer(const GenerateSettings& asked, const GivenInputs& given, const std::string& missing,
               double flops_per_second, CheckView* view);

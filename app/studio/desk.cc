@@ -1,5 +1,9 @@
 #include "app/studio/desk.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <utility>
 
 #include "app/process/exit_code.h"
@@ -28,15 +32,30 @@ Desk::Desk(DeskOptions options, std::function<void()> changed)
                                          (error ? error.message() : "it is a file") +
                                          "); name another with --data");
   }
-  state_ = std::make_unique<State>(options, [this](EngineEvent event) {
-    inbox_.Post(Item(std::in_place_type<EngineEvent>, std::move(event)));
-  });
+  // Two studios would take each other's jobs and drafts. The system frees the lock of one that
+  // dies.
+  lock_ = open((options.data / "studio.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (lock_ >= 0 && flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    close(lock_);
+    throw Error(ErrorCode::kBadFile, options.data.string() +
+                                         ": another studio window has this folder open; use that "
+                                         "one, or name another folder with --data");
+  }
+  state_ = std::make_unique<State>(
+      options,
+      [this](EngineEvent event) {
+        inbox_.Post(Item(std::in_place_type<EngineEvent>, std::move(event)));
+      },
+      [this](InspectEvent event) {
+        inbox_.Post(Item(std::in_place_type<InspectEvent>, std::move(event)));
+      });
   thread_ = std::thread([this] { Loop(); });
 }
 
 Desk::~Desk() {
   inbox_.Post(Quit{});
   thread_.join();
+  if (lock_ >= 0) close(lock_);
 }
 
 SnapshotPtr Desk::Current() const {
@@ -61,8 +80,10 @@ void Desk::Loop() {
         quit = true;
       } else if (auto* command = std::get_if<StudioCommand>(&item)) {
         state_->Handle(*command);
+      } else if (auto* event = std::get_if<EngineEvent>(&item)) {
+        state_->Handle(*event);
       } else {
-        state_->Handle(std::get<EngineEvent>(item));
+        state_->Handle(std::move(std::get<InspectEvent>(item)));
       }
     }
     if (!quit) state_->WorkIdly();

@@ -14,8 +14,8 @@
 #include <variant>
 #include <vector>
 
-#include "app/studio/engine.h"
-#include "app/studio/inbox.h"
+#include "app/engine/engine.h"
+#include "app/engine/inbox.h"
 #include "ui/command.h"
 #include "ui/snapshot.h"
 
@@ -43,7 +43,8 @@ class Desk {
 
  private:
   struct Quit {};
-  using Item = std::variant<StudioCommand, EngineEvent, Quit>;
+  using InspectEvent = std::shared_ptr<const InspectView>;
+  using Item = std::variant<StudioCommand, EngineEvent, InspectEvent, Quit>;
   class State;
   void Loop();
   void Publish(SnapshotPtr snapshot);
@@ -53,6 +54,7 @@ class Desk {
   mutable std::mutex mutex_;  // held for a pointer's copy
   SnapshotPtr snapshot_;
   std::unique_ptr<State> state_;  // of the desk's thread, once it runs
+  int lock_ = -1;                 // of the data folder, which is one studio's
   std::thread thread_;
 };
 

@@ -1,5 +1,10 @@
 // The desk's gallery and comparisons.
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <thread>
 
 #include "app/studio/desk_state.h"
 #include "tensor/error.h"
@@ -34,6 +39,25 @@ void Desk::State::On(const RestorePicture& command) {
 void Desk::State::On(const EmptyTrash&) {
   library_.EmptyTrash();
   std::erase_if(messages_, [](const Message& each) { return each.undo_picture != 0; });
+}
+
+void Desk::State::On(const ShowInFolder& command) {
+  const PictureView* picture = library_.Find(command.id);
+  if (picture == nullptr) return;
+  std::string folder = std::filesystem::path(picture->file).parent_path().string();
+  std::string program = "xdg-open";
+  char* arguments[] = {program.data(), folder.data(), nullptr};
+  pid_t child = 0;
+  if (posix_spawnp(&child, program.c_str(), nullptr, nullptr, arguments, environ) != 0) {
+    throw Error(ErrorCode::kUnsupported, "no xdg-open is there to show " + folder);
+  }
+  // It ends by itself; a thread of its own waits for it, for the desk must not.
+  std::thread([child] { waitpid(child, nullptr, 0); }).detach();
+}
+
+bool Desk::State::Waits(int64_t comparison) const {
+  return std::any_of(jobs_.begin(), jobs_.end(),
+                     [&](const Job& job) { return job.stored.comparison == comparison; });
 }
 
 void Desk::State::On(const ComparePictures& command) {
@@ -95,6 +119,7 @@ void Desk::State::ListComparisons() {
     view.left = each.left;
     view.right = each.right;
     view.label = each.label;
+    view.waits = Waits(each.id);
     list->push_back(std::move(view));
   }
   next_.comparisons = std::move(list);

@@ -3,12 +3,17 @@
 #include <set>
 
 #include "app/studio/desk_state.h"
+#include "pipelines/metadata/metadata.h"
+#include "pipelines/pictures/formats/png_file.h"
 #include "pipelines/pictures/picture_file.h"
+#include "tensor/error.h"
 
 namespace fovea {
 namespace {
 
 constexpr int kShownSide = 1024;  // of the copies that the window draws
+
+}  // namespace
 
 // What people paste as a path: with blanks around it, in quotes, or as a file manager's link.
 std::string PathOf(std::string text) {
@@ -33,8 +38,6 @@ std::string PathOf(std::string text) {
   return path;
 }
 
-}  // namespace
-
 void Desk::State::Give(const Image& image, bool mask, uint64_t request) {
   auto given = std::make_shared<GivenView>();
   given->number = next_.given == nullptr ? 1 : next_.given->number + 1;
@@ -47,7 +50,17 @@ void Desk::State::Give(const Image& image, bool mask, uint64_t request) {
 }
 
 void Desk::State::On(const UsePictureFile& command) {
-  Give(ReadPicture(PathOf(command.path)), false, 0);
+  const std::string path = PathOf(command.path);
+  Give(ReadPicture(path), false, 0);
+  if (!command.dropped) return;
+  try {
+    auto settings =
+        std::make_shared<GenerateSettings>(ReadPictureSettings(ReadPngText(path), path).settings);
+    Say(false, "The picture says how it was made", "Use its settings");
+    messages_.back().settings = std::move(settings);
+  } catch (const Error&) {
+    // A photo, or of another program: there is nothing to offer.
+  }
 }
 
 void Desk::State::On(const UseKeptPicture& command) {

@@ -2,9 +2,12 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "app/engine/folder_sink.h"
 #include "app/studio/desk_state.h"
 #include "app/studio/settings_json.h"
+#include "app/studio/site_uses.h"
 #include "pipelines/settings/random_seed.h"
+#include "tensor/error.h"
 
 namespace fovea {
 
@@ -25,6 +28,10 @@ void Desk::State::On(const Generate& command) {
 }
 
 void Desk::State::On(const RunComparison& command) {
+  for (const auto& [letter, plan] : {std::pair{"A", &command.plan_a}, {"B", &command.plan_b}}) {
+    const std::string problem = checker_.ProblemOf(command.settings, *plan);
+    if (!problem.empty()) throw Error(ErrorCode::kUsage, std::string(letter) + ": " + problem);
+  }
   StoredComparison comparison;
   const auto name = [](const std::string& plan) { return plan.empty() ? "dense" : plan; };
   comparison.label = name(command.plan_a) + "  |  " + name(command.plan_b);
@@ -55,6 +62,7 @@ void Desk::State::On(const CancelJob& command) {
   }
   store_.RemoveJob(command.id);
   std::erase_if(jobs_, [&](const Job& each) { return each.stored.id == command.id; });
+  ListComparisons();
 }
 
 void Desk::State::On(const CancelAllJobs&) {
@@ -99,7 +107,7 @@ void Desk::State::StartNext() {
     return;
   }
   task.settings.seed = job.settings.seed.value_or(0) + static_cast<uint64_t>(job.done);
-  task.folder = library_.Folder();
+  task.sink = FolderSink(library_.Folder());
   task.timed = job.comparison != 0;
   task.preview = store_.Value("preview:" + WeightsKey(task.settings));
   task.stop = running_->stop.get_token();
@@ -130,7 +138,7 @@ void Desk::State::On(EngineFinished& event) {
   picture.seconds = event.seconds;
   picture.gflop = event.flops / 1e9;
   picture.peak_bytes = event.peak_bytes;
-  picture.uses = std::move(event.uses);
+  picture.uses = UsesOf(event.uses);
   const int64_t id = library_.Add(std::move(picture), event.image);
   next_.opened_id = id;
   next_.opened = event.image;
@@ -155,7 +163,6 @@ void Desk::State::On(EngineFinished& event) {
       (job.right ? each.right : each.left) = id;
       store_.SetComparison(each);
       if (shown_.id == each.id) ReadComparison(each);
-      ListComparisons();
     }
     ++job.done;
     if (job.done >= job.settings.batch) {
@@ -164,6 +171,7 @@ void Desk::State::On(EngineFinished& event) {
     } else {
       store_.SetJobDone(job.id, job.done);
     }
+    ListComparisons();
   }
   PredictTime();
   StartNext();
@@ -177,6 +185,7 @@ void Desk::State::On(const EngineFailed& event) {
   if (event.cancelled && !dropped) return;
   store_.RemoveJob(event.job);
   std::erase_if(jobs_, [&](const Job& each) { return each.stored.id == event.job; });
+  ListComparisons();
   if (event.cancelled) {
     Say(false, "Stopped. Finished pictures are in the gallery");
   } else {

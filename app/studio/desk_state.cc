@@ -1,10 +1,15 @@
 #include "app/studio/desk_state.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "app/built_in_models.h"
 #include "app/process/exit_code.h"
 #include "app/process/host_memory.h"
+#include "app/studio/model_list.h"
 #include "app/studio/plan_preview.h"
 #include "app/studio/settings_json.h"
 #include "attention/attention_op.h"
@@ -48,13 +53,15 @@ CatalogView MakeCatalog() {
 
 }  // namespace
 
-Desk::State::State(const DeskOptions& options, std::function<void(EngineEvent)> tell)
+Desk::State::State(const DeskOptions& options, std::function<void(EngineEvent)> tell,
+                   Inspector::Tell inspected)
     : store_(options.data / "studio.db"),
       library_(store_, options.data / "pictures"),
       inputs_(options.data / "inputs"),
       access_{options.model_folders},
       checker_(access_),
-      engine_(std::make_unique<Engine>(access_, std::move(tell))) {}
+      engine_(std::make_unique<Engine>(access_, std::move(tell))),
+      inspected_(std::move(inspected)) {}
 
 void Desk::State::Begin() {
   next_.catalog = std::make_shared<CatalogView>(MakeCatalog());
@@ -82,7 +89,7 @@ void Desk::State::Begin() {
   const GenerateSettings draft = start->history.empty()
                                      ? GenerateSettings{}
                                      : start->history[static_cast<size_t>(start->cursor)];
-  question_ = CheckSettings{0, draft};
+  question_ = CheckSettings{0, draft, {}};
   Answer();
   if (start->history.empty()) {
     GenerateSettings first;
@@ -94,10 +101,19 @@ void Desk::State::Begin() {
       first.cfg = next_.model->defaults.cfg;
     }
     start->history.push_back(first);
-    question_ = CheckSettings{0, first};
+    question_ = CheckSettings{0, first, {}};
     Answer();
   }
   ForgetInputs(start->history);
+  for (const auto& picture : *library_.List()) {
+    if (picture->trashed) continue;
+    try {
+      On(OpenPicture{picture->id});
+    } catch (const Error& error) {
+      Say(true, error.what());
+    }
+    break;
+  }
   next_.start = std::move(start);
   next_.ready = true;
   changed_ = true;
@@ -143,6 +159,7 @@ milliseconds Desk::State::Patience() const {
 }
 
 void Desk::State::StopEngine() {
+  inspector_.reset();
   engine_.reset();
 }
 
@@ -164,7 +181,9 @@ SnapshotPtr Desk::State::NextSnapshot() {
 }
 
 void Desk::State::Say(bool error, std::string text, std::string undo, int64_t picture) {
-  messages_.push_back({next_message_++, error, std::move(text), std::move(undo), picture});
+  // The same again, as a full disk says at each attempt, is said once.
+  std::erase_if(messages_, [&](const Message& each) { return error && each.text == text; });
+  messages_.push_back({next_message_++, error, std::move(text), std::move(undo), picture, nullptr});
   if (messages_.size() > kMostMessages) messages_.erase(messages_.begin());
 }
 
@@ -188,6 +207,12 @@ void Desk::State::Answer() {
   }
   auto check = std::make_shared<CheckView>(checker_.Check(
       question.version, question.settings, given, missing, Speed(question.settings)));
+  check->problem_a = checker_.ProblemOf(question.settings, question.plan_a);
+  if (check->ok && access(library_.Folder().c_str(), W_OK) != 0 && errno != ENOENT) {
+    check->ok = false;
+    check->problem = library_.Folder().string() + ": pictures cannot be written there (" +
+                     std::strerror(errno) + ")";
+  }
   const ShownInputs shown = Show(given);
   check->image = shown.image;
   check->mask = shown.mask;
@@ -222,7 +247,10 @@ void Desk::State::On(const LoadModel& command) {
 }
 
 void Desk::State::ListModels() {
-  next_.models = std::make_shared<std::vector<ModelChoice>>(access_.List(recent_models_));
+  std::vector<std::string> loras;
+  next_.models =
+      std::make_shared<std::vector<ModelChoice>>(ListModelChoices(access_, recent_models_, &loras));
+  next_.loras = std::make_shared<std::vector<std::string>>(std::move(loras));
 }
 
 void Desk::State::On(const ShowTileMap& command) {

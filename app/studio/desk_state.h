@@ -12,6 +12,7 @@
 #include "app/studio/checker.h"
 #include "app/studio/desk.h"
 #include "app/studio/inputs.h"
+#include "app/studio/inspector.h"
 #include "app/studio/library.h"
 #include "app/studio/store.h"
 
@@ -22,13 +23,18 @@ struct ShownInputs {
   ImagePtr image, mask;
 };
 
+// A path as people paste it: in quotes, with blanks around it, as a file manager's link.
+std::string PathOf(std::string text);
+
 class Desk::State {
  public:
-  State(const DeskOptions& options, std::function<void(EngineEvent)> tell);
+  State(const DeskOptions& options, std::function<void(EngineEvent)> tell,
+        Inspector::Tell inspected);
 
   void Begin();  // the slow part of starting, in the desk's thread
   void Handle(StudioCommand& command);
   void Handle(EngineEvent& event);
+  void Handle(std::shared_ptr<const InspectView> view);
   // Answers the newest question, starts the next picture, reads a thumbnail. False: nothing to do.
   bool WorkIdly();
   // A new snapshot, if something changed since the last one and it is not too soon.
@@ -70,6 +76,9 @@ class Desk::State {
   void On(const TrashPicture& command);
   void On(const RestorePicture& command);
   void On(const EmptyTrash& command);
+  void On(const ShowInFolder& command);
+  void On(const InspectPicture& command);
+  void On(const InspectByVit& command);
   void On(const ShowTileMap& command);
   void On(const DismissMessage& command);
   void On(const KeepHistory& command);
@@ -90,6 +99,7 @@ class Desk::State {
   void ReadComparison(const StoredComparison& stored);
   void ListComparisons();
   void ListModels();
+  bool Waits(int64_t comparison) const;  // a job is there for it
   void DrawTileMap();
   double Speed(const GenerateSettings& settings);
   void PredictTime();
@@ -123,6 +133,8 @@ class Desk::State {
   ComparisonView shown_;                       // the one whose pictures were read
   bool thumbnails_missing_ = true;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Inspector> inspector_;  // made when it is first asked
+  Inspector::Tell inspected_;
 };
 
 }  // namespace fovea

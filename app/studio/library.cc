@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "app/studio/site_uses.h"
 #include "pipelines/metadata/metadata.h"
 #include "pipelines/pictures/formats/png_file.h"
 #include "tensor/error.h"
@@ -21,17 +22,6 @@ int64_t TimeOf(const fs::path& file) {
   if (error) return 0;
   const auto time = std::chrono::file_clock::to_sys(written);
   return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
-}
-
-std::vector<SiteUse> UsesOf(const std::vector<AttentionGroup>& groups) {
-  std::vector<SiteUse> uses;
-  for (const AttentionGroup& group : groups) {
-    for (const std::string& layer : group.layers) {
-      uses.push_back(
-          {layer, group.op, group.heads, group.steps, group.refusal, group.density, group.visited});
-    }
-  }
-  return uses;
 }
 
 }  // namespace

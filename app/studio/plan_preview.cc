@@ -90,6 +90,10 @@ TileMapView DescribeTileMap(const std::string& op, const SiteView& site) {
   view.rows = site.rows;
   view.columns = site.columns;
   view.text_tokens = site.before + site.after;
+  if (site.kind == "cross") {
+    view.refusal = "cross-attention has few keys, the words; it stays dense";
+    return view;
+  }
   if (site.rows < 1 || site.columns < 1) {
     view.refusal = "this layer's tokens are no grid";
     return view;

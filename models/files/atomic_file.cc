@@ -5,11 +5,11 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <string>
 
+#include "models/files/temporary_file.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -64,12 +64,7 @@ bool RenameOver(const fs::path& temporary, const fs::path& target) {
 }
 
 AtomicFile::AtomicFile(const fs::path& target) : target_(OutputTarget(target)) {
-  static std::atomic<unsigned> counter{0};
-  std::string name = target_.filename().string();
-  name.insert(name.begin(), '.');
-  name.append(".").append(std::to_string(getpid()));
-  name.append(".").append(std::to_string(counter++)).append(".tmp");
-  const auto temporary = target_.parent_path() / name;
+  const fs::path temporary = TemporaryName(target_.parent_path(), ".tmp");
   descriptor_ = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (descriptor_ < 0) Fail(errno);
   temporary_ = temporary;
@@ -93,10 +88,13 @@ void AtomicFile::Write(const void* data, size_t bytes) {
 
 void AtomicFile::Commit() {
   const int descriptor = descriptor_;
+  // First the bytes, then the name: a power cut must not leave a name with nothing behind it.
+  if (!SyncFile(descriptor)) Fail(errno);
   descriptor_ = -1;
   if (close(descriptor) != 0) Fail(errno);
   if (!RenameOver(temporary_, target_)) Fail(errno);
   temporary_.clear();
+  if (!SyncFolder(target_.parent_path())) Fail(errno);
 }
 
 void AtomicFile::Fail(int error) const {

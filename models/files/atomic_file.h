@@ -17,8 +17,9 @@ std::filesystem::path OutputTarget(const std::filesystem::path& path);
 // permission bits stay. Returns false with errno set where it cannot.
 bool RenameOver(const std::filesystem::path& temporary, const std::filesystem::path& target);
 
-// Writes to a temporary name in the target's folder; Commit() renames it. Without Commit() the
-// destructor removes it and leaves what was there before. All failures throw kBadFile.
+// Writes to a temporary name in the target's folder; Commit() renames it once it is on the disk.
+// Without Commit() the destructor removes it and leaves what was there before. All failures throw
+// kBadFile.
 class AtomicFile {
  public:
   explicit AtomicFile(

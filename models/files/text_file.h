@@ -1,4 +1,4 @@
-// Reads a small text file whole.
+// Reads a small file whole.
 #pragma once
 
 #include <cstddef>

@@ -41,6 +41,21 @@ std::string ScalesText(const LoraScales& scales) {
   return (two ? Number(*scales.text_scale) + ":" : "") + Number(scales.scale);
 }
 
+}  // namespace
+
+bool LeadsElsewhere(std::string_view name) {
+  if (name.starts_with('/') || name.starts_with('~')) return true;
+  while (!name.empty()) {
+    const size_t end = std::min(name.find_first_of("/\\"), name.size());
+    const std::string_view part = name.substr(0, end);
+    if (part == ".." || part == ".") return true;
+    name.remove_prefix(std::min(end + 1, name.size()));
+  }
+  return false;
+}
+
+namespace {
+
 // One tag, "<KIND:ARGUMENT:...>".
 class TagReader {
  public:
@@ -56,6 +71,10 @@ class TagReader {
     }
     NamedLora lora{std::string(Next(rest)), {}};
     if (lora.name.empty()) Bad("names no LoRA; it is <lora:NAME> or <lora:NAME:SCALE>");
+    // Prompts come from other people's pictures, too.
+    if (LeadsElsewhere(lora.name)) {
+      Bad("names a path; a prompt may only name a LoRA among the models, --lora any file");
+    }
     // In order: text encoder, U-Net, which is as the text encoder where it is missing; the third,
     // a cut of the rank, has no meaning here.
     std::optional<double> text, unet, text_named, unet_named;

@@ -37,12 +37,16 @@ NamedLora ParseLoraFlag(const std::string& text);
 std::string LoraText(const std::vector<NamedLora>& loras);
 std::vector<NamedLora> ParseLoraText(std::string_view text);
 
+// Whether a name that a stranger gave is a path that leaves the folder it is looked up in: from the
+// root, from home, or through "." and "..".
+bool LeadsElsewhere(std::string_view name);
+
 // Takes the web UI's tags <KIND:...> out of a prompt, with the blanks that then stand twice, and
 // appends what they name: <lora:NAME>, <lora:NAME:SCALE>, <lora:NAME:TEXT_SCALE:SCALE> and
 // <lora:NAME:te=0.5:unet=0.8>, in any case of letters; lyco means the same. A named argument that
 // has no meaning here goes to `notes`, a line each (may be null). A tag that does not close is
-// text. Throws kUsage for a tag without a name or with a scale that is no number, kUnsupported for
-// other kinds.
+// text. Throws kUsage for a tag without a name, with one that LeadsElsewhere, or with a scale that
+// is no number, kUnsupported for other kinds.
 std::string TakeLoraTags(std::string_view prompt, std::vector<NamedLora>& loras,
                          std::vector<std::string>* notes = nullptr);
 

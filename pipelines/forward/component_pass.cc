@@ -6,6 +6,7 @@
 #include <random>
 
 #include "tensor/ops/elementwise.h"
+#include "tensor/precision.h"
 #include "tensor/weights/weight_limit.h"
 
 namespace fovea {
@@ -176,7 +177,7 @@ ForwardResult ForwardRunner::Run(const NamedTensors& inputs, const ForwardOption
     attention_->BeginStep(options.step, options.steps);
     const auto planner = MakePlanningBackend(backend_);
     Arena endless(*planner, kPlanningArenaBytes);
-    Context dry{*planner, endless, {}, options.dtype};
+    Context dry = MakeContext(*planner, endless, {}, options.dtype);
     ForwardPass pass(dry, *attention_, nullptr);
     body(pass);
     cost_ = planner->TotalCost();
@@ -189,7 +190,7 @@ ForwardResult ForwardRunner::Run(const NamedTensors& inputs, const ForwardOption
     key_ = key;
   }
   ForwardResult result;
-  Context ctx{backend_, *arena_, options.stop, options.dtype};
+  Context ctx = MakeContext(backend_, *arena_, options.stop, options.dtype);
   ArenaScope scope(*arena_);
   attention_->BeginStep(options.step, options.steps);
   attention_->SetListeners(options.listeners);

@@ -16,6 +16,7 @@ Provenance HereAndNow(const std::string& version) {
 
 Provenance ProvenanceOf(const Generated& generated, const Provenance& here) {
   Provenance ran = here;
+  ran.numbers = generated.numbers;
   ran.sampler = generated.sampler;
   ran.schedule = generated.schedule;
   ran.attention = GroupUses(generated.attention);

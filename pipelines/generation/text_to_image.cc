@@ -17,6 +17,7 @@
 #include "pipelines/settings/image_settings.h"
 #include "pipelines/settings/two_pass.h"
 #include "tensor/ops/elementwise.h"
+#include "tensor/precision.h"
 #include "tensor/weights/weight_limit.h"
 
 namespace fovea {
@@ -67,7 +68,7 @@ struct Planner {
   Planner(Backend& real, const GenerateSettings& settings)
       : backend(MakePlanningBackend(real)),
         arena(*backend, kPlanningArenaBytes),
-        ctx{*backend, arena, {}, *ParseDType(settings.dtype)} {}
+        ctx(MakeContext(*backend, arena, {}, *ParseDType(settings.dtype))) {}
 
   // What was done since the last call of this, `times` over.
   void Count(double times) {
@@ -226,6 +227,7 @@ Prediction DiffusionPipeline::Plan(const GenerateSettings& settings, const Gener
   } else {
     PlanPass(planner, settings, *ChooseStart(model_, settings, inputs));
   }
+  prediction.numbers = NumbersOf(model_.Weights(), *ParseDType(settings.dtype));
   prediction.arena_bytes = planner.arena.PeakBytes();
   prediction.packed_bytes = backend_.PackedBytes() + planner.backend->TotalCost().packed_bytes;
   size_t vectors = 0;
@@ -404,7 +406,7 @@ bool DiffusionPipeline::Replay(const GenerateSettings& asked, const GenerateInpu
   model_.CheckReplay(settings);
   TakeMemory(settings, inputs);
   ArenaScope run(*arena_);
-  Context ctx{backend_, *arena_, hooks.stop, *ParseDType(settings.dtype)};
+  Context ctx = MakeContext(backend_, *arena_, hooks.stop, *ParseDType(settings.dtype));
   const PromptTokens tokens =
       model_.Text().Tokenize(settings, model_.GuidanceOf(settings).HasUnconditional(), {});
   Generated unused;
@@ -433,7 +435,7 @@ bool DiffusionPipeline::ReadConcepts(const GenerateSettings& asked, const Genera
   const size_t needed =
       Plan(settings, inputs).arena_bytes + ConceptBytes(model_, settings, concepts.size());
   Arena arena(backend_, needed);
-  Context ctx{backend_, arena, hooks.stop, *ParseDType(settings.dtype)};
+  Context ctx = MakeContext(backend_, arena, hooks.stop, *ParseDType(settings.dtype));
   return ReplayConcepts(ctx, model_, settings, *ChooseStart(model_, settings, inputs), step,
                         concepts, keeper, reader);
 }
@@ -445,7 +447,9 @@ Generated DiffusionPipeline::Run(const GenerateSettings& asked, const GenerateIn
   const GenerateSettings& settings = result.settings;
   TakeMemory(settings, inputs);
   ArenaScope run(*arena_);
-  Context ctx{backend_, *arena_, hooks.stop, *ParseDType(settings.dtype)};
+  const DType asked_type = *ParseDType(settings.dtype);
+  Context ctx = MakeContext(backend_, *arena_, hooks.stop, asked_type);
+  result.numbers = NumbersOf(model_.Weights(), asked_type);
   const auto runs = SplitTwoPass(settings, model_.Limits().factor);
   if (hooks.warn) {
     const int calls = CallsOf(runs ? runs->first : settings);

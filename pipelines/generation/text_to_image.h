@@ -15,6 +15,7 @@
 #include "pipelines/generation/pipeline_facts.h"
 #include "pipelines/generation/replay.h"
 #include "pipelines/metadata/hires_report.h"
+#include "pipelines/metadata/numbers.h"
 #include "pipelines/pictures/image.h"
 #include "pipelines/prompts/prompt_reading.h"
 #include "pipelines/sampling/denoise_loop.h"
@@ -41,6 +42,7 @@ struct Prediction {  // of a dry run
   double dense_flops = 0;               // without attention plan and hires
   double unshared_flops = 0;            // if a perturbed branch were computed from the first layer
   std::string perturbed_from;           // the first layer where it differs; empty: there is none
+  Numbers numbers;                      // what weights are held and products computed in
   std::vector<AttentionUse> attention;  // what would run where; empty without a plan
   HiresReport hires;
   // Where LimitMemory leaves no room for all weights: how many bytes of them stay; the others are
@@ -57,6 +59,7 @@ struct Generated {
   bool cancelled = false;
   GenerateSettings settings;  // resolved: no defaults left
   std::vector<Image> images;
+  Numbers numbers;                // as Prediction's
   std::string sampler, schedule;  // the name of the sampler that ran
   HostTensor latents;             // (n,c,h,w) f32, final, before the VAE and its scaling factor
   Timings timings;

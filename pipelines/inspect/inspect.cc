@@ -8,6 +8,7 @@
 #include "pipelines/vision/find_tower.h"
 #include "pipelines/vision/text_model.h"
 #include "tensor/error.h"
+#include "tensor/precision.h"
 
 namespace fovea {
 namespace {
@@ -283,7 +284,7 @@ Inspection InspectPicture(PictureModel& model, Backend& backend, const Image& pi
     return result;
   }
   Arena arena(backend, size_t{16} << 20);
-  Context ctx{backend, arena, options.stop, options.dtype};
+  Context ctx = MakeContext(backend, arena, options.stop, options.dtype);
   for (const std::string& kind : request.kinds) {
     if (kind == "cls") Append(ClassMaps(ctx, kept, request.selection), &result.maps);
     if (kind == "rollout") {

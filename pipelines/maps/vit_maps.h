@@ -40,6 +40,13 @@ class LayerKeeper final : public AttentionListener {
  public:
   void Attended(Context& ctx, const AttentionCall& call) override;
   const std::vector<std::unique_ptr<KeptAttention>>& Layers() const { return layers_; }
+  // Hands them over; none is left.
+  std::vector<std::shared_ptr<const KeptAttention>> TakeLayers() {
+    std::vector<std::shared_ptr<const KeptAttention>> taken;
+    for (auto& each : layers_) taken.push_back(std::move(each));
+    layers_.clear();
+    return taken;
+  }
 
  private:
   std::vector<std::unique_ptr<KeptAttention>> layers_;

@@ -135,6 +135,7 @@ PngText PictureText(const GenerateSettings& settings, const Provenance& provenan
   json["device"] = {{"kind", provenance.device},
                     {"instruction_set", provenance.instruction_set},
                     {"threads", provenance.threads}};
+  if (!provenance.numbers.weights.empty()) json["numbers"] = ToJson(provenance.numbers);
   if (!provenance.attention.empty()) json["attention"] = ToJson(provenance.attention);
   if (!provenance.hires.Empty()) json["hires"] = ToJson(provenance.hires);
   if (!provenance.hashes.model.empty()) json["sha256"]["model"] = provenance.hashes.model;
@@ -161,6 +162,18 @@ PictureSettings ReadPictureSettings(const PngText& text, const std::string& wher
   PictureSettings result;
   result.settings.prompt_weights = "off";  // as it was before pictures said so
   result.settings.ForEachField(FieldReader(Member(json, "settings", where), where));
+  // We write names; a path is an attempt to have some other file opened.
+  for (const auto& [setting, name] :
+       {std::pair{"model", result.settings.model}, {"overlay", result.settings.overlay}}) {
+    if (!LeadsElsewhere(name)) continue;
+    result.problems.push_back({setting, ErrorCode::kBadFile,
+                               where + ": names its " + setting + " by a path, " +
+                                   Printable(name, 80) + "; give it with --" + setting});
+  }
+  for (const NamedLora& lora : ParseLoraText(result.settings.lora)) {
+    if (!LeadsElsewhere(lora.name)) continue;
+    Bad(where, "names a LoRA by a path, " + Printable(lora.name, 80) + "; pictures hold names");
+  }
   const FieldReader top(json, where);
   top("version", result.provenance.version);
   top("sampler", result.provenance.sampler);
@@ -175,6 +188,9 @@ PictureSettings ReadPictureSettings(const PngText& text, const std::string& wher
   device("kind", result.provenance.device);
   device("instruction_set", result.provenance.instruction_set);
   device("threads", result.provenance.threads);
+  if (json.contains("numbers")) {
+    result.provenance.numbers = NumbersFromJson(Member(json, "numbers", where), where);
+  }
   return result;
 }
 

@@ -11,6 +11,7 @@
 #include "pipelines/metadata/attention_report.h"
 #include "pipelines/metadata/file_hashes.h"
 #include "pipelines/metadata/hires_report.h"
+#include "pipelines/metadata/numbers.h"
 #include "pipelines/pictures/formats/png_file.h"
 #include "pipelines/settings/settings.h"
 #include "tensor/error.h"
@@ -23,6 +24,7 @@ struct Provenance {
   std::string device = "cpu";
   std::string instruction_set;  // "avx512_bf16"; as the CPU backend names it
   int threads = 1;
+  Numbers numbers;                        // empty in pictures of before they said so
   std::string sampler;                    // that ran, by its name
   std::string schedule;                   // as Scheduler::ScheduleType
   std::vector<AttentionGroup> attention;  // what ran where; empty without a plan

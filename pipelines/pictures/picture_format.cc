@@ -1,15 +1,15 @@
 #include "pipelines/pictures/picture_format.h"
 
-#include <fstream>
 #include <string>
 #include <string_view>
 
+#include "models/files/text_file.h"
 #include "tensor/error.h"
 
 namespace fovea {
 namespace {
 
-constexpr std::streamoff kMaxFileBytes = std::streamoff{1} << 29;
+constexpr size_t kMaxFileBytes = size_t{1} << 29;
 
 struct Signature {
   std::string_view text;
@@ -91,19 +91,13 @@ std::string_view ReadFormats() {
 }
 
 std::vector<std::byte> ReadPictureBytes(const std::filesystem::path& path) {
-  const auto bad = [&](const std::string& what) {
-    throw Error(ErrorCode::kBadFile, path.string() + ": " + what);
-  };
   std::error_code error;
-  if (std::filesystem::is_directory(path, error)) bad("is a folder; a picture was expected");
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const std::streamoff size = file ? static_cast<std::streamoff>(file.tellg()) : -1;
-  if (size < 0) bad("cannot be read");
-  if (size > kMaxFileBytes) bad("too large for a picture");
-  std::vector<std::byte> bytes(static_cast<size_t>(size));
-  file.seekg(0);
-  if (!file.read(reinterpret_cast<char*>(bytes.data()), size)) bad("cannot be read");
-  return bytes;
+  if (std::filesystem::is_directory(path, error)) {
+    throw Error(ErrorCode::kBadFile, path.string() + ": is a folder; a picture was expected");
+  }
+  const std::string bytes = ReadTextFile(path, kMaxFileBytes);
+  const auto* first = reinterpret_cast<const std::byte*>(bytes.data());
+  return {first, first + bytes.size()};
 }
 
 }  // namespace fovea

@@ -59,13 +59,33 @@ bool TakeField(std::string_view line, PerturbSource* source) {
                                      ":\" is not kind:, scope:, scale: or steps:");
 }
 
+// "; its line 3 does not parse" where one line is wrong by itself.
+std::string BadLine(std::string_view text) {
+  for (int number = 1; !text.empty(); ++number) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    std::string line(Trim(text.substr(0, end)));
+    if (line.ends_with(',')) line.pop_back();
+    try {
+      ParsePerturbFile(line);
+    } catch (const Error&) {
+      return "; its line " + std::to_string(number) + " does not parse";
+    }
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return {};
+}
+
 PerturbSource ReadFile(const fs::path& path) {
   const std::string text = ReadTextFile(path, kMostBytes);
   PerturbSource source;
   try {
     source = ParsePerturbFile(text);
-  } catch (const Error& error) {
-    throw Error(error.code, path.string() + ": " + error.what());
+  } catch (const Error&) {
+    // Shows none of the file's text: whoever names a file need not be who may read it.
+    throw Error(ErrorCode::kUsage,
+                path.string() + ": holds no list of heads" + BadLine(text) +
+                    "; a list is LAYER[.HEADS][@STRENGTH],..., beside lines of kind:, scope:, "
+                    "scale: and steps:");
   }
   if (!source.list.Empty()) return source;
   throw Error(ErrorCode::kBadFile,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "attention/attention_op.h"
 #include "attention/plans/plan_json.h"
 #include "models/files/text_file.h"
 #include "tensor/error.h"
@@ -35,14 +36,42 @@ std::string RulesOf(std::string_view text) {
   return rules;
 }
 
-AttentionPlan ReadPlanFile(const fs::path& path) {
-  const std::string text = ReadTextFile(path, kMostBytes);
-  try {
-    AttentionPlan plan = AttentionPlan::Parse(RulesOf(text));
-    if (!plan.Empty()) return plan;
-  } catch (const Error& error) {
-    throw Error(error.code, path.string() + ": " + error.what());
+// Throws kUsage where an operator of the plan is none of ours.
+void CheckOperators(const AttentionPlan& plan) {
+  for (const PlanRule& rule : plan.Rules()) {
+    FindAttentionOp(rule.op.name);
+    if (rule.otherwise) FindAttentionOp(rule.otherwise->name);
   }
+}
+
+// "; its rule 2 does not parse" where one rule is wrong by itself.
+std::string BadRule(std::string_view rules) {
+  for (int number = 1; !rules.empty(); ++number) {
+    const size_t end = std::min(rules.find(';'), rules.size());
+    try {
+      CheckOperators(AttentionPlan::Parse(rules.substr(0, end)));
+    } catch (const Error&) {
+      return "; its rule " + std::to_string(number) + " does not parse";
+    }
+    rules.remove_prefix(std::min(end + 1, rules.size()));
+  }
+  return {};
+}
+
+// Messages show none of the file's text: whoever names a file need not be who may read it.
+AttentionPlan ReadPlanFile(const fs::path& path) {
+  const std::string rules = RulesOf(ReadTextFile(path, kMostBytes));
+  AttentionPlan plan;
+  try {
+    plan = AttentionPlan::Parse(rules);
+    CheckOperators(plan);
+  } catch (const Error& error) {
+    throw Error(error.code,
+                path.string() + ": holds no attention plan" +
+                    (IsPlanJson(rules) ? "" : BadRule(rules)) +
+                    "; a plan is [LAYERS:]OPERATOR[(NAME=VALUE,...)];..., or the same as JSON");
+  }
+  if (!plan.Empty()) return plan;
   throw Error(ErrorCode::kBadFile,
               path.string() + ": holds no rule; write one, as \"*: clear(r=8)\"");
 }

@@ -14,6 +14,11 @@ struct CpuExecution {
   bool planning;
 };
 
+// What the backend's copy of a matrix or filter bank holds, where it makes one for activations x.
+inline DType CopyType(const Context& ctx, const Tensor& x) {
+  return ctx.narrow_weights ? DType::kBF16 : x.dtype;
+}
+
 void LinearCpu(const CpuExecution& execution, Context& ctx, const Tensor& x, const Weight& weight,
                const Epilogue& epilogue, const Tensor& out);
 void Conv2dCpu(const CpuExecution& execution, Context& ctx, const Tensor& x, const Weight& weight,

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -20,15 +21,6 @@ constexpr size_t kLine = 64;
   throw Error(ErrorCode::kOutOfMemory, "the system refused " + std::to_string(bytes >> 20) +
                                            " MB of memory; close other programs, or use a "
                                            "smaller size or batch");
-}
-
-Buffer MapAnonymous(size_t bytes, int protection, int flags) {
-  void* map = mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
-  if (map == MAP_FAILED) ThrowOutOfMemory(bytes);
-  Buffer buffer;
-  buffer.size = bytes;
-  buffer.bytes = {static_cast<std::byte*>(map), [bytes](std::byte* p) { munmap(p, bytes); }};
-  return buffer;
 }
 
 }  // namespace
@@ -61,7 +53,16 @@ Buffer AllocateHost(size_t bytes, Pages pages) {
 }
 
 Buffer ReserveAddresses(size_t bytes) {
-  return MapAnonymous(bytes, PROT_NONE, MAP_NORESERVE);
+  constexpr size_t kLeast = size_t{1} << 30;
+  for (;; bytes = std::max(kLeast, bytes / 2)) {
+    void* map = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (map == MAP_FAILED && bytes > kLeast) continue;
+    if (map == MAP_FAILED) ThrowOutOfMemory(bytes);
+    Buffer buffer;
+    buffer.size = bytes;
+    buffer.bytes = {static_cast<std::byte*>(map), [bytes](std::byte* p) { munmap(p, bytes); }};
+    return buffer;
+  }
 }
 
 void ReleaseMappedPages(const void* data, size_t bytes) {

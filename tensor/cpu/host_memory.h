@@ -12,7 +12,8 @@ enum class Pages { kSmall, kHuge };
 
 // Zero-filled, 64-byte aligned. Throws kOutOfMemory.
 Buffer AllocateHost(size_t bytes, Pages pages);
-// Addresses without memory, for dry runs: touching them is a crash.
+// Addresses without memory, for dry runs: touching them is a crash. Fewer, down to 1 GiB, where the
+// system gives no more (ulimit -v, tools that watch memory). Throws kOutOfMemory.
 Buffer ReserveAddresses(size_t bytes);
 // Tells the system that whole pages inside the range of a read-only file mapping need not stay in
 // memory; a later read brings them back from the file.

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "tensor/error.h"
+#include "tensor/machine/cpu_quota.h"
 
 namespace fovea {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 // Our own count and not OpenMP's, which is a setting of each thread: the engine's thread and the
 // main thread must agree.
 std::atomic<int>& Threads() {
-  static std::atomic<int> threads{std::max(1, omp_get_max_threads())};
+  static std::atomic<int> threads{GrantedThreads(omp_get_max_threads())};
   return threads;
 }
 

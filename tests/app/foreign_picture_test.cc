@@ -138,7 +138,7 @@ std::vector<Malformed> MalformedPictures() {
       {A1111(kLine + ", Sampler: LMS" + model), 4, "LMS"},
       {A1111(kLine + ", Sampler: \"\"\"" + model), 4, "sampler"},
       {A1111(kLine + ", Sampler: DPM++ 2M, Schedule type: KL Optimal" + model), 4, "KL Optimal"},
-      {A1111(kLine + ", Sampler: Euler a Karras" + model), 4, "karras"},
+      {A1111(kLine + ", Sampler: PLMS, Schedule type: Karras" + model), 4, "karras"},
       {A1111(kLine + ", RNG: dice" + model), 4, "dice"},
       {Png("parameters", "a <lora:>\n" + kLine + model), 2, "<lora:>"},
       {Png("parameters", "a <lora:absent:1>\n" + kLine + model), 3, "absent"},
@@ -218,7 +218,7 @@ TEST_CASE("flags replace what an A1111 picture asks for and we lack") {
   WriteBytes(run.picture, A1111("Steps: 2, Sampler: DPM2 a Karras, CFG scale: much, Seed: -1, "
                                 "Size: big, Model: absent, Schedule type: Turbo"));
   const std::vector<std::string> words = {
-      "--from", run.picture, "-m", "tiny", "--sampler", "ddim", "--cfg",      "2",
+      "--from", run.picture, "-m", "tiny", "--sampler", "pndm", "--cfg",      "2",
       "-s",     "3",         "-W", "32",   "-H",        "32",   "--schedule", "model"};
   run.Latents(words);
   for (const char* left : {"--sampler", "--cfg", "-s", "-W", "-H", "--schedule"}) {
@@ -226,6 +226,7 @@ TEST_CASE("flags replace what an A1111 picture asks for and we lack") {
     for (size_t i = 0; i < words.size(); i += 2) {
       if (words[i] != left) fewer.insert(fewer.end(), {words[i], words[i + 1]});
     }
+    INFO("without " << left);
     const ProgramResult result = run.Run(fewer);
     CHECK((result.exit_code == 3 || result.exit_code == 4));
   }

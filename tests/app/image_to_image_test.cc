@@ -170,7 +170,7 @@ TEST_CASE("given pictures that fit nothing are refused in one line") {
   WriteBytes(tiny.temp / "text.png", "no picture");
   WriteBytes(tiny.temp / "cut.png",
              tiny.Bytes("given.png").substr(0, tiny.Bytes("given.png").size() / 2));
-  CheckFails(tiny.Generate({"--image", "none.png"}), 3, "none.png: cannot be read");
+  CheckFails(tiny.Generate({"--image", "none.png"}), 3, "none.png: cannot be opened: No such file");
   CheckFails(tiny.Generate({"--image", "tiny"}), 3, "tiny: is a folder");
   CheckFails(tiny.Generate({"--image", "text.png"}), 3, "text.png: is no picture");
   CheckFails(tiny.Generate({"--image", "cut.png"}), 3, "cut.png: not a readable PNG picture");

@@ -10,6 +10,8 @@
 namespace fovea {
 namespace {
 
+constexpr float kPlanHeight = 236;
+
 // The first operator that the desk reports for a layer, and how many more.
 std::string UseOf(const Snapshot& snapshot, const SiteView& site, std::string* refusal) {
   if (snapshot.check == nullptr) return "dense";
@@ -27,6 +29,16 @@ std::string UseOf(const Snapshot& snapshot, const SiteView& site, std::string* r
   return more == 0 ? text : text + " +" + std::to_string(more);
 }
 
+// The card shows what the chosen layer has.
+void ShowOperatorOf(Frame& frame, const SiteView& site) {
+  std::string refusal;
+  std::string use = UseOf(frame.snapshot, site, &refusal);
+  use = use.substr(0, use.find(" +"));
+  // A dense one keeps what was chosen, to be assigned to it.
+  if (use == "dense") return;
+  frame.state.operator_name = ReadOperatorText(use, &frame.state.operator_args);
+}
+
 void DrawSite(Frame& frame, const SiteView& site, int row) {
   const Palette& p = frame.look.palette;
   UiState& state = frame.state;
@@ -38,6 +50,7 @@ void DrawSite(Frame& frame, const SiteView& site, int row) {
                         ImGuiSelectableFlags_SpanAllColumns | ImGuiSelectableFlags_AllowItemOverlap,
                         {0, frame.look.Px(22)})) {
     state.selected_site = site.path;
+    ShowOperatorOf(frame, site);
   }
   frame.Mark(name);
   Tip(frame, site.path);
@@ -83,7 +96,7 @@ void DrawSites(Frame& frame) {
           (s.model->shown + ", " + std::to_string(s.model->sites.size()) + " layers").c_str());
   constexpr auto kFlags = ImGuiTableFlags_ScrollY | ImGuiTableFlags_RowBg |
                           ImGuiTableFlags_SizingStretchProp | ImGuiTableFlags_PadOuterX;
-  if (!ImGui::BeginTable("sites", 5, kFlags)) return;
+  if (!ImGui::BeginTable("sites", 5, kFlags | ImGuiTableFlags_Resizable)) return;
   ImGui::TableSetupScrollFreeze(0, 1);
   ImGui::TableSetupColumn("Layer", 0, 5);
   ImGui::TableSetupColumn("Kind", 0, 1.3f);
@@ -140,6 +153,12 @@ void DrawPlan(Frame& frame) {
               FixedText(check->dense_flops / 1e9, 1) + ")";
     } else if (!state.draft.attention.empty()) {
       text += ", the same as dense";
+      std::string why;
+      for (const SiteUse& use : check->uses) {
+        if (!use.refusal.empty()) why = ShortPath(use.path) + ": " + use.refusal;
+      }
+      text += why.empty() ? ": no layer of this model is named by it, or all keys are seen anyway"
+                          : ": " + why;
     }
     SmallText(frame, text, frame.look.palette.dim);
   }
@@ -153,14 +172,27 @@ void DrawAb(Frame& frame) {
   ImGui::SetNextItemWidth(ImGui::GetContentRegionAvail().x - button - frame.look.Px(8));
   TextBox(frame, "attention.plan_a", "dense", &state.plan_a);
   ImGui::SameLine();
-  const bool may = s.check != nullptr && s.check->ok && state.plan_a != state.draft.attention;
+  const bool current =
+      s.check != nullptr && s.check->version == state.version && state.asked_plan_a == state.plan_a;
+  const std::string problem = current ? s.check->problem_a : std::string();
+  const bool differ = state.plan_a != state.draft.attention;
+  const bool may = s.check != nullptr && s.check->ok && differ && problem.empty();
   if (PrimaryButton(frame, "attention.ab", "Run A/B", {button, 0}, may)) {
     frame.Send(RunComparison{state.draft, state.plan_a, state.draft.attention});
     state.comparison = 0;
     state.tab = Tab::kCompare;
   }
-  Tip(frame, may ? "Makes both pictures and opens them under Compare"
-                 : "A and B are the same plan: choose another operator first");
+  Tip(frame, may                ? "Makes both pictures and opens them under Compare"
+             : !differ          ? "A and B are the same plan: choose another operator first"
+             : !problem.empty() ? "A cannot run: " + problem
+                                : "B, the plan above, cannot run");
+  if (!problem.empty()) {
+    ImGui::PushStyleColor(ImGuiCol_Text, frame.look.palette.bad);
+    const ScopedFont font(frame.look.fonts.small);
+    CutText(frame, "A: " + problem, frame.look.palette.bad);
+    frame.Mark("attention.problem_a");
+    ImGui::PopStyleColor();
+  }
 }
 
 }  // namespace
@@ -174,12 +206,12 @@ void DrawAttention(Frame& frame) {
   ImGui::BeginGroup();
   const float height = ImGui::GetContentRegionAvail().y;
   if (frame.snapshot.catalog != nullptr) {
-    if (BeginCard(frame, "plan", {0, frame.look.Px(226)})) {
+    if (BeginCard(frame, "plan", {0, frame.look.Px(kPlanHeight)})) {
       DrawPlan(frame);
       DrawAb(frame);
     }
     EndCard();
-    if (BeginCard(frame, "operator", {0, height - frame.look.Px(226) - gap}, true)) {
+    if (BeginCard(frame, "operator", {0, height - frame.look.Px(kPlanHeight) - gap}, true)) {
       DrawOperatorCard(frame);
     }
     EndCard();

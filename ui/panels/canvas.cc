@@ -5,6 +5,7 @@
 #include "ui/panels/start_picture.h"
 #include "ui/widgets/controls.h"
 #include "ui/widgets/thumbnail.h"
+#include "ui/widgets/zoom_box.h"
 
 namespace fovea {
 namespace {
@@ -49,7 +50,7 @@ void DrawProgress(Frame& frame, const JobView& job) {
   if (job.remaining > 0) text += ", " + SecondsText(job.remaining) + " left";
   const float button = frame.look.Px(88);
   ImGui::BeginGroup();
-  ImGui::BeginChild("bar", {-button - frame.look.Px(10), frame.look.Px(40)}, false);
+  BeginArea("bar", {-button - frame.look.Px(10), frame.look.Px(40)});
   CutText(frame, text, frame.look.palette.dim);
   Progress(frame, share, frame.look.Px(6));
   ImGui::EndChild();
@@ -63,7 +64,7 @@ void DrawProgress(Frame& frame, const JobView& job) {
 
 void DrawCaption(Frame& frame, const PictureView& picture) {
   const GenerateSettings& s = picture.settings;
-  const float buttons = frame.look.Px(132);
+  const float buttons = frame.look.Px(4 * 34 + 2 * 34);
   ImGui::BeginChild("caption", {-buttons, frame.look.Px(40)}, false);
   CutText(frame, s.prompt.empty() ? "no prompt" : s.prompt, frame.look.palette.text);
   {
@@ -90,6 +91,14 @@ void DrawCaption(Frame& frame, const PictureView& picture) {
     frame.Send(UseKeptPicture{picture.id});
   }
   ImGui::SameLine(0, 0);
+  if (IconButton(frame, "canvas.copy", kIconCopy, "Copy the file's path")) {
+    ImGui::SetClipboardText(picture.file.c_str());
+  }
+  ImGui::SameLine(0, 0);
+  if (IconButton(frame, "canvas.folder", kIconFolder, "Show the file in its folder")) {
+    frame.Send(ShowInFolder{picture.id});
+  }
+  ImGui::SameLine(0, 0);
   if (IconButton(frame, "canvas.trash", kIconTrash, "Move to the trash (Del)")) {
     frame.Send(TrashPicture{picture.id});
   }
@@ -97,7 +106,7 @@ void DrawCaption(Frame& frame, const PictureView& picture) {
 
 void DrawFilm(Frame& frame, float height) {
   const Snapshot& s = frame.snapshot;
-  ImGui::BeginChild("film", {0, height}, false, ImGuiWindowFlags_HorizontalScrollbar);
+  BeginArea("film", {0, height}, ImGuiWindowFlags_HorizontalScrollbar);
   const float side = height - frame.look.Px(14);
   int shown = 0;
   for (const auto& picture : *s.pictures) {
@@ -129,13 +138,15 @@ void DrawCanvas(Frame& frame) {
   const ImagePtr picture = job != nullptr && s.preview != nullptr ? s.preview
                            : opened != nullptr                    ? s.opened
                                                                   : nullptr;
-  ImGui::BeginChild("stage", box, false);
+  BeginArea("stage", box, ImGuiWindowFlags_NoScrollWithMouse);
   if (may_start && frame.state.show_start) {
     DrawMaskCanvas(frame);
   } else if (picture != nullptr) {
-    PictureBox(frame, "create.picture", picture, ImGui::GetContentRegionAvail());
+    ZoomBox(frame, "create.picture", picture, ImGui::GetContentRegionAvail(), job != nullptr);
   } else if (job != nullptr) {
     EmptyState(frame, kIconCreate, "On its way", StageText(*job).c_str());
+  } else if (film && s.opened_id == 0) {
+    EmptyState(frame, kIconPicture, "No picture is open", "Choose one below.");
   } else {
     EmptyState(frame, kIconPicture, "No picture yet",
                "Write a prompt on the left and press Generate, or Ctrl+Enter. The built-in model "

@@ -24,14 +24,14 @@ const ComparisonView* Chosen(const Frame& frame) {
   return &list->front();
 }
 
-std::string PlanOf(const PictureView* picture) {
-  if (picture == nullptr) return "being made";
+std::string PlanOf(const PictureView* picture, bool waits) {
+  if (picture == nullptr) return waits ? "being made" : "was not made";
   return picture->settings.attention.empty() ? "dense" : picture->settings.attention;
 }
 
 void DrawList(Frame& frame, const ComparisonView* chosen) {
   Heading(frame, "Comparisons");
-  ImGui::BeginChild("list");
+  BeginArea("list");
   int row = 0;
   for (const ComparisonView& each : *frame.snapshot.comparisons) {
     const std::string name = "compare." + std::to_string(row++);
@@ -49,7 +49,8 @@ void DrawList(Frame& frame, const ComparisonView* chosen) {
     ImGui::SetCursorScreenPos({at.x + frame.look.Px(8), at.y + frame.look.Px(5)});
     ImGui::BeginGroup();
     const float room = ImGui::GetContentRegionAvail().x - frame.look.Px(8);
-    CutText(frame, left == nullptr ? "being made" : left->settings.prompt, frame.look.palette.text,
+    const char* missing = each.waits ? "being made" : "was not made";
+    CutText(frame, left == nullptr ? missing : left->settings.prompt, frame.look.palette.text,
             room);
     ImGui::PushFont(frame.look.fonts.small);
     ImGui::SetCursorScreenPos({at.x + frame.look.Px(8), at.y + frame.look.Px(25)});
@@ -81,12 +82,24 @@ void DrawSideBySide(Frame& frame, const ComparisonView& view, ImVec2 room) {
     PictureBox(frame, name, image, box);
     ImGui::EndGroup();
   };
-  column("A", PlanOf(Find(frame.snapshot, view.left)), "compare.left", view.left_image);
+  column("A", PlanOf(Find(frame.snapshot, view.left), view.waits), "compare.left", view.left_image);
   ImGui::SameLine(0, gap);
-  column("B", PlanOf(Find(frame.snapshot, view.right)), "compare.right", view.right_image);
+  column("B", PlanOf(Find(frame.snapshot, view.right), view.waits), "compare.right",
+         view.right_image);
   if (!all) return;
   ImGui::SameLine(0, gap);
   column("A - B", "difference, 4 times as strong", "compare.difference", view.difference);
+}
+
+std::string WhyNoDifference(const ComparisonView& view) {
+  if (view.left_image == nullptr || view.right_image == nullptr) {
+    return view.waits ? "One of the pictures is still being made." : "One picture is not there.";
+  }
+  const auto size = [](const Image& image) {
+    return std::to_string(image.width) + " x " + std::to_string(image.height);
+  };
+  return "The pictures have different sizes: " + size(*view.left_image) + " and " +
+         size(*view.right_image) + ". Side by side and Swipe still show both.";
 }
 
 // A left of the line, B right of it; the line follows the mouse.
@@ -128,7 +141,7 @@ void DrawFigures(Frame& frame, const ComparisonView& view) {
     Cell(frame, each == nullptr ? "" : FixedText(each->gflop, 1) + " GFLOP", p.text);
     Cell(frame, each == nullptr ? "" : BytesText(static_cast<double>(each->peak_bytes)), p.text);
     Cell(frame, each == nullptr ? "" : std::to_string(each->settings.seed.value_or(0)), p.text);
-    Cell(frame, PlanOf(each), p.text);
+    Cell(frame, PlanOf(each, view.waits), p.text);
   }
   ImGui::EndTable();
   if (view.difference == nullptr) return;
@@ -178,15 +191,29 @@ void DrawCompare(Frame& frame) {
     ImVec2 room = ImGui::GetContentRegionAvail();
     room.y = std::max(frame.look.Px(80), room.y - foot);
     if (chosen->left_image == nullptr && chosen->right_image == nullptr) {
-      ImGui::BeginChild("wait", room);
-      EmptyState(frame, kIconClock, "Both pictures are on their way",
-                 "They appear here one by one.");
+      BeginArea("wait", room);
+      if (chosen->waits) {
+        EmptyState(frame, kIconClock, "Both pictures are on their way",
+                   "They appear here one by one.");
+        frame.animates = true;
+      } else {
+        EmptyState(frame, kIconWarning, "These pictures are not there",
+                   "The run was stopped or failed, or the pictures were deleted. The bin above "
+                   "forgets the comparison.");
+        frame.Mark("compare.missing");
+      }
       ImGui::EndChild();
-      frame.animates = true;
     } else if (frame.state.compare_mode == CompareMode::kSwipe) {
       DrawSwipe(frame, *chosen, room);
     } else if (frame.state.compare_mode == CompareMode::kDifference) {
-      PictureBox(frame, "compare.difference", chosen->difference, room);
+      if (chosen->difference != nullptr) {
+        PictureBox(frame, "compare.difference", chosen->difference, room);
+      } else {
+        BeginArea("nothing", room);
+        EmptyState(frame, kIconCompare, "No difference to show", WhyNoDifference(*chosen).c_str());
+        frame.Mark("compare.no_difference");
+        ImGui::EndChild();
+      }
     } else {
       DrawSideBySide(frame, *chosen, room);
     }

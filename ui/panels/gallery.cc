@@ -16,28 +16,34 @@ std::string Lower(std::string text) {
   return text;
 }
 
+std::vector<std::string> WordsOf(const std::string& text) {
+  std::vector<std::string> words;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find(' ', begin), text.size());
+    if (end > begin) words.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return words;
+}
+
 // Every word of the search is in the prompt, the plan, the sampler, the model or the seed.
-bool Matches(const PictureView& picture, const std::string& search) {
+bool Matches(const PictureView& picture, const std::vector<std::string>& words) {
   const GenerateSettings& s = picture.settings;
   const std::string text = Lower(s.prompt + " " + s.attention + " " + s.sampler + " " + s.model +
                                  " " + std::to_string(s.seed.value_or(0)));
-  const std::string words = Lower(search);
-  for (size_t begin = 0; begin < words.size();) {
-    const size_t end = std::min(words.find(' ', begin), words.size());
-    if (text.find(words.substr(begin, end - begin)) == std::string::npos) return false;
-    begin = end + 1;
-  }
-  return true;
+  return std::all_of(words.begin(), words.end(),
+                     [&](const std::string& word) { return text.find(word) != std::string::npos; });
 }
 
 std::vector<const PictureView*> Filtered(const Frame& frame) {
   std::vector<const PictureView*> shown;
   if (frame.snapshot.pictures == nullptr) return shown;
+  const std::vector<std::string> words = WordsOf(Lower(frame.state.search));
   for (const auto& picture : *frame.snapshot.pictures) {
     const bool trash = frame.state.filter == GalleryFilter::kTrash;
     if (picture->trashed != trash) continue;
     if (frame.state.filter == GalleryFilter::kFavourites && !picture->favourite) continue;
-    if (Matches(*picture, frame.state.search)) shown.push_back(picture.get());
+    if (words.empty() || Matches(*picture, words)) shown.push_back(picture.get());
   }
   return shown;
 }
@@ -70,8 +76,34 @@ void DrawBar(Frame& frame, size_t shown) {
   if (QuietButton(frame, "gallery.empty.no", "Keep")) state.ask_empty_trash = false;
 }
 
+constexpr float kThumbnail = 148;
+
+// One notch is a row, of a wheel that turns fast several; Home, End and the page keys jump.
+void ScrollRows(Frame& frame) {
+  const ImGuiIO& io = ImGui::GetIO();
+  if (!ImGui::IsWindowHovered(ImGuiHoveredFlags_ChildWindows)) return;
+  UiState& state = frame.state;
+  float by = 0;
+  if (io.MouseWheel != 0) {
+    const double now = ImGui::GetTime();
+    state.wheel_speed = now - state.wheel_at < 0.12 ? std::min(state.wheel_speed + 0.5f, 8.0f) : 1;
+    state.wheel_at = now;
+    by = -io.MouseWheel * state.wheel_speed * frame.look.Px(kThumbnail);
+  }
+  if (!io.WantTextInput) {
+    const float page = ImGui::GetWindowHeight() * 0.9f;
+    if (Pressed(NamedKey(ImGuiKey_PageDown))) by = page;
+    if (Pressed(NamedKey(ImGuiKey_PageUp))) by = -page;
+    if (Pressed(NamedKey(ImGuiKey_Home))) by = -ImGui::GetScrollMaxY();
+    if (Pressed(NamedKey(ImGuiKey_End))) by = ImGui::GetScrollMaxY();
+  }
+  if (by != 0) {
+    ImGui::SetScrollY(std::clamp(ImGui::GetScrollY() + by, 0.0f, ImGui::GetScrollMaxY()));
+  }
+}
+
 void DrawGrid(Frame& frame, const std::vector<const PictureView*>& pictures) {
-  const float gap = frame.look.Px(8), wanted = frame.look.Px(148);
+  const float gap = frame.look.Px(8), wanted = frame.look.Px(kThumbnail);
   const float room = ImGui::GetContentRegionAvail().x - ImGui::GetStyle().ScrollbarSize;
   const int columns = std::max(1, static_cast<int>((room + gap) / (wanted + gap)));
   const float side = (room - gap * static_cast<float>(columns - 1)) / static_cast<float>(columns);
@@ -107,7 +139,7 @@ void Row(Frame& frame, const char* name, const std::string& value) {
 
 void DrawFacts(Frame& frame, const PictureView& picture) {
   const GenerateSettings& s = picture.settings;
-  ImGui::BeginChild("facts", {0, -frame.look.Px(84)}, false);
+  BeginArea("facts", {0, -frame.look.Px(84)});
   ImGui::TextWrapped("%s", s.prompt.empty() ? "no prompt" : s.prompt.c_str());
   ImGui::Dummy({1, frame.look.Px(2)});
   ImGui::PushStyleVar(ImGuiStyleVar_ItemSpacing, {frame.look.Px(8), frame.look.Px(4)});
@@ -191,7 +223,12 @@ void DrawGallery(Frame& frame) {
   const float right = frame.look.Px(320), gap = frame.look.Px(10);
   if (BeginCard(frame, "grid", {ImGui::GetContentRegionAvail().x - right - gap, 0})) {
     DrawBar(frame, pictures.size());
-    ImGui::BeginChild("pictures");
+    // With thousands of pictures a wheel that goes by lines never arrives, and a grip that is to
+    // scale cannot be taken hold of.
+    ImGui::PushStyleVar(ImGuiStyleVar_GrabMinSize, frame.look.Px(48));
+    BeginArea("pictures", {0, 0}, ImGuiWindowFlags_NoScrollWithMouse);
+    ImGui::PopStyleVar();
+    ScrollRows(frame);
     if (!pictures.empty()) {
       DrawGrid(frame, pictures);
     } else if (!frame.state.search.empty()) {

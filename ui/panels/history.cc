@@ -46,7 +46,7 @@ void DrawHistory(Frame& frame) {
                  state.history.CanRedo())) {
     state.draft = state.history.Redo();
   }
-  ImGui::BeginChild("entries");
+  BeginArea("entries");
   {
     const ScopedFont font(frame.look.fonts.small);
     for (int i = count - 1; i >= 0; --i) DrawEntry(frame, i);

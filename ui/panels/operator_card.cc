@@ -82,15 +82,19 @@ void DrawArguments(Frame& frame, const OperatorView& op) {
 
 void DrawAssign(Frame& frame, const std::string& op, const SiteView* site) {
   UiState& state = frame.state;
+  const bool cross = site != nullptr && site->kind == "cross";
   if (QuietButton(frame, "attention.assign.layer", "Assign to this layer",
-                  site == nullptr ? "" : site->path, site != nullptr)) {
+                  site == nullptr ? ""
+                  : cross         ? "Cross-attention has few keys, the words; it stays dense"
+                                  : site->path,
+                  site != nullptr && !cross)) {
     state.draft.attention = AssignOperator(state.draft.attention, site->path, op);
   }
   ImGui::SameLine();
   if (QuietButton(
           frame, "attention.assign.size", "Layers of this size",
           "Every self- or joint-attention layer with as many tokens as the chosen one or more",
-          site != nullptr && site->rows > 0)) {
+          site != nullptr && site->rows > 0 && !cross)) {
     const std::string selector = "* tokens>=" + std::to_string(site->tokens);
     state.draft.attention = AssignOperator(state.draft.attention, selector, op);
   }
@@ -124,15 +128,18 @@ void DrawMap(Frame& frame, const TileMapView& map) {
   if (!map.seen.empty()) column("What one query sees", DrawSeenKeys);
   if (map.tiles > 0) column("Tiles of keys that tiles of queries visit", DrawVisits);
   ImGui::BeginGroup();
-  Label(frame, "Density");
+  // An operator without a map may compute more pairs than there are: a small grid's agents.
+  Label(frame, map.density > 1 ? "Work" : "Density");
   {
     const ScopedFont font(frame.look.fonts.title);
     ImGui::Text("%s %%", FixedText(map.density * 100, 1).c_str());
   }
   SmallText(frame,
-            "of all pairs of queries and keys are seen, " + FixedText(map.visited_share * 100, 1) +
-                " % are computed",
-            p.dim);
+            map.density > 1 ? "of dense attention's: on a grid as small as this one it costs more"
+                            : "of all pairs of queries and keys are seen, " +
+                                  FixedText(map.visited_share * 100, 1) + " % are computed",
+            map.density > 1 ? p.warn : p.dim);
+  frame.Mark("attention.density");
   if (map.text_tokens > 0) {
     SmallText(frame,
               "Beside the picture stand " + std::to_string(map.text_tokens) +

@@ -11,6 +11,7 @@ void DrawQueue(Frame& frame);      // right of Create: jobs
 void DrawHistory(Frame& frame);    // right of Create: earlier settings
 void DrawAttention(Frame& frame);  // layers, operators, the plan
 void DrawCompare(Frame& frame);    // two pictures beside each other
+void DrawInspect(Frame& frame);    // what heads look at
 void DrawGallery(Frame& frame);    // every picture
 
 }  // namespace fovea

@@ -21,6 +21,8 @@ void DrawJob(Frame& frame, const JobView& job, int row, int count) {
       if (job.count > 1) {
         text += ", " + std::to_string(job.done) + " of " + std::to_string(job.count);
       }
+      if (job.settings.seed) text += ", seed " + std::to_string(*job.settings.seed);
+      if (!job.settings.attention.empty()) text += ", " + job.settings.attention;
       if (job.comparison != 0) text += ", A/B";
       CutText(frame, text, p.dim);
     }
@@ -71,7 +73,7 @@ void DrawQueue(Frame& frame) {
   }
   ImGui::SameLine();
   if (QuietButton(frame, "queue.clear", "Stop all")) frame.Send(CancelAllJobs{});
-  ImGui::BeginChild("jobs");
+  BeginArea("jobs");
   for (int i = 0; i < count; ++i) DrawJob(frame, (*s.jobs)[static_cast<size_t>(i)], i, count);
   ImGui::EndChild();
 }

@@ -38,14 +38,37 @@ void DrawPrediction(Frame& frame, const CheckView& check) {
   ImGui::PopStyleColor();
 }
 
+// A path has no blanks to break at: it gets some, after its slashes.
+std::string ProblemText(const Frame& frame, const CheckView& check) {
+  std::string text = std::string(frame.look.Of(kIconWarning)) + " ";
+  int run = 0;
+  for (const char c : check.problem) {
+    text += c;
+    run = c == ' ' ? 0 : run + 1;
+    if (c == '/' && run > 24) {
+      text += ' ';
+      run = 0;
+    }
+  }
+  return text;
+}
+
+// As high as the text, up to a third of the window; then it scrolls.
+float ProblemHeight(const Frame& frame, const CheckView& check) {
+  const ScopedFont font(frame.look.fonts.small);
+  const float width = frame.look.Px(352 - 28) - ImGui::GetStyle().ScrollbarSize;
+  const float height =
+      ImGui::CalcTextSize(ProblemText(frame, check).c_str(), nullptr, false, width).y;
+  return std::clamp(height + frame.look.Px(4), frame.look.Px(30),
+                    ImGui::GetMainViewport()->Size.y / 3);
+}
+
 void DrawProblem(Frame& frame, const CheckView& check) {
   const Palette& p = frame.look.palette;
-  ImGui::PushStyleColor(ImGuiCol_Text, p.bad);
-  const float button = check.fix_label.empty() ? 0 : frame.look.Px(30);
-  ImGui::BeginChild("problem", {0, frame.look.Px(58) - button + frame.look.Px(14)}, false);
-  SmallText(frame, std::string(frame.look.Of(kIconWarning)) + " " + check.problem, p.bad);
+  BeginArea("problem", {0, ProblemHeight(frame, check)});
+  SmallText(frame, ProblemText(frame, check), p.bad);
   ImGui::EndChild();
-  ImGui::PopStyleColor();
+  frame.Mark("create.problem");
   if (!check.fix_label.empty() &&
       QuietButton(frame, "create.fix", check.fix_label, "Changes the setting that is in the way")) {
     frame.state.draft = check.fix;
@@ -56,8 +79,8 @@ void DrawProblem(Frame& frame, const CheckView& check) {
 
 float RunCardHeight(const Frame& frame) {
   const CheckView* check = frame.snapshot.check.get();
-  const bool problem = check != nullptr && !check->ok;
-  return frame.look.Px(problem ? 132 : 74);
+  if (check == nullptr || check->ok) return frame.look.Px(74);
+  return frame.look.Px(check->fix_label.empty() ? 56 : 92) + ProblemHeight(frame, *check);
 }
 
 // While an answer is on its way the button stays; the desk looks again before it runs.
@@ -90,7 +113,6 @@ void DrawRunCard(Frame& frame) {
                     MayRun(frame))) {
     Run(frame);
   }
-  Tip(frame, "Ctrl+Enter");
 }
 
 }  // namespace fovea

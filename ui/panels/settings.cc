@@ -1,6 +1,7 @@
 // Create, left: what to draw and how, what it will take, and the button.
 #include <algorithm>
 #include <cmath>
+#include <random>
 
 #include <imgui.h>
 #include <imgui_stdlib.h>
@@ -32,6 +33,7 @@ struct Columns {
     ImGui::SetCursorPos({begin.x + (width + gap) * static_cast<float>(at), begin.y});
     ImGui::BeginGroup();
     Label(frame, label, field);
+    ImGui::SetCursorPosY(ImGui::GetCursorPosY() - frame.look.Px(4));  // a label is near its control
     ImGui::SetNextItemWidth(width);
     ++at;
   }
@@ -101,14 +103,19 @@ void DrawModel(Frame& frame) {
 void DrawSize(Frame& frame) {
   GenerateSettings& draft = frame.state.draft;
   Columns columns{frame, 2};
-  const auto side = [&](const char* label, const char* field, const std::string& name, int* value) {
-    columns.Next(label, field);
+  const auto side = [&](const char* label, const char* field, const std::string& name, int* value,
+                        int otherwise) {
+    const std::string model =
+        std::string(label) + " (0: the model's " + std::to_string(otherwise) + ")";
+    columns.Next(*value == 0 && otherwise > 0 ? model.c_str() : label, field);
     ImGui::InputInt(("##" + name).c_str(), value, 8, 64);
     frame.Mark(name);  // what cannot be is said by the check, not changed
     Tip(frame, FieldHelp(field) + ". 0: the model's.");
   };
-  side("Width", "width", "create.width", &draft.width);
-  side("Height", "height", "create.height", &draft.height);
+  const ModelView* model = frame.snapshot.model.get();
+  const auto own = [&](int ModelView::*which) { return model == nullptr ? 0 : model->*which; };
+  side("Width", "width", "create.width", &draft.width, own(&ModelView::trained_width));
+  side("Height", "height", "create.height", &draft.height, own(&ModelView::trained_height));
 }
 
 void DrawSizePresets(Frame& frame) {
@@ -142,7 +149,6 @@ void DrawSampling(Frame& frame) {
     columns.Next("Steps", "steps");
     WholeSlider(frame, "create.steps", &draft.steps, 1, 60);
     Tip(frame, FieldHelp("steps") + ". Ctrl+click to type.");
-    draft.steps = std::max(1, draft.steps);
     columns.Next("Guidance", "cfg");
     auto cfg = static_cast<float>(draft.cfg);
     if (NumberSlider(frame, "create.cfg", &cfg, 1, 20, 1)) {
@@ -161,7 +167,7 @@ void DrawSampling(Frame& frame) {
 
 // The seed of the newest picture: what locking holds on to.
 uint64_t LastSeed(const Snapshot& snapshot) {
-  if (snapshot.pictures == nullptr || snapshot.pictures->empty()) return 1;
+  if (snapshot.pictures == nullptr || snapshot.pictures->empty()) return std::random_device()();
   return snapshot.pictures->front()->settings.seed.value_or(1);
 }
 
@@ -200,8 +206,36 @@ void DrawSeed(Frame& frame) {
   }
   columns.Next("Pictures", "batch");
   WholeSlider(frame, "create.batch", &draft.batch, 1, 16);
-  draft.batch = std::clamp(draft.batch, 1, 4096);
   Tip(frame, FieldHelp("batch") + ". Each is saved as soon as it is there.");
+}
+
+// Files of the search path, added to settings.lora with a scale.
+void DrawLora(Frame& frame) {
+  GenerateSettings& draft = frame.state.draft;
+  Label(frame, "LoRA: NAME:SCALE; more behind a semicolon", "lora");
+  const float pick = frame.look.Px(96);
+  ImGui::SetNextItemWidth(ImGui::GetContentRegionAvail().x - pick - frame.look.Px(6));
+  TextBox(frame, "create.lora", "none", &draft.lora);
+  ImGui::SameLine(0, frame.look.Px(6));
+  ImGui::SetNextItemWidth(pick);
+  const auto& known = frame.snapshot.loras;
+  const bool open = ImGui::BeginCombo("##create.lora.add", "Add...", ImGuiComboFlags_HeightLarge);
+  if (!open) {
+    frame.Mark("create.lora.add");
+    return;
+  }
+  if (known == nullptr || known->empty()) {
+    SmallText(frame, "No LoRA file in the folders of --models", frame.look.palette.dim);
+  } else {
+    for (size_t i = 0; i < known->size(); ++i) {
+      const std::string& each = (*known)[i];
+      if (ImGui::Selectable(each.c_str())) {
+        draft.lora += (draft.lora.empty() ? "" : ";") + each + ":1";
+      }
+      frame.Mark("create.lora." + std::to_string(i));
+    }
+  }
+  ImGui::EndCombo();
 }
 
 void DrawAdvanced(Frame& frame) {
@@ -211,6 +245,7 @@ void DrawAdvanced(Frame& frame) {
     frame.state.show_advanced = !was;
   }
   if (!was) return;
+  DrawLora(frame);
   {
     Columns columns{frame, 2};
     columns.Next("High resolution", "hires");
@@ -248,15 +283,21 @@ void DrawAdvanced(Frame& frame) {
 void DrawSettings(Frame& frame) {
   GenerateSettings& draft = frame.state.draft;
   const float foot = RunCardHeight(frame);
-  ImGui::BeginChild("settings", {0, -foot - ImGui::GetStyle().ItemSpacing.y}, false);
+  BeginArea("settings", {0, -foot - ImGui::GetStyle().ItemSpacing.y});
   Label(frame, "Prompt", "prompt");
-  PromptBox(frame, "create.prompt", "Say what to draw", &draft.prompt, frame.look.Px(86));
-  if (frame.snapshot.check != nullptr) PromptChips(frame, frame.snapshot.check->prompt);
+  // In a low window everything up to the seed still fits.
+  const bool low = ImGui::GetContentRegionAvail().y < frame.look.Px(640);
+  PromptBox(frame, "create.prompt", "Say what to draw", &draft.prompt,
+            frame.look.Px(low ? 62 : 86));
+  const CheckView* check = frame.snapshot.check.get();
+  // A model that does not open reads no prompt.
+  const bool read = check != nullptr && (!check->prompt.tokens.empty() || draft.prompt.empty());
+  if (read) PromptChips(frame, check->prompt);
   ImGui::Dummy({1, frame.look.Px(1)});
   Label(frame, "Avoid", "negative");
   std::string negative = NegativeOf(draft);
   if (PromptBox(frame, "create.negative", "What should not be there", &negative,
-                frame.look.Px(44))) {
+                frame.look.Px(low ? 30 : 44))) {
     SetNegative(negative, &draft);
   }
   DrawModel(frame);

@@ -223,29 +223,29 @@ void DrawMaskTools(Frame& frame) {
     state.show_start = view == 1;
   }
   if (!state.show_start) return;
-  ImGui::SameLine(0, frame.look.Px(14));
+  SameLineIf(frame, frame.look.Px(130));
   int tool = state.erases ? 1 : 0;
   if (Segments(frame, "mask.tool", {"Paint", "Erase"}, &tool, frame.look.Px(130))) {
     state.erases = tool == 1;
   }
-  ImGui::SameLine();
+  SameLineIf(frame, frame.look.Px(110));
   ImGui::SetNextItemWidth(frame.look.Px(110));
   float percent = state.brush * 100;
   if (NumberSlider(frame, "mask.size", &percent, 1, 25, 0, " %")) state.brush = percent / 100;
   Tip(frame, "Radius of the brush, in percent of the picture. The right mouse button erases.");
   const bool any = !IsEmpty(state.mask);
-  ImGui::SameLine();
+  SameLineIf(frame, ButtonWidth("Invert"));
   if (QuietButton(frame, "mask.invert", "Invert", "Paint what is not painted",
                   state.mask.width > 0)) {
     InvertMask(&state.mask);
     Send(frame);
   }
-  ImGui::SameLine();
+  SameLineIf(frame, ButtonWidth("Clear"));
   if (QuietButton(frame, "mask.clear", "Clear", "The whole picture is made anew", any)) {
     state.mask.white.assign(state.mask.white.size(), 0);
     Send(frame);
   }
-  ImGui::SameLine();
+  SameLineIf(frame, frame.look.Px(34));
   if (IconButton(frame, "mask.undo", kIconUndo, "Undo (Ctrl+Z)")) {
     state.draft = state.history.Undo();
     frame.Send(KeepHistory{state.history.Entries(), state.history.Cursor()});

@@ -6,10 +6,38 @@
 
 #include <imgui_stdlib.h>
 
+#include "ui/emoji_text.h"
+
 namespace fovea {
+namespace {
+
+constexpr double kTipAfter = 0.5;  // seconds of rest
+
+}  // namespace
 
 void Tip(const Frame& frame, const std::string& text) {
   if (text.empty() || !ImGui::IsItemHovered(ImGuiHoveredFlags_AllowWhenDisabled)) return;
+  TipTime& time = frame.state.tips[text];
+  const double now = ImGui::GetTime();
+  if (time.frame == 0 || time.frame + 1 < ImGui::GetFrameCount()) time.since = now;
+  time.frame = ImGui::GetFrameCount();
+  if (now - time.since < kTipAfter || ImGui::IsAnyMouseDown()) {
+    frame.state.tip_due = time.since + kTipAfter;
+    return;
+  }
+  // Below the item, or above it, so that its neighbours stay in sight.
+  const ImVec2 low = ImGui::GetItemRectMin(), high = ImGui::GetItemRectMax();
+  const ImGuiViewport& view = *ImGui::GetMainViewport();
+  const bool below = high.y + frame.look.Px(120) < view.Pos.y + view.Size.y;
+  const float x = std::clamp(low.x, view.Pos.x,
+                             std::max(view.Pos.x, view.Pos.x + view.Size.x - frame.look.Px(364)));
+  // Of a large item only the place of the mouse is known to matter.
+  const ImVec2 mouse = ImGui::GetIO().MousePos;
+  const bool large = high.y - low.y > frame.look.Px(90);
+  ImGui::SetNextWindowPos(
+      large ? ImVec2{mouse.x + frame.look.Px(14), mouse.y + frame.look.Px(18)}
+            : ImVec2{x, below ? high.y + frame.look.Px(6) : low.y - frame.look.Px(6)},
+      ImGuiCond_Always, {0, large || below ? 0.0f : 1.0f});
   ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, {frame.look.Px(10), frame.look.Px(8)});
   ImGui::BeginTooltip();
   ImGui::PushTextWrapPos(frame.look.Px(340));
@@ -37,10 +65,11 @@ void CutText(const Frame& frame, const std::string& text, ImU32 colour, float wi
   std::string shown = text;
   std::replace(shown.begin(), shown.end(), '\n', ' ');
   const bool cut = ImGui::CalcTextSize(shown.c_str()).x > width;
-  while (shown.size() > 1 && ImGui::CalcTextSize((shown + "...").c_str()).x > width && cut) {
-    do {
-      shown.pop_back();
-    } while (!shown.empty() && (static_cast<unsigned char>(shown.back()) & 0xc0) == 0xc0);
+  while (cut && !shown.empty() && ImGui::CalcTextSize((shown + "...").c_str()).x > width) {
+    while (!shown.empty() && (static_cast<unsigned char>(shown.back()) & 0xc0) == 0x80) {
+      shown.pop_back();  // the last bytes of a letter
+    }
+    if (!shown.empty()) shown.pop_back();
   }
   ImGui::PushStyleColor(ImGuiCol_Text, colour);
   ImGui::TextUnformatted((cut ? shown + "..." : shown).c_str());
@@ -104,6 +133,17 @@ bool IconButton(Frame& frame, const std::string& name, const Icon& icon, const s
   frame.Mark(name);
   Tip(frame, tip);
   return pressed;
+}
+
+void SameLineIf(const Frame& frame, float width) {
+  // Since the last item the cursor stands at the beginning of the next line.
+  const float right = ImGui::GetCursorScreenPos().x + ImGui::GetContentRegionAvail().x;
+  const float gap = frame.look.Px(8);
+  if (ImGui::GetItemRectMax().x + gap + width <= right) ImGui::SameLine(0, gap);
+}
+
+float ButtonWidth(const char* label) {
+  return ImGui::CalcTextSize(label).x + 2 * ImGui::GetStyle().FramePadding.x;
 }
 
 bool Segments(Frame& frame, const std::string& name, const std::vector<std::string>& labels,
@@ -194,7 +234,7 @@ bool NumberSlider(Frame& frame, const std::string& name, float* value, float low
       std::max(frame.look.Px(34), ImGui::CalcTextSize(shown.c_str()).x) + frame.look.Px(6);
   return SliderBeside(frame, name, shown, room, [&](bool inside) {
     return ImGui::SliderFloat(("###" + name).c_str(), value, low, high,
-                              inside ? format.c_str() : "", ImGuiSliderFlags_AlwaysClamp);
+                              inside ? format.c_str() : "");
   });
 }
 
@@ -206,6 +246,7 @@ bool TextBox(Frame& frame, const std::string& name, const char* hint, std::strin
              float height) {
   const std::string id = "##" + name;
   const std::string before = *text;
+  *text = PackEmoji(*text);
   bool changed = false;
   if (height > 0) {
     // A new line is typed with Enter; Ctrl+Enter belongs to the shell.
@@ -218,6 +259,7 @@ bool TextBox(Frame& frame, const std::string& name, const char* hint, std::strin
   } else {
     changed = ImGui::InputTextWithHint(id.c_str(), hint, text);
   }
+  *text = UnpackEmoji(*text);
   KeepOnEscape(before, text);
   frame.Mark(name);
   return changed;
@@ -293,17 +335,17 @@ WidgetRect PictureBox(Frame& frame, const std::string& name, const ImagePtr& ima
   ImGui::GetWindowDrawList()->AddImageRounded(frame.textures.Get(image), {x, y},
                                               {x + width, y + height}, {0, 0}, {1, 1},
                                               IM_COL32_WHITE, frame.look.Px(rounding));
-  return {x, y, width, height};
+  return {x, y, width, height, false};
 }
 
 bool BeginCard(const Frame& frame, const char* id, ImVec2 size, bool scrolls) {
   ImGui::PushStyleColor(ImGuiCol_ChildBg, frame.look.palette.panel);
   ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, {frame.look.Px(14), frame.look.Px(12)});
-  const bool open = ImGui::BeginChild(
-      id, size, true,
-      ImGuiWindowFlags_AlwaysUseWindowPadding |
-          (scrolls ? ImGuiWindowFlags_None
-                   : ImGuiWindowFlags_NoScrollbar | ImGuiWindowFlags_NoScrollWithMouse));
+  const bool open =
+      BeginArea(id, size,
+                ImGuiWindowFlags_AlwaysUseWindowPadding |
+                    (scrolls ? ImGuiWindowFlags_None
+                             : ImGuiWindowFlags_NoScrollbar | ImGuiWindowFlags_NoScrollWithMouse));
   ImGui::PopStyleVar();
   ImGui::PopStyleColor();
   return open;

@@ -30,6 +30,9 @@ bool QuietButton(Frame& frame, const std::string& name, const std::string& label
                  const std::string& tip = {}, bool enabled = true, ImVec2 size = {0, 0});
 bool IconButton(Frame& frame, const std::string& name, const Icon& icon, const std::string& tip,
                 bool active = false, bool enabled = true);
+// On the same line as the last item if `width` is left there, else on the next.
+void SameLineIf(const Frame& frame, float width);
+float ButtonWidth(const char* label);
 // One of several, side by side over the width given.
 bool Segments(Frame& frame, const std::string& name, const std::vector<std::string>& labels,
               int* chosen, float width);

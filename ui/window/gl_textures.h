@@ -4,15 +4,20 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "ui/frame.h"
 
 namespace fovea {
 
 class GlTextures final : public Textures {
+  enum class Kind : uint8_t { kSmooth, kSharp, kPassing };
+
  public:
   ~GlTextures() override;
-  ImTextureID Get(const ImagePtr& image) override;
+  ImTextureID Get(const ImagePtr& image) override { return Upload(image, Kind::kSmooth); }
+  ImTextureID Sharp(const ImagePtr& image) override { return Upload(image, Kind::kSharp); }
+  ImTextureID Passing(const ImagePtr& image) override { return Upload(image, Kind::kPassing); }
   // After each frame: frees those that were not drawn for a while.
   void EndFrame();
 
@@ -22,7 +27,8 @@ class GlTextures final : public Textures {
     unsigned texture = 0;
     int64_t drawn = 0;  // frame
   };
-  std::map<const Image*, Entry> entries_;
+  ImTextureID Upload(const ImagePtr& image, Kind kind);
+  std::map<std::pair<const Image*, Kind>, Entry> entries_;
   int64_t frame_ = 0;
 };
 

@@ -11,6 +11,8 @@
 #include <backends/imgui_impl_opengl3.h>
 #include <imgui.h>
 
+#include "ui/emoji_text.h"
+#include "ui/letters.h"
 #include "ui/shell.h"
 #include "ui/window/draw_damage.h"
 #include "ui/window/gl_surface.h"
@@ -50,6 +52,14 @@ Area WorkArea(int x, int y) {
   return first;
 }
 
+// A large screen that says nothing of its density is read from further away: letters of 15 pixels
+// would be small on it.
+float ScaleOf(float told) {
+  const Area area = WorkArea(0, 0);
+  const float by_size = area.height >= 1900 ? 1.75f : area.height >= 1300 ? 1.3f : 1;
+  return told > 1.05f ? told : by_size;
+}
+
 std::string LastGlfwError() {
   const char* text = nullptr;
   glfwGetError(&text);
@@ -71,6 +81,8 @@ struct Window::Parts {
   DrawDamage damage;
   int64_t drawn = 0;  // pixels of the last frame
   Look look;
+  Letters letters;
+  float screen_scale = 1;
   UiState state;
   int frames_wanted = kFramesAfterChange;
   bool save_picture = false;
@@ -163,13 +175,30 @@ void Window::Parts::Open() {
     Fail("OpenGL could not be set up");
   }
   gl_ready = true;
+  static decltype(io.GetClipboardTextFn) get = io.GetClipboardTextFn;
+  static decltype(io.SetClipboardTextFn) set = io.SetClipboardTextFn;
+  get = io.GetClipboardTextFn;
+  set = io.SetClipboardTextFn;
+  io.GetClipboardTextFn = [](void* data) -> const char* {
+    static std::string text;
+    const char* given = get(data);
+    text = given == nullptr ? std::string() : PackEmoji(given);
+    return given == nullptr ? nullptr : text.c_str();
+  };
+  io.SetClipboardTextFn = [](void* data, const char* text) {
+    set(data, UnpackEmoji(text).c_str());
+  };
+  glfwSetCharCallback(window, [](GLFWwindow* w, unsigned letter) {
+    Of(w).frames_wanted = kFramesAfterChange;
+    ImGui_ImplGlfw_CharCallback(w, PackEmoji(letter));
+  });
   float x = 1, y = 1;
   glfwGetWindowContentScale(window, &x, &y);
-  Rescale(options.scale > 0 ? options.scale : std::max(1.0f, x));
+  screen_scale = options.scale > 0 ? options.scale : ScaleOf(std::max(1.0f, x));
+  Rescale(screen_scale);
   glfwSetWindowContentScaleCallback(window, [](GLFWwindow* w, float scale, float) {
     if (Of(w).options.scale > 0) return;
-    ImGui_ImplOpenGL3_DestroyFontsTexture();
-    Of(w).Rescale(std::max(1.0f, scale));
+    Of(w).screen_scale = ScaleOf(std::max(1.0f, scale));  // taken over by the next frame
     Of(w).frames_wanted = kFramesAfterChange;
   });
   textures = std::make_unique<GlTextures>();
@@ -201,7 +230,7 @@ void Window::Parts::KeepPlace() {
 
 void Window::Parts::Rescale(float scale) {
   look.scale = scale;
-  look.fonts = LoadFonts(*ImGui::GetIO().Fonts, scale);
+  look.fonts = LoadFonts(*ImGui::GetIO().Fonts, scale, letters.More());
   damage.Reset();  // the letters' texture may have its old name
   ApplyTheme(state.dark, &look);
 }
@@ -209,6 +238,11 @@ void Window::Parts::Rescale(float scale) {
 void Window::Parts::Draw(const StudioLink& link, const SnapshotPtr& snapshot, WidgetMap* widgets,
                          double* next) {
   if (look.dark != state.dark) ApplyTheme(state.dark, &look);
+  const float wanted = screen_scale * state.zoom;
+  if (letters.Learn(*snapshot, state) || std::abs(wanted - look.scale) > 0.01f) {
+    ImGui_ImplOpenGL3_DestroyFontsTexture();
+    Rescale(wanted);
+  }
   ImGui_ImplOpenGL3_NewFrame();
   ImGui_ImplGlfw_NewFrame();
   ImGui::NewFrame();
@@ -219,7 +253,14 @@ void Window::Parts::Draw(const StudioLink& link, const SnapshotPtr& snapshot, Wi
   if (!stands && (state.started || glfwGetTime() > kLatestShow)) Stand();
   *next = stands ? NextDraw(frame) : kLookAgain;
   ImGui::Render();
-  if (!dropped.empty()) commands.push_back(UsePictureFile{std::exchange(dropped, {})});
+  if (!dropped.empty()) {
+    std::string path = std::exchange(dropped, {});
+    if (state.tab == Tab::kInspect && !state.inspect.vit_model.empty()) {
+      commands.push_back(InspectByVit{std::move(path), 0, state.inspect.vit_model});
+    } else {
+      commands.push_back(UsePictureFile{std::move(path), true});
+    }
+  }
   for (StudioCommand& command : commands) link.post(std::move(command));
 
   Show();

@@ -54,6 +54,13 @@ void WidgetFile::Write(const WidgetMap& widgets, const Snapshot& snapshot, const
   say("draft.image", state.draft.image);
   say("draft.mask", state.draft.mask);
   say("tab", static_cast<int>(state.tab));
+  const InspectView* inspect = snapshot.inspect.get();
+  say("inspect.ready", int{inspect != nullptr && inspect->source != nullptr && !inspect->busy});
+  say("inspect.step", inspect != nullptr ? inspect->step : -1);
+  say("inspect.problem", inspect != nullptr ? inspect->problem : "");
+  say("inspect.classes", inspect != nullptr ? inspect->classes.size() : 0);
+  say("inspect.pins", state.inspect.pins.size());
+  say("inspect.ms", state.inspect.row_ms);
   if (snapshot.messages != nullptr) {
     for (const Message& message : *snapshot.messages) say("message", message.text);
   }

@@ -8,15 +8,14 @@
 #include "app/cli_commands/commands.h"
 #include "app/cli_commands/generate/generate_flags.h"
 #include "app/cli_commands/generate/generate_outputs.h"
+#include "app/cli_commands/generate/init_latents.h"
 #include "app/cli_commands/inspect/picture_groups.h"
 #include "app/process/exit_code.h"
 #include "app/process/host_memory.h"
 #include "app/process/stop_signals.h"
 #include "app/progress.h"
-#include "models/files/safetensors.h"
 #include "pipelines/generation/provenance.h"
 #include "tensor/error.h"
-#include "tensor/finite.h"
 #include "tensor/machine/cpu_info.h"
 #include "tensor/trace.h"
 
@@ -66,27 +65,6 @@ void WarnOfLargePicture(const Image& image, const PipelineFacts& facts,
   PrintWarning(text);
 }
 
-HostTensor ReadInitLatents(const std::string& path) {
-  NamedTensors tensors = ReadSafetensors(path);
-  const auto found = tensors.find("latents");
-  const auto bad = [&](const std::string& what) {
-    throw Error(ErrorCode::kBadFile, path + ": " + what);
-  };
-  if (found == tensors.end()) bad("no tensor 'latents'; --init-latents reads that one");
-  if (!IsFloat(found->second.dtype())) {
-    bad("tensor 'latents' holds " + std::string(Name(found->second.dtype())) +
-        "; it must hold floats");
-  }
-  if (found->second.shape().rank != 4) {
-    bad("tensor 'latents' has shape " + found->second.shape().ToString() +
-        "; it must be [batch, channels, height, width]");
-  }
-  if (!AllFinite(found->second.View())) {
-    bad("tensor 'latents' holds NaN or infinity; it must hold unit noise");
-  }
-  return found->second.ToF32();
-}
-
 // Of the work, by computing a perturbed branch only from where it differs.
 double SavedShare(const Prediction& predicted) {
   return 1 - predicted.flops / predicted.unshared_flops;
@@ -106,6 +84,7 @@ nlohmann::ordered_json Report(const Generated& generated, const Prediction& pred
   json["settings"] = SettingsToJson(generated.settings);
   json["device"] = {
       {"kind", here.device}, {"instruction_set", here.instruction_set}, {"threads", here.threads}};
+  json["numbers"] = ToJson(generated.numbers);
   json["timings"] = {{"load", load},
                      {"text", generated.timings.text},
                      {"encode", generated.timings.encode},
@@ -139,6 +118,7 @@ nlohmann::ordered_json Report(const Generated& generated, const Prediction& pred
 }
 
 void NotePrediction(const Prediction& predicted) {
+  PrintNote(Line(predicted.numbers));
   char work[32];
   std::snprintf(work, sizeof work, "%.1f GFLOP", predicted.flops / 1e9);
   PrintNote("predicted: peak memory " + FormatBytes(static_cast<double>(predicted.PeakBytes())) +

@@ -97,54 +97,52 @@ void SetField(GenerateSettings& settings, std::string_view field, const T& value
   });
 }
 
-// One flag for one field; T is the field's type.
+const FieldFlag* FindFlag(std::string_view field) {
+  const auto flag = std::find_if(kFieldFlags.begin(), kFieldFlags.end(),
+                                 [&](const FieldFlag& each) { return each.field == field; });
+  return flag == kFieldFlags.end() ? nullptr : &*flag;
+}
+
+bool IsPlan(std::string_view field) {
+  return field == "attention" || field == "hires-attention";
+}
+
+// The value of a flag for a field of type T. Throws kUsage naming the flag.
 template <class T>
-void AddField(Flags& flags, GenerateFlags& out, const FieldFlag& flag, const char* help) {
+T ParseField(const FieldFlag& flag, const std::string& text) {
   const std::string name = std::string("--") + std::string(flag.field);
-  const auto store = [&out, field = flag.field](const T& value) {
-    out.given.emplace(field);
-    out.overrides.push_back(
-        [field, value](GenerateSettings& settings) { SetField<T>(settings, field, value); });
-  };
-  const std::vector<std::string> choices = ChoicesOf(flag.field);
-  std::string placeholder = "N";
-  std::function<void(const std::string&)> parse;
   if constexpr (std::is_same_v<T, std::optional<std::string>>) {
-    placeholder = "TEXT";
-    parse = [=](const std::string& text) {
-      CheckUtf8(name, text);
-      store(T(text));
-    };
+    CheckUtf8(name, text);
+    return text;
   } else if constexpr (std::is_same_v<T, std::string>) {
-    placeholder = choices.empty() ? "TEXT" : ListOf(choices);
-    const bool plan = flag.field == "attention" || flag.field == "hires-attention";
-    if (plan) placeholder = "PLAN";
-    if (flag.field == "cfg-interval" || flag.field == "perturb-steps") placeholder = "A-B";
-    if (flag.field == "perturb") placeholder = "LIST";
-    if (flag.field == "perturb-kind") {
-      placeholder = "identity|uniform|zero|meanq|blur:SIGMA|skip|op:SPEC";
-    }
-    if (flag.field == "hires")
-      placeholder = "off|auto|hidiffusion|raunet[=SCHEDULE]|two-pass[=SCALE[,STRENGTH]]";
-    parse = [=, &out](const std::string& text) {
-      CheckUtf8(name, text);
-      CheckChoice(name, text, choices);
-      if (flag.field == "hires") ParseHires(text);
-      if (flag.field == "perturb") return out.TakePerturb(text);
-      store(plan ? ReadPlan(text, BuiltInPlansFolder()).Text() : text);
-    };
+    CheckUtf8(name, text);
+    CheckChoice(name, text, ChoicesOf(flag.field));
+    if (flag.field == "hires") ParseHires(text);
+    return IsPlan(flag.field) ? ReadPlan(text, BuiltInPlansFolder()).Text() : text;
   } else if constexpr (std::is_same_v<T, int>) {
-    parse = [=](const std::string& text) {
-      store(static_cast<int>(
-          ParseWhole(name, text, static_cast<int64_t>(flag.low), static_cast<int64_t>(flag.high))));
-    };
+    return static_cast<int>(
+        ParseWhole(name, text, static_cast<int64_t>(flag.low), static_cast<int64_t>(flag.high)));
   } else if constexpr (std::is_same_v<T, double>) {
-    placeholder = "X";
-    parse = [=](const std::string& text) { store(ParseReal(name, text, flag.low, flag.high)); };
+    return ParseReal(name, text, flag.low, flag.high);
   } else {
-    parse = [=](const std::string& text) { store(T(ParseSeed(name, text))); };
+    return ParseSeed(name, text);
   }
-  flags.Value(flag.names, placeholder, parse, help, flag.otherwise);
+}
+
+template <class T>
+std::string PlaceholderOf(std::string_view field) {
+  if constexpr (std::is_same_v<T, std::optional<std::string>>) return "TEXT";
+  if constexpr (std::is_same_v<T, double>) return "X";
+  if constexpr (!std::is_same_v<T, std::string>) return "N";
+  if (IsPlan(field)) return "PLAN";
+  if (field == "cfg-interval" || field == "perturb-steps") return "A-B";
+  if (field == "perturb") return "LIST";
+  if (field == "perturb-kind") return "identity|uniform|zero|meanq|blur:SIGMA|skip|op:SPEC";
+  if (field == "hires") {
+    return "off|auto|hidiffusion|raunet[=SCHEDULE]|two-pass[=SCALE[,STRENGTH]]";
+  }
+  const std::vector<std::string> choices = ChoicesOf(field);
+  return choices.empty() ? "TEXT" : ListOf(choices);
 }
 
 }  // namespace
@@ -155,13 +153,14 @@ void GenerateFlags::Add(Flags& flags) {
   models.needs_tokenizer = true;
   GenerateSettings fields;
   fields.ForEachField([&](std::string_view name, auto& member, const char* help) {
-    const auto flag = std::find_if(kFieldFlags.begin(), kFieldFlags.end(),
-                                   [&](const FieldFlag& each) { return each.field == name; });
+    const FieldFlag* flag = FindFlag(name);
     // The model and the dtype are flags of every subcommand.
-    if (flag == kFieldFlags.end()) return;
-    FieldFlag named = *flag;
-    if (named.field == "steps") named.names = steps_flag;
-    AddField<std::decay_t<decltype(member)>>(flags, *this, named, help);
+    if (flag == nullptr) return;
+    flags.Value(
+        name == "steps" ? steps_flag : flag->names,
+        PlaceholderOf<std::decay_t<decltype(member)>>(name),
+        [this, field = flag->field](const std::string& text) { Take(field, text); }, help,
+        flag->otherwise);
   });
   flags.Text("--from", "PICTURE", from, "take all settings of this picture; other flags win");
   flags.Text("--image", "FILE", image, "picture to start from");
@@ -175,6 +174,22 @@ void GenerateFlags::Add(Flags& flags) {
              "name without .png is a folder",
              "out/");
   common.Add(flags);
+}
+
+void GenerateFlags::Take(std::string_view field, const std::string& text) {
+  const FieldFlag* flag = FindFlag(field);
+  ENSURE(flag != nullptr, std::string(field));
+  GenerateSettings fields;
+  fields.ForEachField([&](std::string_view name, auto& member, const char*) {
+    if (name != field) return;
+    using T = std::decay_t<decltype(member)>;
+    const T value = ParseField<T>(*flag, text);
+    if (field == "perturb") return TakePerturb(text);
+    given.emplace(field);
+    overrides.push_back([field = flag->field, value](GenerateSettings& settings) {
+      SetField<T>(settings, field, value);
+    });
+  });
 }
 
 // What a file says beside its list is weaker than the flags of the same names.
@@ -191,6 +206,12 @@ void GenerateFlags::TakePerturb(const std::string& text) {
 }
 
 PictureSettings GenerateFlags::Settings() const {
+  PictureSettings result = SettingsWithoutSeed();
+  if (!result.settings.seed) result.settings.seed = RandomSeed();
+  return result;
+}
+
+PictureSettings GenerateFlags::SettingsWithoutSeed() const {
   PictureSettings result;
   if (from) result = ReadPictureSettings(ReadPictureText(*from), *from);
   GenerateSettings& settings = result.settings;
@@ -231,7 +252,6 @@ PictureSettings GenerateFlags::Settings() const {
                     ": this picture began from given noise, which its settings do not hold; "
                     "give the same file with --init-latents");
   }
-  if (!settings.seed) settings.seed = RandomSeed();
   return result;
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/flags/cli_args.h"
@@ -38,6 +39,9 @@ struct GenerateFlags {
   // drawn when none was given. Throws kUsage, kBadFile, and the problems of --from's picture that
   // no flag replaces.
   PictureSettings Settings() const;
+  PictureSettings SettingsWithoutSeed() const;  // the same, but for the seed that is drawn
+  // A setting as its flag would be given it; not model and dtype. Throws as the flag.
+  void Take(std::string_view field, const std::string& text);
   void TakePerturb(const std::string& text);  // --perturb
   // Reads --image and --mask and puts their digests into the settings. Throws kBadFile, and kUsage
   // where the settings come from a picture that was made from others, and these are not given.

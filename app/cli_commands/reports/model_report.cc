@@ -9,7 +9,9 @@
 #include "app/process/host_memory.h"
 #include "models/component_weights.h"
 #include "pipelines/forward/forward.h"
+#include "pipelines/metadata/numbers.h"
 #include "tensor/error.h"
+#include "tensor/machine/instruction_set.h"
 #include "tensor/make_backend.h"
 
 namespace fovea {
@@ -28,8 +30,12 @@ bool HasWeights(const ComponentFolder& component) {
   return false;
 }
 
-void AddWeights(const ComponentFolder& component, bool list, Json& described, Json& tensors) {
+using Stores = std::vector<std::shared_ptr<const WeightStore>>;
+
+void AddWeights(const ComponentFolder& component, bool list, Json& described, Json& tensors,
+                Stores& stores) {
   const auto store = OpenWeights(component);
+  stores.push_back(store);
   int64_t parameters = 0;
   uint64_t bytes = 0;
   std::map<std::string, int64_t> dtypes;
@@ -83,12 +89,13 @@ std::string Text(const Json& json, const char* key) {
 Json DescribeModel(const ModelFolder& folder, const ModelReportOptions& options) {
   Json report;
   Json components = Json::array(), layers = Json::array(), tensors = Json::array();
+  Stores stores;
   int64_t parameters = 0;
   uint64_t bytes = 0;
   for (const ComponentFolder& component : folder.components) {
     Json described = {{"name", component.name}, {"class", component.class_name}};
     if (HasWeights(component)) {
-      AddWeights(component, options.tensors, described, tensors);
+      AddWeights(component, options.tensors, described, tensors, stores);
       parameters += described["parameters"].get<int64_t>();
       bytes += described["bytes"].get<uint64_t>();
       if (options.layers) AddLayers(component, layers);
@@ -101,6 +108,9 @@ Json DescribeModel(const ModelFolder& folder, const ModelReportOptions& options)
   report["components"] = std::move(components);
   report["parameters"] = parameters;
   report["bytes"] = bytes;
+  report["instruction_set"] = InstructionSetName();
+  report["numbers"] = {{"f32", ToJson(NumbersOf(stores, DType::kF32))},
+                       {"bf16", ToJson(NumbersOf(stores, DType::kBF16))}};
   if (options.layers) report["layers"] = std::move(layers);
   if (options.tensors) report["tensors"] = std::move(tensors);
   return report;
@@ -122,6 +132,11 @@ void PrintModel(const Json& report) {
       }
     }
     std::printf("\n");
+  }
+  for (const auto& [dtype, numbers] : report["numbers"].items()) {
+    std::printf("  --dtype %-4s     on %s: %s\n", dtype.c_str(),
+                Text(report, "instruction_set").c_str(),
+                Line(NumbersFromJson(numbers, "")).c_str());
   }
   if (report.contains("layers")) {
     std::printf("attention sites: component, path, kind, heads, head size, tokens\n");

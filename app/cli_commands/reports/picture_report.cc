@@ -46,6 +46,7 @@ void PrintOurs(const Json& report) {
   Row("device", device["kind"].get<std::string>() + ", " +
                     device["instruction_set"].get<std::string>() + ", " + device["threads"].dump() +
                     " threads");
+  if (report.contains("numbers")) Row("numbers", Line(NumbersFromJson(report["numbers"], "")));
   if (report.contains("hires")) Row("ran", Line(HiresFromJson(report["hires"], "")));
   if (report.contains("attention")) {
     for (const std::string& line : Lines(GroupsFromJson(report["attention"], ""))) Row("ran", line);
@@ -82,6 +83,8 @@ Json DescribePicture(const std::string& path) {
     json["device"] = {{"kind", read.provenance.device},
                       {"instruction_set", read.provenance.instruction_set},
                       {"threads", read.provenance.threads}};
+    const Numbers& numbers = read.provenance.numbers;
+    if (!numbers.weights.empty()) json["numbers"] = ToJson(numbers);
     if (!read.provenance.attention.empty()) json["attention"] = ToJson(read.provenance.attention);
     if (!read.provenance.hires.Empty()) json["hires"] = ToJson(read.provenance.hires);
     json["init_latents"] = read.provenance.init_latents;

@@ -2,11 +2,11 @@
 
 #include <csetjmp>
 #include <cstring>
-#include <fstream>
 
 #include <png.h>
 
 #include "models/files/atomic_file.h"
+#include "models/files/text_file.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -75,18 +75,9 @@ bool Encode(const Image& image, std::vector<png_text>& text, std::vector<png_byt
 }
 
 std::vector<std::byte> ReadBytes(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const std::streamoff size = file ? static_cast<std::streamoff>(file.tellg()) : -1;
-  if (size < 0) throw Error(ErrorCode::kBadFile, path.string() + ": cannot be read");
-  if (static_cast<size_t>(size) > kMaxFileBytes) {
-    throw Error(ErrorCode::kBadFile, path.string() + ": too large for a picture");
-  }
-  std::vector<std::byte> bytes(static_cast<size_t>(size));
-  file.seekg(0);
-  if (!file.read(reinterpret_cast<char*>(bytes.data()), size)) {
-    throw Error(ErrorCode::kBadFile, path.string() + ": cannot be read");
-  }
-  return bytes;
+  const std::string bytes = ReadTextFile(path, kMaxFileBytes);
+  const auto* first = reinterpret_cast<const std::byte*>(bytes.data());
+  return {first, first + bytes.size()};
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "pipelines/sampling/schedulers/noise_schedule.h"
 #include "pipelines/sampling/schedulers/samplers.h"
+#include "pipelines/sampling/schedulers/sigma_schedule.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -35,18 +36,27 @@ class Ddim final : public Scheduler {
                       ": prediction_type epsilon says nothing at zero signal to noise; "
                       "rescale_betas_zero_snr with this timestep_spacing needs v_prediction");
     }
+    // Not in diffusers: the same step between the levels of a ramp, down to none, as ComfyUI does.
+    ramp_ = RampOf(choice.schedule);
+    if (ramp_ != SigmaRamp::kNone) {
+      for (const double sigma : RampOverTimesteps(ramp_, schedule_, &timesteps_)) {
+        alphas_.push_back(1 / (sigma * sigma + 1));
+      }
+      alphas_.push_back(1);
+      return;
+    }
+    for (const double t : timesteps_) alphas_.push_back(Alpha(t));
   }
 
   std::string_view Name() const override { return "ddim"; }
+  std::string_view ScheduleType() const override { return ScheduleName(ramp_); }
   std::span<const double> Timesteps() const override { return timesteps_; }
   double InitNoiseSigma() const override { return 1; }
   void ScaleModelInput(int /*i*/, std::span<float> /*latents*/) const override {}
 
   void Step(int i, std::span<const float> model_output, std::span<float> latents,
             const DrawNoise& draw) override {
-    const double t = timesteps_[static_cast<size_t>(i)];
-    const double before = t - stride_;
-    const double a = Alpha(t), a_next = before >= 0 ? Alpha(before) : final_alpha_;
+    const double a = alphas_[static_cast<size_t>(i)], a_next = NextAlpha(static_cast<size_t>(i));
     const double signal = std::sqrt(a), noise = std::sqrt(1 - a);
     const double variance = (1 - a_next) / (1 - a) * (1 - a / a_next);
     const double deviation = eta_ * std::sqrt(std::max(variance, 0.0));
@@ -87,16 +97,24 @@ class Ddim final : public Scheduler {
   std::span<const float> PredictedClean() const override { return clean_; }
 
   void AddNoise(int i, std::span<const float> noise, std::span<float> latents) const override {
-    const double a = Alpha(timesteps_[static_cast<size_t>(i)]);
+    const double a = alphas_[static_cast<size_t>(i)];
     MixNoise(std::sqrt(a), std::sqrt(1 - a), noise, latents);
   }
 
  private:
   double Alpha(double t) const { return schedule_.alphas_cumprod[static_cast<size_t>(t)]; }
 
+  double NextAlpha(size_t i) const {
+    if (ramp_ != SigmaRamp::kNone) return alphas_[i + 1];
+    const double before = timesteps_[i] - stride_;
+    return before >= 0 ? Alpha(before) : final_alpha_;
+  }
+
   NoiseSchedule schedule_;
+  SigmaRamp ramp_ = SigmaRamp::kNone;
   double stride_, eta_;
   std::vector<double> timesteps_;
+  std::vector<double> alphas_;  // of each timestep; of a ramp also the last, 1
   double final_alpha_ = 1;
   std::optional<double> clip_;
   std::vector<float> clean_, drawn_;

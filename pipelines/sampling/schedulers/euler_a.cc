@@ -15,13 +15,18 @@ class EulerAncestral final : public Scheduler {
   EulerAncestral(const Config& config, const SamplerChoice& choice)
       : schedule_(ReadNoiseSchedule(config, {.predicts_sample = false})),
         timesteps_(SpacedTimesteps(schedule_, choice.steps, false)) {
-    const std::vector<double> sigmas = SigmasAt(TrainingSigmas(schedule_), timesteps_);
+    // diffusers' class knows no ramps; these are as in k-diffusion, which the web UIs use.
+    ramp_ = RampOf(choice.schedule);
+    const std::vector<double> sigmas = ramp_ == SigmaRamp::kNone
+                                           ? SigmasAt(TrainingSigmas(schedule_), timesteps_)
+                                           : RampOverTimesteps(ramp_, schedule_, &timesteps_);
     sigmas_.assign(sigmas.begin(), sigmas.end());
     sigmas_.push_back(0);
     init_sigma_ = FirstSigma(schedule_, sigmas_);
   }
 
   std::string_view Name() const override { return "euler_a"; }
+  std::string_view ScheduleType() const override { return ScheduleName(ramp_); }
   std::span<const double> Timesteps() const override { return timesteps_; }
   double InitNoiseSigma() const override { return init_sigma_; }
 
@@ -53,6 +58,7 @@ class EulerAncestral final : public Scheduler {
 
  private:
   NoiseSchedule schedule_;
+  SigmaRamp ramp_ = SigmaRamp::kNone;
   std::vector<double> timesteps_;
   std::vector<float> sigmas_;
   double init_sigma_ = 1;

@@ -8,6 +8,7 @@
 
 #include "pipelines/sampling/schedulers/noise_schedule.h"
 #include "pipelines/sampling/schedulers/samplers.h"
+#include "pipelines/sampling/schedulers/sigma_schedule.h"
 #include "tensor/error.h"
 
 namespace fovea {
@@ -26,6 +27,15 @@ class Lcm final : public Scheduler {
       throw Error(ErrorCode::kUnsupported, config.Where() + ": thresholding is not supported");
     }
     if (ReadFlag(config, "clip_sample", false)) clip_ = config.Number("clip_sample_range", 1.0);
+    if (!choice.schedule.empty() && choice.schedule != "model") {
+      // Not in diffusers: the levels of the other samplers, as the web UIs have it.
+      timesteps_ = SpacedTimesteps(schedule_, choice.steps, true);
+      std::erase(timesteps_, -1.0);
+      CheckTimesteps(schedule_, timesteps_);
+      ramp_ = RampOf(choice.schedule);
+      SetAlphas();
+      return;
+    }
     // The steps that the model was distilled on; sampling takes some of them.
     const int distilled =
         static_cast<int>(config.Int("original_inference_steps", 1, schedule_.train_steps, 50));
@@ -39,9 +49,11 @@ class Lcm final : public Scheduler {
       const auto taken = static_cast<int>(i * (static_cast<double>(distilled) / choice.steps));
       timesteps_.push_back((distilled - taken) * stride - 1);
     }
+    SetAlphas();
   }
 
   std::string_view Name() const override { return "lcm"; }
+  std::string_view ScheduleType() const override { return ScheduleName(ramp_); }
   std::span<const double> Timesteps() const override { return timesteps_; }
   double InitNoiseSigma() const override { return 1; }
   void ScaleModelInput(int /*i*/, std::span<float> /*latents*/) const override {}
@@ -50,12 +62,12 @@ class Lcm final : public Scheduler {
             const DrawNoise& draw) override {
     constexpr double kDataVariance = 0.25;
     const size_t call = static_cast<size_t>(i);
-    const double t = timesteps_[call], a = Alpha(t);
+    const double t = timesteps_[call], a = alphas_[call];
     const double signal = std::sqrt(a), noise = std::sqrt(1 - a);
     const double scaled = t * scaling_, norm = scaled * scaled + kDataVariance;
     const double skip = kDataVariance / norm, out = scaled / std::sqrt(norm);
     const bool last = call + 1 == timesteps_.size();
-    const double next = last ? 1 : Alpha(timesteps_[call + 1]);
+    const double next = last ? 1 : alphas_[call + 1];
     if (!last) {
       drawn_.resize(latents.size());
       draw(drawn_);
@@ -77,17 +89,28 @@ class Lcm final : public Scheduler {
   std::span<const float> PredictedClean() const override { return clean_; }
 
   void AddNoise(int i, std::span<const float> noise, std::span<float> latents) const override {
-    const double a = Alpha(timesteps_[static_cast<size_t>(i)]);
+    const double a = alphas_[static_cast<size_t>(i)];
     MixNoise(std::sqrt(a), std::sqrt(1 - a), noise, latents);
   }
 
  private:
-  double Alpha(double t) const { return schedule_.alphas_cumprod[static_cast<size_t>(t)]; }
+  void SetAlphas() {
+    if (ramp_ != SigmaRamp::kNone) {
+      for (const double sigma : RampOverTimesteps(ramp_, schedule_, &timesteps_)) {
+        alphas_.push_back(1 / (sigma * sigma + 1));
+      }
+      return;
+    }
+    for (const double t : timesteps_) {
+      alphas_.push_back(schedule_.alphas_cumprod[static_cast<size_t>(t)]);
+    }
+  }
 
   NoiseSchedule schedule_;
+  SigmaRamp ramp_ = SigmaRamp::kNone;
   double scaling_;
   std::optional<double> clip_;
-  std::vector<double> timesteps_;
+  std::vector<double> timesteps_, alphas_;
   std::vector<float> clean_, drawn_;
 };
 

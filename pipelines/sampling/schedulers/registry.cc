@@ -46,15 +46,15 @@ struct Sampler {
 
 // Of two samplers of one class the first is the class as its config says.
 constexpr Sampler kSamplers[] = {
-    {"ddim", "DDIMScheduler", false, Levels::kSpaced, MakeDdim},
+    {"ddim", "DDIMScheduler", false, Levels::kSigmas, MakeDdim},
     {"pndm", "PNDMScheduler", false, Levels::kSpaced, MakePndm},
     {"euler", "EulerDiscreteScheduler", false, Levels::kSigmas, MakeEuler},
-    {"euler_a", "EulerAncestralDiscreteScheduler", false, Levels::kSpaced, MakeEulerAncestral},
+    {"euler_a", "EulerAncestralDiscreteScheduler", false, Levels::kSigmas, MakeEulerAncestral},
     {"heun", "HeunDiscreteScheduler", false, Levels::kSigmas, MakeHeun},
     {"dpmpp_2m", "DPMSolverMultistepScheduler", false, Levels::kSigmas, MakeDpmpp},
     {"dpmpp_2m_sde", "DPMSolverMultistepScheduler", false, Levels::kSigmas, MakeDpmppSde},
     {"unipc", "UniPCMultistepScheduler", false, Levels::kSigmas, MakeUniPc},
-    {"lcm", "LCMScheduler", false, Levels::kFixed, MakeLcm},
+    {"lcm", "LCMScheduler", false, Levels::kSigmas, MakeLcm},
     {"flow_euler", "FlowMatchEulerDiscreteScheduler", true, Levels::kSigmas, MakeFlowEuler},
     {"flow_heun", "FlowMatchHeunDiscreteScheduler", true, Levels::kSigmas, MakeFlowHeun},
     {"flow_dpmpp_2m", "DPMSolverMultistepScheduler", true, Levels::kFixed, MakeFlowDpmpp},

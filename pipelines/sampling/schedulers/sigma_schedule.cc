@@ -78,6 +78,32 @@ std::vector<double> RampSigmas(SigmaRamp ramp, double max, double min, int count
   return out;
 }
 
+SigmaRamp RampOf(std::string_view schedule) {
+  if (schedule == "karras") return SigmaRamp::kKarras;
+  if (schedule == "exponential") return SigmaRamp::kExponential;
+  if (schedule == "beta") return SigmaRamp::kBeta;
+  return SigmaRamp::kNone;
+}
+
+std::vector<double> RampOverTimesteps(SigmaRamp ramp, const NoiseSchedule& schedule,
+                                      std::vector<double>* timesteps) {
+  const std::vector<float> table = TrainingSigmas(schedule), log_table = Logs(table);
+  const std::vector<double> ends =
+      SigmasAt(table, std::vector<double>{timesteps->front(), timesteps->back()});
+  if (!std::isfinite(ends[0])) {
+    throw Error(ErrorCode::kUnsupported,
+                "schedule: the model begins at zero signal, where no ramp of noise levels can "
+                "begin; take normal or sgm_uniform");
+  }
+  std::vector<double> sigmas =
+      RampSigmas(ramp, ends[0], ends[1], static_cast<int>(timesteps->size()));
+  timesteps->clear();
+  for (const double sigma : sigmas) {
+    timesteps->push_back(static_cast<float>(TimestepAt(sigma, log_table)));
+  }
+  return sigmas;
+}
+
 std::vector<double> SpacedForSolver(const NoiseSchedule& schedule, int last, int steps) {
   std::vector<double> out;
   if (schedule.spacing == Spacing::kLinspace) {

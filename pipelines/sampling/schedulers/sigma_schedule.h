@@ -38,6 +38,14 @@ SigmaOptions ReadSigmaOptions(const Config& config);
 // Steps `count` noise levels from max down to min along the ramp.
 std::vector<double> RampSigmas(SigmaRamp ramp, double max, double min, int count);
 
+// Of choice.schedule; kNone for the others.
+SigmaRamp RampOf(std::string_view schedule);
+
+// The noise levels of a ramp between those of the spaced timesteps, which become the levels' own:
+// for samplers whose configs know no ramps. Throws kUnsupported where the first level is infinite.
+std::vector<double> RampOverTimesteps(SigmaRamp ramp, const NoiseSchedule& schedule,
+                                      std::vector<double>* timesteps);
+
 // One timestep more than asked for, the lowest left out (it is the final sigma's): DPM-Solver's and
 // UniPC's way. `last`: training steps that count.
 std::vector<double> SpacedForSolver(const NoiseSchedule& schedule, int last, int steps);

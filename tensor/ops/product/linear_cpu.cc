@@ -23,11 +23,11 @@ void LinearCpu(const CpuExecution& execution, Context& ctx, const Tensor& x, con
   if (rows == 0 || weight.Out() == 0) return;
   const bool pairs = x.dtype == DType::kBF16 && Bf16PanelMultiply() != nullptr;
   const Arithmetic arithmetic = pairs ? Arithmetic::kBF16 : Arithmetic::kF32;
-  // f32 weights for bf16 activations are held in bf16: half the memory.
-  const bool narrow = weight.w.dtype == DType::kF32 && x.dtype == DType::kBF16;
+  const DType copy = CopyType(ctx, x);
+  const bool narrow = weight.w.dtype == DType::kF32 && copy == DType::kBF16;
   WeightRows from{weight.w.data, weight.w.dtype, weight.Out(), weight.In()};
   if (weight.delta != nullptr || narrow || !IsAligned(weight.w)) {
-    from.dtype = x.dtype;
+    from.dtype = copy;
     from.data = execution.packs.Provide(
         weight, onednn::Library::PlainMatmulWeights(weight.Out(), weight.In(), from.dtype),
         kMatmulAxes);

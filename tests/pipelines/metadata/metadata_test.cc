@@ -36,6 +36,7 @@ Provenance FullProvenance() {
   provenance.version = "1.2.3";
   provenance.instruction_set = "avx512_bf16";
   provenance.threads = 3;
+  provenance.numbers = {"bf16, f16", "f32", "bf16"};
   provenance.sampler = "euler_a";
   return provenance;
 }
@@ -77,6 +78,7 @@ TEST_CASE("a picture's settings come back, its own seed with them") {
   CHECK(read.provenance.version == "1.2.3");
   CHECK(read.provenance.instruction_set == "avx512_bf16");
   CHECK(read.provenance.threads == 3);
+  CHECK(read.provenance.numbers == FullProvenance().numbers);
   CHECK_FALSE(read.provenance.init_latents);
   CHECK(PictureText(settings, FullProvenance(), 2).at("fovea").find("home") == std::string::npos);
 }
@@ -120,6 +122,13 @@ TEST_CASE("settings of other kinds are refused") {
     return R"({"format":1,"settings":)" + settings + "," + device + "}";
   };
   CHECK(ReadCode(with("{}")) == ErrorCode::kInternal);  // nothing wrong
+  const auto numbers = [&](const std::string& json) {
+    return ReadCode(R"({"format":1,"settings":{},"numbers":)" + json + "," + device + "}");
+  };
+  CHECK(numbers(R"({"weights":"f16","arithmetic":"f32"})") == ErrorCode::kInternal);
+  CHECK(numbers(R"({"weights":"f16"})") == ErrorCode::kBadFile);
+  CHECK(numbers(R"({"weights":16,"arithmetic":"f32"})") == ErrorCode::kBadFile);
+  CHECK(numbers("[]") == ErrorCode::kBadFile);
   CHECK(ReadCode("") == ErrorCode::kBadFile);
   CHECK(ReadCode("[]") == ErrorCode::kBadFile);
   CHECK(ReadCode("{}") == ErrorCode::kBadFile);

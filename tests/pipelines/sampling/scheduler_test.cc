@@ -207,6 +207,52 @@ TEST_CASE("samplers of flows and of noise predictions do not mix") {
         ErrorCode::kUnsupported);
 }
 
+TEST_CASE("euler_a, ddim and lcm take every schedule: levels as Euler's, clean data comes out") {
+  const std::string plain =
+      R"({"_class_name":"DDIMScheduler","beta_start":0.00085,"beta_end":0.012,)"
+      R"("beta_schedule":"scaled_linear","clip_sample":false,)"
+      R"("set_alpha_to_one":false,"steps_offset":1,)"
+      R"("timestep_spacing":"leading","timestep_scaling":10})";
+  for (const char* schedule : {"normal", "sgm_uniform", "karras", "exponential", "beta"}) {
+    const auto euler = Make(plain, {.sampler = "euler", .steps = 12, .schedule = schedule});
+    for (const char* name : {"euler_a", "ddim", "lcm"}) {
+      CAPTURE(schedule, name);
+      const auto got = Make(plain, {.sampler = name, .steps = 12, .schedule = schedule});
+      CHECK(got->ScheduleType() == euler->ScheduleType());
+      REQUIRE(got->Timesteps().size() == euler->Timesteps().size());
+      for (size_t i = 0; i < got->Timesteps().size(); ++i) {
+        CHECK(std::abs(got->Timesteps()[i] - euler->Timesteps()[i]) <= 1);
+      }
+      for (const float x : RunAnalyticModel(*got)) CHECK(std::isfinite(x));
+    }
+  }
+  // A DDIM step between the same levels is Euler's, in other words (Song et al. 2021, eq. 13).
+  const auto ddim = Make(plain, {.sampler = "ddim", .steps = 12, .schedule = "karras"});
+  const auto euler = Make(plain, {.sampler = "euler", .steps = 12, .schedule = "karras"});
+  std::vector<float> clean = GoldenNoise(), a(clean.size(), 0), b(clean.size(), 0);
+  ddim->AddNoise(0, clean, a);
+  euler->AddNoise(0, clean, b);
+  for (int i = 0; i < 12; ++i) {
+    // A model whose noise is a fixed function of the scaled latents.
+    const auto model = [](std::span<const float> x) {
+      std::vector<float> out(x.begin(), x.end());
+      for (size_t k = 0; k < out.size(); ++k)
+        out[k] = std::tanh(out[k]) + 0.1f * static_cast<float>(k);
+      return out;
+    };
+    std::vector<float> input = b;
+    euler->ScaleModelInput(i, input);
+    for (size_t k = 0; k < a.size(); ++k) CHECK(a[k] == Approx(input[k]).margin(2e-4));
+    ddim->Step(i, model(a), a, {});
+    euler->Step(i, model(input), b, {});
+  }
+  for (size_t k = 0; k < a.size(); ++k) CHECK(a[k] == Approx(b[k]).margin(1e-3));
+  // Zero signal to noise has no first level that a ramp could begin at.
+  const std::string zero = R"({"_class_name":"DDIMScheduler","rescale_betas_zero_snr":true,)"
+                           R"("prediction_type":"v_prediction","timestep_spacing":"trailing"})";
+  CHECK(CodeOf(zero, {.sampler = "ddim", .schedule = "karras"}) == ErrorCode::kUnsupported);
+}
+
 TEST_CASE("every number of steps gives finite latents") {
   for (const std::string_view name : SamplerNames()) {
     if (IsFlow(name)) {
@@ -299,9 +345,7 @@ TEST_CASE("what a scheduler config cannot be is refused by name") {
   CHECK(CodeOf(plain, {.sampler = "pndm", .steps = 3}) == ErrorCode::kUsage);
   CHECK(CodeOf(plain, {.sampler = "lcm", .steps = 51}) == ErrorCode::kUsage);
   CHECK(CodeOf(plain, {.schedule = "cosine"}) == ErrorCode::kUsage);
-  CHECK(CodeOf(plain, {.schedule = "karras"}) == ErrorCode::kUnsupported);
-  CHECK(CodeOf(plain, {.sampler = "euler_a", .schedule = "beta"}) == ErrorCode::kUnsupported);
-  CHECK(CodeOf(plain, {.sampler = "lcm", .schedule = "normal"}) == ErrorCode::kUnsupported);
+  CHECK(CodeOf(plain, {.sampler = "pndm", .schedule = "karras"}) == ErrorCode::kUnsupported);
   const char* unipc = "UniPCMultistepScheduler";
   CHECK(CodeOf(with(R"("use_flow_sigmas":true)", unipc)) == ErrorCode::kUnsupported);
   CHECK(CodeOf(with(R"("predict_x0":false)", unipc)) == ErrorCode::kUnsupported);

@@ -57,6 +57,24 @@ TEST_CASE("linear agrees with the definition for every dtype of weights and acti
   });
 }
 
+TEST_CASE("narrow weights of an f32 file are held in bf16, widened exactly") {
+  OpTest test;
+  test.ctx.narrow_weights = true;
+  for (const auto& [shape, out] : kCases) {
+    INFO(shape.ToString() << " to " << out);
+    const HostTensor x = Random(shape, DType::kF32, 1);
+    const HostTensor w = WeightMatrix(out, shape[-1], DType::kF32);
+    HostTensor w16(w.shape(), DType::kBF16);
+    ops::Copy(test.ctx, w.View(), w16.View());
+    HostTensor y = Poisoned(WithLast(shape, out), DType::kF32);
+    const Weight weight{w.View(), {}}, rounded{w16.View(), {}};
+    const size_t before = test.backend->PackedBytes();
+    ops::Linear(test.ctx, x.View(), weight, y.View());
+    REQUIRE_CLOSE(y.View(), ReferenceLinear(x.View(), rounded, {}));
+    CHECK(test.backend->PackedBytes() - before == w16.Bytes());
+  }
+}
+
 TEST_CASE("linear fuses bias, activation and residual") {
   OpTest test;
   ForEachTarget([&] {

@@ -1,4 +1,4 @@
-#include "app/studio/engine.h"
+#include "app/engine/engine.h"
 
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -6,13 +6,10 @@
 
 #include <utility>
 
-#include "app/output_files.h"
+#include "app/engine/latent_preview.h"
 #include "app/process/exit_code.h"
 #include "app/process/host_memory.h"
-#include "app/studio/latent_preview.h"
 #include "pipelines/forward/forward.h"
-#include "pipelines/generation/provenance.h"
-#include "pipelines/pictures/formats/png_file.h"
 #include "pipelines/sampling/noise.h"
 #include "tensor/make_backend.h"
 
@@ -27,30 +24,7 @@ void LowerPriority() {
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
 }
 
-std::string WritePicture(const PictureTask& task, const Generated& generated) {
-  OutputFiles files;
-  files.MakeFolder(task.folder);
-  const std::string prefix = std::to_string(generated.settings.seed.value_or(0)) + "-";
-  const auto name = files.CountUp(task.folder, prefix, ".png");
-  WritePng(name, generated.images.front(),
-           PictureText(generated.settings, ProvenanceOf(generated, HereAndNow(FOVEA_VERSION)), 0));
-  return files.Commit().front().string();
-}
-
 }  // namespace
-
-std::vector<SiteUse> UsesOf(const std::vector<AttentionUse>& uses) {
-  std::vector<SiteUse> out;
-  for (const AttentionUse& use : uses) {
-    std::string steps;
-    for (const auto& [first, last] : use.steps) {
-      steps += (steps.empty() ? "" : ",") + std::to_string(first) +
-               (last > first ? "-" + std::to_string(last) : "");
-    }
-    out.push_back({use.path, use.op, use.heads, steps, use.refusal, use.density, use.visited});
-  }
-  return out;
-}
 
 struct Engine::Model {
   std::string key;
@@ -183,7 +157,7 @@ void Engine::Run(const PictureTask& task) {
 
   EngineFinished finished;
   finished.job = task.job;
-  finished.file = WritePicture(task, generated);
+  finished.file = task.sink(generated);
   finished.settings = generated.settings;
   finished.settings.model = task.settings.model;
   finished.image = std::make_shared<Image>(generated.images.front());
@@ -191,7 +165,7 @@ void Engine::Run(const PictureTask& task) {
   finished.flops = predicted.flops;
   finished.first = !std::exchange(model.ran, true);
   finished.peak_bytes = predicted.PeakBytes();
-  finished.uses = UsesOf(generated.attention);
+  finished.uses = generated.attention;
   model.preview->Learn(
       generated.latents.shape(),
       {generated.latents.Data<float>(), static_cast<size_t>(generated.latents.NumElements())},

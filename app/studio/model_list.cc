@@ -1,4 +1,4 @@
-#include "app/studio/model_access.h"
+#include "app/studio/model_list.h"
 
 #include <algorithm>
 
@@ -39,18 +39,14 @@ bool Looks(const ListedModel& model) {
 
 }  // namespace
 
-ModelFolder ModelAccess::Open(const GenerateSettings& settings) const {
-  ModelFlags flags;
-  flags.folders = folders;
-  flags.needs_tokenizer = true;
-  return flags.Open(settings.model, ParseLoraText(settings.lora), settings.overlay);
-}
-
-std::vector<ModelChoice> ModelAccess::List(const std::vector<std::string>& recent) const {
+std::vector<ModelChoice> ListModelChoices(const ModelAccess& access,
+                                          const std::vector<std::string>& recent,
+                                          std::vector<std::string>* loras) {
   std::vector<ModelChoice> choices{{"", "still-life-unet", "built in", false}};
   const fs::path built_in = BuiltInModelsFolder();
-  for (const ListedModel& model : ListModels(ModelSearchPath(folders, built_in)).models) {
+  for (const ListedModel& model : ListModels(ModelSearchPath(access.folders, built_in)).models) {
     if (model.path == built_in / "still-life-unet") continue;
+    if (model.kind == "lora") loras->push_back(model.name);
     const bool makes = MakesPictures(model);
     if (!makes && !Looks(model)) continue;
     const fs::path parent = model.path.parent_path();
@@ -64,10 +60,6 @@ std::vector<ModelChoice> ModelAccess::List(const std::vector<std::string>& recen
     if (!known) choices.push_back({name, fs::path(name).filename().string(), "recent", false});
   }
   return choices;
-}
-
-std::string WeightsKey(const GenerateSettings& settings) {
-  return settings.model + "\n" + settings.lora + "\n" + settings.overlay;
 }
 
 }  // namespace fovea

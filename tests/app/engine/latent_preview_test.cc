@@ -1,4 +1,4 @@
-#include "app/studio/latent_preview.h"
+#include "app/engine/latent_preview.h"
 
 #include <catch2/catch.hpp>
 
