@@ -156,11 +156,13 @@ Attended Attend(const AttendFlags& flags, const NamedTensors& inputs, Backend& b
   const auto planning = MakePlanningBackend(backend);
   Arena plan(*planning, kPlanningArenaBytes);
   Context dry{*planning, plan};
+  io.maps = prepared->ChooseTiles(dry, io, nullptr);
   prepared->Run(dry, io);
   RequireMemory(PeakMemoryBytes() + plan.PeakBytes(), "take a smaller grid or fewer threads (-t)");
   Arena arena(backend, plan.PeakBytes());
   Context ctx{backend, arena};
   const auto begin = std::chrono::steady_clock::now();
+  io.maps = prepared->ChooseTiles(ctx, io, nullptr);
   prepared->Run(ctx, io);
 
   Attended result;
@@ -168,6 +170,10 @@ Attended Attend(const AttendFlags& flags, const NamedTensors& inputs, Backend& b
   if (const TileMap* map = prepared->Map(); map != nullptr) {
     result.density = map->Density();
     result.visited = map->VisitedShare();
+  } else if (io.maps != nullptr) {
+    const double all = static_cast<double>(q.shape()[1]) * static_cast<double>(q.shape()[1]);
+    result.density = io.maps->MeanPairs() / all;
+    result.visited = io.maps->MeanVisitedPairs() / all;
   }
   HostTensor heads_first(
       {spec.batch, spec.heads, q.shape()[1], spec.head_dim},

@@ -76,6 +76,7 @@ class PreparedSelected final : public PreparedAttention {
   }
 
   void Run(Context& ctx, const OperatorIo& io, OpState*) override {
+    ENSURE(traits_.fixed || io.maps != nullptr, "ChooseTiles comes before Run");
     ArenaScope scope(ctx.arena);
     TileCall call = CallOf(io);
     if (!terms_.empty()) {

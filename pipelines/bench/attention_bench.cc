@@ -96,7 +96,8 @@ void AttentionBench::Case::Plan(Backend& backend, size_t* arena_bytes) {
   const auto planning = MakePlanningBackend(backend);
   Arena arena(*planning, kPlanningArenaBytes);
   Context ctx{*planning, arena};
-  const OperatorIo io = Tensors(ctx);
+  OperatorIo io = Tensors(ctx);
+  io.maps = prepared->ChooseTiles(ctx, io, nullptr);
   prepared->Run(ctx, io);
   *arena_bytes = std::max(*arena_bytes, arena.PeakBytes());
   flops = planning->TotalCost().flops;
@@ -159,11 +160,12 @@ std::vector<AttentionTiming> AttentionBench::Run(
   std::vector<AttentionTiming> timings;
   for (const std::unique_ptr<Case>& each : cases_) {
     ArenaScope scope(arena);
-    const OperatorIo io = each->Tensors(ctx);
+    OperatorIo io = each->Tensors(ctx);
     FillRandom(1, io.q), FillRandom(2, io.k), FillRandom(3, io.v);
     std::vector<double> seconds;
     for (int i = 0; i <= options_.repeat && !stop.stop_requested(); ++i) {
       const auto begin = Clock::now();
+      io.maps = each->prepared->ChooseTiles(ctx, io, nullptr);
       each->prepared->Run(ctx, io);
       if (i > 0) seconds.push_back(Since(begin));
     }
