@@ -37,9 +37,18 @@ const std::vector<Row>& Rows() {
       {{"agent", {{"agents", "3x2"}}}},
       {{"agentsd", {{"sx", "2"}, {"sy", "2"}, {"ratio", "0.3"}}}, false, false},
       {{"agentsd", {{"sx", "2"}, {"sy", "2"}, {"agents", "1"}}}, false, false},
-      {{"agentsd", {{"sx", "2"}, {"sy", "3"}, {"agents", "0.5"}, {"random", "off"}}},
-       false,
-       false}};
+      {{"agentsd", {{"sx", "2"}, {"sy", "3"}, {"agents", "0.5"}, {"random", "off"}}}, false, false},
+      {{"combiner", {{"tile", "4x4"}}}},
+      {{"combiner", {{"ring", "1"}, {"tile", "4x3"}}}},
+      {{"razor", {{"tile", "4x4"}}}},
+      {{"power", {{"window", "0"}, {"tile", "3x3"}, {"rest", "mean"}}}},
+      // A head with NaN has nothing to choose by, and sees all.
+      {{"sparsed", {{"tile", "4x4"}}}, true, false},
+      {{"probe", {{"tile", "4x4"}}}, true, false},
+      {{"xattn", {{"tile", "4x4"}, {"threshold", "0.5"}}}, true, false},
+      {{"sparge", {{"tile", "4x4"}, {"rest", "mean"}}}, true, false},
+      {{"draft", {{"tile", "4x4"}}}, true, false},
+      {{"svg2", {{"tile", "4x4"}, {"p", "0.4"}, {"rest", "mean"}}}, true, false}};
   return rows;
 }
 
@@ -102,6 +111,7 @@ struct Call {
     io.first_head = first_head;
     Arena arena(*backend, 64 << 20);
     Context ctx{*backend, arena};
+    io.maps = prepared->ChooseTiles(ctx, io, nullptr);
     prepared->Run(ctx, io);
     peak = arena.PeakBytes();
   }
@@ -142,7 +152,9 @@ double Difference(const HostTensor& a, const HostTensor& b) {
 std::vector<float> RowsOf(Call& call, Context& ctx, PreparedAttention& prepared, int64_t b,
                           int64_t h) {
   HostTensor none(call.q.shape(), call.spec.dtype);
-  const auto matrix = prepared.Matrix(ctx, call.Io(none.View()));
+  OperatorIo io = call.Io(none.View());
+  io.maps = prepared.ChooseTiles(ctx, io, nullptr);
+  const auto matrix = prepared.Matrix(ctx, io);
   std::vector<int32_t> all(static_cast<size_t>(matrix->Queries()));
   for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int32_t>(i);
   std::vector<float> rows(all.size() * all.size());
@@ -258,7 +270,10 @@ TEST_CASE("a dry run takes the scratch of a real one and counts its work") {
     const auto planning = MakePlanningBackend(*call.backend);
     Arena arena(*planning, kPlanningArenaBytes);
     Context ctx{*planning, arena};
-    call.op->Prepare(call.spec)->Run(ctx, call.Io(out.View()));
+    const auto prepared = call.op->Prepare(call.spec);
+    OperatorIo io = call.Io(out.View());
+    io.maps = prepared->ChooseTiles(ctx, io, nullptr);
+    prepared->Run(ctx, io);
     CHECK(arena.PeakBytes() == real);
     CHECK(planning->TotalCost().flops > 0);
   });
