@@ -54,6 +54,7 @@ void UseReport::Add(const AttentionSite& site, const ChosenHeads& choice,
     }
     if (part.io.maps != nullptr) {
       seen = part.io.maps->MeanPairs(), visited = part.io.maps->MeanVisitedPairs();
+      pairs.planned = part.io.maps->each.empty();
     }
     // Further keys that an operator makes count as keys.
     const double base = part.prepared->Map() == nullptr
@@ -67,6 +68,8 @@ void UseReport::Add(const AttentionSite& site, const ChosenHeads& choice,
     pairs_.emplace_back();
   }
   AddStep(uses_[at].steps, step);
+  if (pairs_[at].planned && !pairs.planned) pairs_[at] = {};
+  pairs_[at].planned = pairs.planned;
   pairs_[at].seen += pairs.seen, pairs_[at].visited += pairs.visited, pairs_[at].all += pairs.all;
   uses_[at].density = pairs_[at].seen / pairs_[at].all;
   uses_[at].visited = pairs_[at].visited / pairs_[at].all;

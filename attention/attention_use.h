@@ -38,6 +38,7 @@ class UseReport {
  private:
   struct Pairs {
     double seen = 0, visited = 0, all = 0;
+    bool planned = false;  // bounds of a dry run, which calls that choose replace
   };
   std::vector<AttentionUse> uses_;
   std::vector<Pairs> pairs_;  // of each, summed over its calls

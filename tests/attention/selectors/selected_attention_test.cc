@@ -131,6 +131,19 @@ TEST_CASE("sparsed is dense at the step that chooses, and refresh chooses again"
   CHECK(flops_of("*@1-4: sparsed") == std::vector<double>{dense, chosen, sparse, sparse, sparse});
   CHECK(flops_of("*@1-4: sparsed(refresh=2)") ==
         std::vector<double>{dense, chosen, sparse, chosen, sparse});
+  // A run after a dry one reports what it visited, not the bound.
+  AttentionRuntime runtime(AttentionPlan::Parse("*: draft(keep=0.1)"), sites, 5, {1});
+  AttentionSpec spec;
+  spec.heads = 2, spec.head_dim = 16;
+  spec.q = spec.kv = sites[0].tokens;
+  const HostTensor x = RandomNormal({1, 576, 2, 16}, 3), out({1, 576, 2, 16}, DType::kF32);
+  Arena plan(*planning, kPlanningArenaBytes), arena(*backend, 64 << 20);
+  Context dry{*planning, plan}, ctx{*backend, arena};
+  for (Context* each : {&dry, &ctx}) {
+    runtime.BeginStep(0, 5, {});
+    runtime.Attend(*each, sites[0], spec, {x.View(), x.View(), x.View(), out.View()});
+    CHECK((runtime.Report()[0].visited < 0.4) == (each == &ctx));
+  }
 }
 
 TEST_CASE("selectors say what they refuse") {
