@@ -43,7 +43,7 @@ const std::vector<Row>& Rows() {
       {{"razor", {{"tile", "4x4"}}}},
       {{"power", {{"window", "0"}, {"tile", "3x3"}, {"rest", "mean"}}}},
       // A head with NaN has nothing to choose by, and sees all.
-      {{"sparsed", {{"tile", "4x4"}}}, true, false},
+      {{"sparsed", {{"tile", "4x4"}, {"select", "0.7"}}}, true, false},
       {{"probe", {{"tile", "4x4"}}}, true, false},
       {{"xattn", {{"tile", "4x4"}, {"threshold", "0.5"}}}, true, false},
       {{"sparge", {{"tile", "4x4"}, {"rest", "mean"}}}, true, false},
