@@ -54,7 +54,6 @@ function(fovea_test name)
     endif()
     target_precompile_headers(${name}_test PRIVATE ${headers})
   endif()
-  target_compile_definitions(${name}_test PRIVATE FOVEA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   catch_discover_tests(${name}_test TEST_PREFIX "${name}: "
     PROPERTIES ENVIRONMENT OMP_WAIT_POLICY=passive TIMEOUT 600)
 endfunction()

@@ -9,6 +9,7 @@
 #include "pipelines/pictures/picture_file.h"
 #include "tests/support/cli_checks.h"
 #include "tests/support/golden_case.h"
+#include "tests/support/source_dir.h"
 #include "tests/support/temp_dir.h"
 
 namespace fovea {
@@ -160,7 +161,7 @@ TEST_CASE("inspect maps pictures that a Vision Transformer sees") {
 
 TEST_CASE("inspect shows where CLIP sees each of several texts") {
   const TempDir temp;
-  const fs::path scene = fs::path(FOVEA_SOURCE_DIR) / "docs" / "inspect" / "scene.png";
+  const fs::path scene = SourceDir() / "docs" / "inspect" / "scene.png";
   CheckDone(
       RunFovea({"inspect", "-i", scene, "--maps", "chefer", "--label", "a large orange metal torus",
                 "--label", "a small yellow matte cone", "-o", temp / "maps"}));

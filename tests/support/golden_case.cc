@@ -10,6 +10,7 @@
 
 #include "models/files/safetensors.h"
 #include "tests/support/formula_weights.h"
+#include "tests/support/source_dir.h"
 
 namespace fovea {
 namespace {
@@ -75,7 +76,7 @@ void GoldenCase::WriteModel(const fs::path& to) const {
 }
 
 fs::path GoldenFolder() {
-  return fs::path(FOVEA_SOURCE_DIR) / "tests" / "golden";
+  return SourceDir() / "tests" / "golden";
 }
 
 std::vector<fs::path> GoldenCases(const std::string& group) {

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "tensor/error.h"
+#include "tests/support/source_dir.h"
 #include "tests/support/temp_dir.h"
 
 namespace fovea {
@@ -16,7 +17,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using Ids = std::vector<int32_t>;
 
-const fs::path kGolden = fs::path(FOVEA_SOURCE_DIR) / "tests/golden/tokenizer";
+const fs::path kGolden = SourceDir() / "tests/golden/tokenizer";
 
 std::string ReadAll(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);

@@ -7,6 +7,7 @@
 
 #include "models/single_file/ldm_component.h"
 #include "tests/support/single_file_case.h"
+#include "tests/support/source_dir.h"
 #include "tests/support/temp_dir.h"
 
 namespace fovea {
@@ -46,7 +47,7 @@ TEST_CASE("ldm names: every tensor lies where diffusers' conversion finds it", "
 // The transformers' converters, row by row: [tensor, first row, rows, of all, halves swapped].
 TEST_CASE("ldm names: transformers' tensors lie where diffusers' conversion finds them",
           "[golden]") {
-  const auto path = fs::path(FOVEA_SOURCE_DIR) / "tests/golden/transformer_names/cases.json";
+  const auto path = SourceDir() / "tests/golden/transformer_names/cases.json";
   std::ifstream file(path);
   const auto cases = nlohmann::json::parse(file);
   REQUIRE(cases.size() == 4);

@@ -7,6 +7,7 @@
 #include "models/single_file/config_fit.h"
 #include "tensor/error.h"
 #include "tests/support/single_file_case.h"
+#include "tests/support/source_dir.h"
 #include "tests/support/temp_dir.h"
 
 namespace fovea {
@@ -15,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 fs::path Configs() {
-  return fs::path(FOVEA_SOURCE_DIR) / "assets" / "configs";
+  return SourceDir() / "assets" / "configs";
 }
 
 // What opening says, or "" if it does not mind.

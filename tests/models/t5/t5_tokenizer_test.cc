@@ -9,6 +9,7 @@
 #include "models/t5/charsmap.h"
 #include "models/t5/unigram.h"
 #include "tensor/error.h"
+#include "tests/support/source_dir.h"
 #include "tests/support/temp_dir.h"
 
 namespace fovea {
@@ -18,7 +19,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using Ids = std::vector<int32_t>;
 
-const fs::path kGolden = fs::path(FOVEA_SOURCE_DIR) / "tests/golden/t5_tokenizer";
+const fs::path kGolden = SourceDir() / "tests/golden/t5_tokenizer";
 
 std::string ReadAll(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);

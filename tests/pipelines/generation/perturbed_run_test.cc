@@ -12,6 +12,7 @@
 #include "tests/support/error_code.h"
 #include "tests/support/golden_case.h"
 #include "tests/support/pipeline_case.h"
+#include "tests/support/source_dir.h"
 #include "tests/support/temp_dir.h"
 
 namespace fovea {
@@ -253,7 +254,7 @@ TEST_CASE("perturbed heads go with HiDiffusion") {
   // The tiny model has fewer levels than RAU-Net knows.
   const auto backend = MakeCpuBackend();
   const auto pipeline = TextToImage::Load(
-      OpenModelFolder(std::string(FOVEA_SOURCE_DIR) + "/assets/models/still-life-unet"), *backend);
+      OpenModelFolder(SourceDir() / "assets/models/still-life-unet"), *backend);
   GenerateSettings settings = Small();
   settings.width = settings.height = 128;
   settings.steps = 2;

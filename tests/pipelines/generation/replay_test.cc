@@ -9,6 +9,7 @@
 #include "attention/probe/matrix_passes.h"
 #include "pipelines/generation/text_to_image.h"
 #include "tests/support/error_code.h"
+#include "tests/support/source_dir.h"
 
 namespace fovea {
 namespace {
@@ -16,7 +17,7 @@ namespace {
 TEST_CASE("a replayed step shows what the run showed, and the probe changes nothing") {
   const auto backend = MakeCpuBackend();
   const auto pipeline = TextToImage::Load(
-      OpenModelFolder(std::string(FOVEA_SOURCE_DIR) + "/assets/models/still-life-unet"), *backend);
+      OpenModelFolder(SourceDir() / "assets/models/still-life-unet"), *backend);
   GenerateSettings settings;
   settings.prompt = "a red cube";
   settings.seed = 5;

@@ -10,6 +10,7 @@
 #include "models/config.h"
 #include "pipelines/prompts/prompt_windows.h"
 #include "tensor/error.h"
+#include "tests/support/source_dir.h"
 
 namespace fovea {
 namespace {
@@ -18,12 +19,12 @@ using Json = nlohmann::json;
 
 const Json& Golden() {
   static const Json json =
-      Config::ReadFile(FOVEA_SOURCE_DIR "/tests/golden/prompts/cases.json").Json();
+      Config::ReadFile(SourceDir() / "tests/golden/prompts/cases.json").Json();
   return json;
 }
 
 const ClipTokenizer& Tokenizer() {
-  static const auto tokenizer = ClipTokenizer::Open(FOVEA_SOURCE_DIR "/tests/golden/tokenizer");
+  static const auto tokenizer = ClipTokenizer::Open(SourceDir() / "tests/golden/tokenizer");
   return *tokenizer;
 }
 

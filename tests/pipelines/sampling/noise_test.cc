@@ -11,6 +11,7 @@
 
 #include "models/config.h"
 #include "pipelines/sampling/philox.h"
+#include "tests/support/source_dir.h"
 
 namespace fovea {
 namespace {
@@ -34,7 +35,7 @@ std::vector<float> Normals(RngKind kind, uint64_t seed, size_t count) {
 }  // namespace
 
 TEST_CASE("torch noise is PyTorch's, call after call") {
-  const Config golden = Config::ReadFile(FOVEA_SOURCE_DIR "/tests/golden/noise/torch.json");
+  const Config golden = Config::ReadFile(SourceDir() / "tests/golden/noise/torch.json");
   REQUIRE(golden.Json()["cases"].size() == 9);
   for (const auto& sequence : golden.Json()["cases"]) {
     const auto source = MakeNoiseSource(RngKind::kTorch, sequence["seed"].get<uint64_t>());

@@ -10,6 +10,7 @@
 
 #include "pipelines/sampling/noise.h"
 #include "tensor/error.h"
+#include "tests/support/source_dir.h"
 #include "tests/support/worst.h"
 
 namespace fovea {
@@ -19,7 +20,7 @@ using Json = nlohmann::json;
 
 const Json& Golden() {
   static const Json json =
-      Config::ReadFile(FOVEA_SOURCE_DIR "/tests/golden/schedulers/runs.json").Json();
+      Config::ReadFile(SourceDir() / "tests/golden/schedulers/runs.json").Json();
   return json;
 }
 

@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/error_code.h"
+#include "tests/support/source_dir.h"
 #include "tests/support/temp_dir.h"
 
 namespace fovea {
@@ -46,7 +47,7 @@ TEST_CASE("lists come from the argument, from files and from presets") {
 }
 
 TEST_CASE("the presets that come with the program can be read") {
-  const std::filesystem::path presets = std::string(FOVEA_SOURCE_DIR) + "/assets/perturbs";
+  const std::filesystem::path presets = SourceDir() / "assets/perturbs";
   const PerturbSource slg = ReadPerturb("preset:sd35-medium-slg", presets);
   CHECK(slg.list.Text() == "7,8,9");
   CHECK(slg.kind == "skip");

@@ -6,11 +6,12 @@
 #include "attention/attention_runtime.h"
 #include "pipelines/settings/plan_source.h"
 #include "tensor/planning_backend.h"
+#include "tests/support/source_dir.h"
 
 namespace fovea {
 namespace {
 
-const std::filesystem::path kSource = FOVEA_SOURCE_DIR;
+const std::filesystem::path kSource = SourceDir();
 
 // The lines of the blocks that are marked as plans.
 std::vector<std::string> Examples() {

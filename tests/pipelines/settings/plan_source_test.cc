@@ -5,12 +5,13 @@
 #include <fstream>
 
 #include "attention/attention_op.h"
+#include "tests/support/source_dir.h"
 #include "tests/support/temp_dir.h"
 
 namespace fovea {
 namespace {
 
-const std::filesystem::path kPlans = std::filesystem::path(FOVEA_SOURCE_DIR) / "assets" / "plans";
+const std::filesystem::path kPlans = SourceDir() / "assets" / "plans";
 
 std::string Write(const std::filesystem::path& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;

@@ -11,12 +11,13 @@
 
 #include "tensor/error.h"
 #include "tensor/memory/host_tensor.h"
+#include "tests/support/source_dir.h"
 #include "tests/support/temp_dir.h"
 
 namespace fovea {
 namespace {
 
-const std::filesystem::path kGolden = FOVEA_SOURCE_DIR "/tests/golden/png";
+const std::filesystem::path kGolden = SourceDir() / "tests/golden/png";
 
 std::string ReadAll(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
