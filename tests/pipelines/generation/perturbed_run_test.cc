@@ -253,8 +253,8 @@ TEST_CASE("another operator as a perturbation is the network with that operator"
 TEST_CASE("perturbed heads go with HiDiffusion") {
   // The tiny model has fewer levels than RAU-Net knows.
   const auto backend = MakeCpuBackend();
-  const auto pipeline = TextToImage::Load(
-      OpenModelFolder(SourceDir() / "assets/models/still-life-unet"), *backend);
+  const auto pipeline =
+      TextToImage::Load(OpenModelFolder(SourceDir() / "assets/models/still-life-unet"), *backend);
   GenerateSettings settings = Small();
   settings.width = settings.height = 128;
   settings.steps = 2;

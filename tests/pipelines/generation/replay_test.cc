@@ -16,8 +16,8 @@ namespace {
 
 TEST_CASE("a replayed step shows what the run showed, and the probe changes nothing") {
   const auto backend = MakeCpuBackend();
-  const auto pipeline = TextToImage::Load(
-      OpenModelFolder(SourceDir() / "assets/models/still-life-unet"), *backend);
+  const auto pipeline =
+      TextToImage::Load(OpenModelFolder(SourceDir() / "assets/models/still-life-unet"), *backend);
   GenerateSettings settings;
   settings.prompt = "a red cube";
   settings.seed = 5;

@@ -73,8 +73,8 @@ TEST_CASE("runs of SD3, FLUX and DiT end where diffusers' end", "[golden]") {
 
 TEST_CASE("the sites of a pipeline have as many tokens of text as its encoders give", "[golden]") {
   const auto backend = MakeCpuBackend();
-  const auto built_in = TextToImage::Load(
-      OpenModelFolder(SourceDir() / "assets/models/still-life-dit"), *backend);
+  const auto built_in =
+      TextToImage::Load(OpenModelFolder(SourceDir() / "assets/models/still-life-dit"), *backend);
   const auto sites = built_in->Facts().sites;
   REQUIRE(sites.size() == 9);
   CHECK(SameLayout(sites[0].tokens, {{SegmentKind::kGrid, 0, 64, {1, 8, 8}},

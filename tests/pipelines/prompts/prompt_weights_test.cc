@@ -18,8 +18,7 @@ namespace {
 using Json = nlohmann::json;
 
 const Json& Golden() {
-  static const Json json =
-      Config::ReadFile(SourceDir() / "tests/golden/prompts/cases.json").Json();
+  static const Json json = Config::ReadFile(SourceDir() / "tests/golden/prompts/cases.json").Json();
   return json;
 }
 
