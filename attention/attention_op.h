@@ -62,10 +62,13 @@ struct AttentionIo {
 // What an operator gets: some samples and heads of that, and what the runtime knows.
 struct OperatorIo : AttentionIo {
   int first_head = 0;              // index in the layer of q's head 0; `weights` are indexed by it
+  int layer_heads = 0;             // that the layer has; 0: those of q
   std::span<const HeadMix> mix{};  // batch * heads; empty: plain. See OpTraits::mixes
   RunPoint at{};
   // Of operators that choose tiles: what ChooseTiles chose for this call. Null for all others.
   std::shared_ptr<const TileMaps> maps = {};
+
+  int LayerHeads() const { return layer_heads > 0 ? layer_heads : static_cast<int>(q.shape[2]); }
 };
 
 struct Support {

@@ -7,6 +7,7 @@
 #include "attention/ops/dense.h"
 #include "attention/ops/gna.h"
 #include "attention/ops/halo.h"
+#include "attention/ops/linear/linear_attention.h"
 #include "attention/ops/radial.h"
 #include "attention/ops/window.h"
 #include "attention/selectors/selectors.h"
@@ -20,6 +21,7 @@ OperatorTable AttentionOps() {
                                            &HaloAttention(),  &RadialAttention(),
                                            &AgentAttention(), &AgentSdAttention()};
     all.insert(all.end(), SelectorOps().begin(), SelectorOps().end());
+    all.insert(all.end(), LinearOps().begin(), LinearOps().end());
     return all;
   }();
   return ops;

@@ -129,6 +129,7 @@ AttentionPart HeadRunner::RunBlock(const SiteCall& call, const ChosenHeads& choi
   if (!call.io.hidden.Empty()) io.hidden = call.io.hidden.Slice(0, block.first_row, block.rows);
   io.weights = call.io.weights;
   io.first_head = block.first_head;
+  io.layer_heads = call.spec.heads;
   io.at = {call.step, call.steps, call.rows[static_cast<size_t>(block.first_row)].seed,
            call.site.index, call.draw};
   Tensor lse;

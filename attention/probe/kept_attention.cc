@@ -163,6 +163,7 @@ const std::vector<AttentionPart>& KeptAttention::Parts() const {
     }
     if (!weights_.empty()) io.weights = &weights_;
     io.first_head = part.io.first_head;
+    io.layer_heads = part.io.layer_heads;
     io.at = part.io.at;
     io.maps = part.io.maps;
     part.io = std::move(io);

@@ -133,18 +133,46 @@ class PreparedSelected final : public PreparedAttention {
       return maps;
     }
     maps->each.resize(static_cast<size_t>(all));
-    ParallelFor(all, 1, [&](int64_t begin, int64_t end) {
+    const int64_t jobs = traits_.keys ? io.q.shape[0] : all;
+    ParallelFor(jobs, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
+        if (traits_.keys) {
+          ChooseKeysFor(io, i, *maps);
+          continue;
+        }
         TileBits kept(Count());
-        const int64_t head = i % heads;
-        ChooseFor({tiles_, io.q, io.k, i / heads, head, io.first_head + static_cast<int>(head),
-                   scale_, io.at},
-                  kept);
+        ChooseFor(CallFor(io, i / heads, i % heads), kept);
         maps->each[static_cast<size_t>(i)] =
             std::make_shared<TileMap>(MapOfBits(tiles_, kept, settings_.stand_in));
       }
     });
     return maps;
+  }
+
+  SelectorCall CallFor(const OperatorIo& io, int64_t sample, int64_t head) const {
+    return {.tiles = tiles_,
+            .q = io.q,
+            .k = io.k,
+            .v = io.v,
+            .sample = sample,
+            .head = head,
+            .layer_head = io.first_head + static_cast<int>(head),
+            .layer_heads = io.LayerHeads(),
+            .scale = scale_,
+            .at = io.at};
+  }
+
+  void ChooseKeysFor(const OperatorIo& io, int64_t sample, TileMaps& maps) const {
+    const int64_t heads = io.q.shape[2];
+    std::vector<SelectorCall> calls;
+    for (int64_t head = 0; head < heads; ++head) calls.push_back(CallFor(io, sample, head));
+    std::vector<KeyBits> kept(calls.size(), KeyBits(Count()));
+    selector_.ChooseKeys(calls, kept);
+    for (size_t head = 0; head < kept.size(); ++head) {
+      for (size_t i = 0; i < Count() && traits_.own_tile; ++i) kept[head].KeepTile(i, i);
+      maps.each[static_cast<size_t>(sample * heads) + head] =
+          std::make_shared<TileMap>(MapOfKeys(tiles_, kept[head]));
+    }
   }
 
   // Pairs of one head, at most, where a row visits `tiles` tiles of the grid.
@@ -182,7 +210,7 @@ class PreparedSelected final : public PreparedAttention {
 };
 
 OpTraits TraitsOf(const SelectorTraits& traits, const Settings& settings) {
-  OpTraits op{.mixes = true};
+  OpTraits op{.seed = traits.seed, .mixes = true};
   op.state = !traits.fixed && (traits.once || settings.refresh > 0);
   constexpr int kWholeRun = 1 << 20;
   if (op.state) op.refresh = settings.refresh > 0 ? settings.refresh : kWholeRun;

@@ -74,6 +74,41 @@ TileMap MapOfBits(const TokenTiles& tiles, const TileBits& kept, StandIn stand_i
   return map;
 }
 
+TileMap MapOfKeys(const TokenTiles& tiles, const KeyBits& kept) {
+  TileMap map;
+  map.q = map.kv = tiles;
+  const auto all = static_cast<int32_t>(tiles.tiles.size());
+  const int32_t grid = tiles.grid_begin;
+  for (int32_t i = 0; i < all; ++i) {
+    const TokenTile& q = tiles.tiles[static_cast<size_t>(i)];
+    const auto begin = static_cast<int64_t>(map.visits.size());
+    std::vector<TileMap::Visit> partial;
+    for (int32_t j = 0; j < all; ++j) {
+      const int32_t count = tiles.tiles[static_cast<size_t>(j)].count;
+      const uint64_t whole = ~uint64_t{0} >> (kTileTokens - count);
+      const bool text = !q.grid || j < grid;
+      const uint64_t columns =
+          text ? whole
+               : whole & kept.Columns(static_cast<size_t>(i - grid), static_cast<size_t>(j - grid));
+      if (columns == whole) {
+        Visit(map, q, j);
+      } else if (columns != 0) {
+        partial.push_back({j, static_cast<int32_t>(map.masks.size())});
+        map.masks.emplace_back();
+        for (int32_t key = 0; key < count; ++key) {
+          if ((columns >> key & 1) == 0) continue;
+          map.masks.back()[static_cast<size_t>(key)] = ~uint64_t{0};
+          map.pairs += q.count;
+        }
+        map.visited_pairs += int64_t{q.count} * count;
+      }
+    }
+    map.visits.insert(map.visits.end(), partial.begin(), partial.end());
+    map.rows.push_back({begin, static_cast<int64_t>(map.visits.size())});
+  }
+  return map;
+}
+
 FoldedKeys StandInTokens(const TokenTiles& tiles, const TileBits& kept, StandIn stand_in) {
   FoldedKeys folded;
   const size_t grid = static_cast<size_t>(tiles.grid_begin);

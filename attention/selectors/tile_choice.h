@@ -16,6 +16,9 @@ using StandIn = SelectorTraits::StandIn;
 // of one head. Text sees and is seen by all; text queries see no stand-ins.
 TileMap MapOfBits(const TokenTiles& tiles, const TileBits& kept, StandIn stand_in);
 
+// The same of single keys: a tile of which some keys are chosen is visited with a mask.
+TileMap MapOfKeys(const TokenTiles& tiles, const KeyBits& kept);
+
 // Which tokens each stand-in is the mean of, kept tiles of a fixed map left out for kAllTiles.
 FoldedKeys StandInTokens(const TokenTiles& tiles, const TileBits& kept, StandIn stand_in);
 // ln of how many tokens each stands for; 0 for one that stands for none and is never seen.

@@ -93,15 +93,14 @@ TileScores PooledMass(const SelectorCall& call) {
   return AttentionMass(q, tile, PackedKeys(k, d, tile), d, call.scale, call.Count());
 }
 
-std::vector<float> QueryRows(const SelectorCall& call, const std::vector<int32_t>& positions) {
-  const auto d = static_cast<size_t>(call.q.shape[3]);
-  const bool bf16 = call.q.dtype == DType::kBF16;
+std::vector<float> RowsOf(const SelectorCall& call, const Tensor& x,
+                          const std::vector<int32_t>& positions) {
+  const auto d = static_cast<size_t>(x.shape[3]);
+  const bool bf16 = x.dtype == DType::kBF16;
   std::vector<float> rows(positions.size() * d);
   for (size_t i = 0; i < positions.size(); ++i) {
-    const int64_t row = RowOffset(call, call.q, positions[i]);
-    for (size_t c = 0; c < d; ++c) {
-      rows[i * d + c] = LoadElement(call.q.data, row + int64_t(c), bf16);
-    }
+    const int64_t row = RowOffset(call, x, positions[i]);
+    for (size_t c = 0; c < d; ++c) rows[i * d + c] = LoadElement(x.data, row + int64_t(c), bf16);
   }
   return rows;
 }

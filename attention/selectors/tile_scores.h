@@ -34,8 +34,9 @@ TileScores AttentionMass(const std::vector<float>& q, const std::vector<int32_t>
 // The same of the mean queries and mean keys of tiles; each row sums to 1.
 TileScores PooledMass(const SelectorCall& call);
 
-// Rows of a tensor as f32: of these positions in tiles.tokens.
-std::vector<float> QueryRows(const SelectorCall& call, const std::vector<int32_t>& positions);
+// Rows of q, k or v as f32, packed: of these positions in tiles.tokens.
+std::vector<float> RowsOf(const SelectorCall& call, const Tensor& x,
+                          const std::vector<int32_t>& positions);
 
 // Column indices, the largest number first, equal ones by index.
 std::vector<int32_t> Descending(std::span<const float> row);

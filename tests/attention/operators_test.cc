@@ -20,6 +20,7 @@ struct Row {
   bool serves_text = true;
   // Whether an output is NaN exactly where its row of the matrix has a weight on a key that is NaN.
   bool local = true;
+  bool heads_alone = true;  // false: heads choose together
 };
 
 const std::vector<Row>& Rows() {
@@ -48,7 +49,19 @@ const std::vector<Row>& Rows() {
       {{"xattn", {{"tile", "4x4"}, {"threshold", "0.5"}}}, true, false},
       {{"sparge", {{"tile", "4x4"}, {"rest", "mean"}}}, true, false},
       {{"draft", {{"tile", "4x4"}}}, true, false},
-      {{"svg2", {{"tile", "4x4"}, {"p", "0.4"}, {"rest", "mean"}}}, true, false}};
+      {{"svg2", {{"tile", "4x4"}, {"p", "0.4"}, {"rest", "mean"}}}, true, false},
+      {{"flexprefill", {{"tile", "4x4"}, {"gamma", "0.5"}}}, true, false},
+      {{"sale", {{"tile", "4x4"}, {"tau", "0.1"}, {"ring", "0"}}}, true, false},
+      {{"longheads", {{"tile", "4x4"}, {"rest", "mean"}}}, true, false},
+      {{"hip", {{"tile", "3x4"}}}, true, false},
+      {{"tokenselect", {{"tile", "4x4"}, {"ring", "0"}}}, true, false, false},
+      {{"anchor", {{"tile", "4x4"}, {"ring", "0"}, {"theta", "1"}}}, true, false},
+      {{"s2", {{"tile", "3x3"}, {"rest", "mean"}}}},
+      {{"random", {{"tile", "4x4"}}}},
+      {{"flow", {}}},
+      {{"lightning", {}}},
+      {{"lightning", {{"decay", "on"}}}},
+      {{"lightnet", {}}}};
   return rows;
 }
 
@@ -109,6 +122,7 @@ struct Call {
     }
     io.hidden = io.hidden.Slice(0, first_sample, samples);
     io.first_head = first_head;
+    io.layer_heads = spec.heads;
     Arena arena(*backend, 64 << 20);
     Context ctx{*backend, arena};
     io.maps = prepared->ChooseTiles(ctx, io, nullptr);
@@ -138,6 +152,16 @@ void ForEachCase(const Body& body) {
 bool SameBytes(const HostTensor& a, const HostTensor& b) {
   if (a.shape().rank == 0 || b.shape().rank == 0) return a.shape().rank == b.shape().rank;
   return a.Bytes() == b.Bytes() && std::memcmp(a.data(), b.data(), a.Bytes()) == 0;
+}
+
+// Of all magnitudes: operators without a normaliser have any size.
+double Largest(const HostTensor& x) {
+  double largest = 0;
+  const HostTensor f32 = x.ToF32();
+  for (int64_t i = 0; i < f32.NumElements(); ++i) {
+    largest = std::max(largest, std::abs(double(f32.Data<float>()[i])));
+  }
+  return largest;
 }
 
 // The largest difference; NaN if any is.
@@ -217,7 +241,7 @@ TEST_CASE("rows times values are the output, for heads 8 to 256 wide and text on
           }
         }
       }
-      CHECK(worst.Value() <= 4e-6);
+      CHECK(worst.Value() <= 4e-6 * std::max(1.0, Largest(out) / 4));
     }
   });
 }
@@ -230,8 +254,9 @@ TEST_CASE("samples and heads alone, strides and threads give the same bytes") {
     HostTensor parts(out.shape(), DType::kF32);
     for (int b = 0; b < 2; ++b) {
       for (const auto& [first, heads] : {std::pair{0, 1}, {1, 2}}) {
-        call.Run(call.Io(parts.View()), b, 1, first, heads);
+        if (row.heads_alone) call.Run(call.Io(parts.View()), b, 1, first, heads);
       }
+      if (!row.heads_alone) call.Run(call.Io(parts.View()), b, 1, 0, 3);
     }
     CHECK(SameBytes(parts, out));
     // q, k and v as a fused projection leaves them, the output among other tensors' rows.
@@ -289,7 +314,8 @@ TEST_CASE("bf16 stays as near to f32 as its roundings are") {
       *to = from->ToF32();
     }
     // Outputs below 4 have steps of 2^-6 at most; what operators store in between is rounded, too.
-    CHECK(Difference(rounded.Run(), exact.Run()) <= 4e-2);
+    const HostTensor want = exact.Run();
+    CHECK(Difference(rounded.Run(), want) <= 4e-2 * std::max(1.0, Largest(want) / 4));
   });
 }
 
@@ -317,7 +343,7 @@ TEST_CASE("NaN in one key reaches all who see it and nobody else") {
           for (int c = 0; c < 16; ++c) all_nan = all_nan && std::isnan(got[c]);
           CAPTURE(b, h, i);
           if (sees && !all_nan) CHECK(all_nan);
-          if (!sees && !same && (row.local || b != 0 || h != 1)) CHECK(same);
+          if (!sees && !same && (row.local || b != 0 || (h != 1 && row.heads_alone))) CHECK(same);
         }
       }
     }

@@ -24,7 +24,7 @@ class Probe final : public Selector {
         tile.push_back(static_cast<int32_t>(i));
       }
     }
-    KeepLargest(AttentionMass(QueryRows(call, asked), tile, GridKeys(call), call.q.shape[3],
+    KeepLargest(AttentionMass(RowsOf(call, call.q, asked), tile, GridKeys(call), call.q.shape[3],
                               call.scale, call.Count()),
                 MostKept(call.Count()), kept);
   }

@@ -20,14 +20,11 @@ struct Settings {
 // Mean of the cosines of all pairs of a tile's rows: the square of the mean unit vector.
 std::vector<float> Evenness(const SelectorCall& call, const Tensor& x,
                             const std::vector<double>& less) {
-  SelectorCall of = call;
-  of.q = x;
   const size_t d = less.size();
   std::vector<float> even;
   for (size_t i = 0; i < call.Count(); ++i) {
-    std::vector<int32_t> tokens;
-    for (int32_t t = 0; t < call.Tile(i).count; ++t) tokens.push_back(call.Tile(i).begin + t);
-    const std::vector<float> rows = QueryRows(of, tokens);
+    const auto tokens = call.Positions(i);
+    const std::vector<float> rows = RowsOf(call, x, tokens);
     std::vector<double> mean(d);
     for (size_t t = 0; t < tokens.size(); ++t) {
       double square = 0;

@@ -44,14 +44,10 @@ class XAttention final : public Selector {
   std::vector<float> Runs(const SelectorCall& call, const Tensor& x, bool reverse,
                           std::vector<int32_t>* tile) const {
     const auto d = static_cast<size_t>(x.shape[3]), stride = static_cast<size_t>(stride_);
-    SelectorCall of = call;
-    of.q = x;
     std::vector<float> runs;
     for (size_t i = 0; i < call.Count(); ++i) {
-      const TokenTile& own = call.Tile(i);
-      std::vector<int32_t> tokens;
-      for (int32_t t = own.begin; t < own.begin + own.count; ++t) tokens.push_back(t);
-      const std::vector<float> rows = QueryRows(of, tokens);
+      const auto tokens = call.Positions(i);
+      const std::vector<float> rows = RowsOf(call, x, tokens);
       for (size_t first = 0; first < tokens.size(); first += stride) {
         const size_t at = runs.size();
         runs.resize(at + stride * d);

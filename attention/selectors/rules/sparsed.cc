@@ -18,8 +18,8 @@ class SparseD final : public Selector {
     const ScoredKeys keys = GridKeys(call);
     std::vector<int32_t> all(keys.tile.size());
     for (size_t i = 0; i < all.size(); ++i) all[i] = call.Tile(0).begin + static_cast<int32_t>(i);
-    KeepLargest(AttentionMass(QueryRows(call, all), keys.tile, keys, call.q.shape[3], call.scale,
-                              call.Count()),
+    KeepLargest(AttentionMass(RowsOf(call, call.q, all), keys.tile, keys, call.q.shape[3],
+                              call.scale, call.Count()),
                 MostKept(call.Count()), kept);
   }
   double Flops(const SelectorCall& call, int64_t d) const override {

@@ -1,6 +1,5 @@
 // Tiles at power-of-two distances: a receptive field that grows as 2^layers.
-#include <algorithm>
-#include <cmath>
+#include <cstdlib>
 
 #include "attention/op_args.h"
 #include "attention/selectors/tile_scores.h"
