@@ -156,12 +156,10 @@ bool SameBytes(const HostTensor& a, const HostTensor& b) {
 
 // Of all magnitudes: operators without a normaliser have any size.
 double Largest(const HostTensor& x) {
-  double largest = 0;
+  Worst worst;
   const HostTensor f32 = x.ToF32();
-  for (int64_t i = 0; i < f32.NumElements(); ++i) {
-    largest = std::max(largest, std::abs(double(f32.Data<float>()[i])));
-  }
-  return largest;
+  for (int64_t i = 0; i < f32.NumElements(); ++i) worst.Add(f32.Data<float>()[i], 0);
+  return worst.Value();
 }
 
 // The largest difference; NaN if any is.

@@ -181,9 +181,8 @@ TEST_CASE("longheads asks with the mean output of a tile's own attention") {
 }
 
 std::vector<double> Rounded(const std::vector<double>& x, double levels, double* unit) {
-  double largest = 0;
-  for (const double value : x) largest = std::max(largest, std::abs(value));
-  *unit = largest / levels;
+  const auto [least, most] = std::minmax_element(x.begin(), x.end());
+  *unit = std::max(-*least, *most) / levels;
   std::vector<double> out;
   for (const double value : x) out.push_back(std::nearbyint(value / *unit));
   return out;

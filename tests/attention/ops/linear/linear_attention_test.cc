@@ -28,8 +28,7 @@ void Check(const OperatorCase& c, const std::function<Weights(const Head&)>& wei
   const OperatorRun run = RunOperator(c);
   CHECK_FALSE(run.has_lse);
   const int64_t tokens = run.q.shape()[1];
-  Worst worst;
-  double largest = 1;
+  Worst worst, largest;
   for (int64_t b = 0; b < c.batch; ++b) {
     for (int h = 0; h < c.heads; ++h) {
       Head head{.n = static_cast<size_t>(tokens),
@@ -49,13 +48,13 @@ void Check(const OperatorCase& c, const std::function<Weights(const Head&)>& wei
         for (size_t x = 0; x < head.d; ++x) {
           double want = 0;
           for (size_t j = 0; j < head.n; ++j) want += weights[i][j] * head.v[j][x];
-          largest = std::max(largest, std::abs(want));
+          largest.Add(want, 0);
           worst.Add(reference::At(run.out.View(), {b, int64_t(i), h, int64_t(x)}), want);
         }
       }
     }
   }
-  CHECK(worst.Value() <= 1e-6 * largest);
+  CHECK(worst.Value() <= 1e-6 * std::max(1.0, largest.Value()));
 }
 
 void CheckAll(const std::string& op, const OpParams& params,
