@@ -353,6 +353,8 @@ Table MakeTable() {
     t["mul.lo." + type] = {"2=22", Map<OpMul, uint16_t, uint16_t, uint16_t>};
   }
   t["selp.s32"] = t["selp.u32"] = t["selp.b32"];
+  t["selp.s64"] = t["selp.u64"] = t["selp.b64"];
+  t["selp.s16"] = t["selp.u16"] = t["selp.b16"];
   t["shr.b32"] = t["shr.u32"];
   t["shr.b64"] = t["shr.u64"];
   t["shr.u16"] = {"2=24", Map<OpShr, uint16_t, uint16_t, uint32_t>};

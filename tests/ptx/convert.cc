@@ -38,7 +38,8 @@ double RoundTo(double x) {
 
 template <class D, Round kRound>
 struct FloatToInteger {
-  D operator()(float from) const {
+  template <class S>
+  D operator()(S from) const {
     const double x = RoundTo<kRound>(from);
     if (x != x) return 0;
     if (x <= static_cast<double>(std::numeric_limits<D>::min())) {
@@ -52,7 +53,10 @@ struct FloatToInteger {
 };
 template <Round kRound>
 struct FloatToWhole {
-  float operator()(float x) const { return static_cast<float>(RoundTo<kRound>(x)); }
+  template <class S>
+  S operator()(S x) const {
+    return static_cast<S>(RoundTo<kRound>(x));
+  }
 };
 template <class D>
 struct As {
@@ -119,6 +123,11 @@ void AddFloat(Table& t, const std::string& type) {
   t["cvt.rmi." + type + ".f32"] = {to, Map<FloatToInteger<I, Round::kDown>, I, float>};
   t["cvt.rpi." + type + ".f32"] = {to, Map<FloatToInteger<I, Round::kUp>, I, float>};
   t["cvt.rn.f32." + type] = {from, Map<As<float>, float, I>};
+  t["cvt.rzi." + type + ".f64"] = {wide ? "8=8" : "4=8",
+                                   Map<FloatToInteger<I, Round::kZero>, I, double>};
+  t["cvt.rmi." + type + ".f64"] = {wide ? "8=8" : "4=8",
+                                   Map<FloatToInteger<I, Round::kDown>, I, double>};
+  t["cvt.rn.f64." + type] = {wide ? "8=8" : "8=4", Map<As<double>, double, I>};
 }
 
 Table MakeTable() {
@@ -143,7 +152,8 @@ Table MakeTable() {
   t["cvt.sat.f32.f32"] = {"4=4", Map<Saturate, float, float>};
   t["cvt.f64.f32"] = {"8=4", Map<As<double>, double, float>};
   t["cvt.rn.f32.f64"] = {"4=8", Map<As<float>, float, double>};
-  t["cvt.rn.f64.s32"] = {"8=4", Map<As<double>, double, int32_t>};
+  t["cvt.rmi.f64.f64"] = {"8=8", Map<FloatToWhole<Round::kDown>, double, double>};
+  t["cvt.rzi.f64.f64"] = {"8=8", Map<FloatToWhole<Round::kZero>, double, double>};
   t["cvt.rn.bf16.f32"] = {"2=4", Map<FloatToBf16, uint16_t, float>};
   t["cvt.rn.f16.f32"] = {"2=4", Map<FloatToF16, uint16_t, float>};
   t["cvt.f32.bf16"] = {"4=2", Map<Bf16ToFloat, float, uint16_t>};

@@ -59,4 +59,51 @@ struct CopyParams {
   RowView from, to;
 };
 
+struct GroupNormKernelParams {
+  const void* x;
+  void* out;
+  const float *gamma, *beta;
+  const void *add, *scale, *shift;  // (n, c) or null, with their rows apart by:
+  int64_t add_stride, scale_stride, shift_stride;
+  int64_t pixels, c, groups;
+  float eps;
+  int act;
+};
+
+struct RowNormParams {
+  RowShape shape;  // size[0] is t of (n,t,c)
+  RowView x, out;
+  const float *gamma, *beta;  // or null
+  const void *scale, *shift;  // (n, c) or null
+  int64_t scale_stride, shift_stride;
+  float eps;
+  int centred;  // 0: divides by the root of the mean square
+};
+
+// Images (n,h,w,c), their strides in elements; the last axis is dense.
+struct ImageView {
+  void* data;
+  int64_t h, w, stride_n, stride_h, stride_w;
+};
+
+struct ResampleParams {
+  ImageView x, out;
+  int64_t n, c;
+};
+
+// out[m][j] = act(sum over k of a[m][k] w[j][k] + bias[j]) + residual[m][j]
+struct ProductParams {
+  RowShape shape;  // m rows of n columns; for a convolution size is w, h, n of the output
+  RowView a;       // rows of k, dense
+  RowView out, residual;
+  const void* w;      // (n, k), dense
+  const float* bias;  // or null
+  int64_t n, k;
+  int act;
+  // Convolutions: a row is the patch of an output pixel, k runs over (kh, kw, in).
+  ImageView image;
+  int64_t in;
+  int kernel_w, stride, pad_top, pad_left, dilation;
+};
+
 }  // namespace fovea::cuda
