@@ -40,7 +40,8 @@ bool Wide(const Tensor& t) {
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(std::shared_ptr<cuda::Device> device)
-      : device_(std::move(device)), copies_(device_) {}
+      : device_(std::move(device)), copies_(device_), tables_(device_) {}
+  DeviceAccess Access() { return {*device_, tables_}; }
 
   DeviceKind Kind() const override { return DeviceKind::kCuda; }
   Buffer Allocate(size_t bytes) override {
@@ -275,6 +276,7 @@ class CudaBackend final : public Backend {
 
   std::shared_ptr<cuda::Device> device_;
   cuda::WeightCopies copies_;
+  cuda::TableCache tables_;
   int64_t allocations_ = 0;
 };
 
@@ -344,6 +346,11 @@ class CudaPlanningBackend final : public PlanningBackend {
 
 std::unique_ptr<Backend> MakeCudaBackend(std::unique_ptr<cuda::Device> device) {
   return std::make_unique<CudaBackend>(std::move(device));
+}
+
+DeviceAccess AccessOf(Backend& backend) {
+  ENSURE(backend.Kind() == DeviceKind::kCuda && !backend.IsPlanning());
+  return static_cast<CudaBackend&>(backend).Access();
 }
 
 std::unique_ptr<PlanningBackend> MakeCudaPlanningBackend(Backend& real) {

@@ -69,6 +69,10 @@ Execute Pick(size_t which, std::index_sequence<I...>) {
 
 }  // namespace
 
+void PutPredicate(Warp& w, const Instr& in, uint32_t lanes) {
+  SetPredicate(w, in.d[0], lanes, in.offset ? kAllLanes : 0);
+}
+
 Execute FindComparison(const std::string& comparison, const std::string& type) {
   static const std::map<std::string, size_t> names = {
       {"eq", 0},  {"ne", 1},  {"lt", 2},   {"le", 3},   {"gt", 4},   {"ge", 5},

@@ -15,7 +15,7 @@ class CudaOpTest {
   CudaOpTest()
       : backend((TheEmulated().Clear(),
                  MakeCudaBackend(std::make_unique<cuda::Device>(EmulatedDriver(), 0)))),
-        arena(*backend, size_t{24} << 20),
+        arena(*backend, size_t{4} << 20),
         ctx{*backend, arena} {}
 
   std::unique_ptr<Backend> backend;

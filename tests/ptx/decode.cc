@@ -34,6 +34,12 @@ class Decoder {
 
   void Run() {
     const std::string& op = parts_[0];
+    if (name_ == "mov.pred" && operands_.size() == 2 && !b_.Find(operands_[1])) {
+      IntoPredicate(operands_[0]);
+      in_.offset = std::strtoll(operands_[1].c_str(), nullptr, 0);
+      in_.execute = PutPredicate;
+      return Append();
+    }
     if (op == "mov" && Move()) return Append();
     if (const Form* form = FindArithmetic(name_)) return Simple(*form);
     if (op == "cvt") {
@@ -46,8 +52,7 @@ class Decoder {
       Load();
     } else if (op == "st") {
       Store();
-    } else if (op == "bra") {
-      if (parts_.size() > 1 && name_ != "bra.uni") Unknown();
+    } else if (name_ == "bra" || name_ == "bra.uni") {
       Want(1);
       b_.jumps.push_back({b_.kernel.code.size(), operands_[0], {}});
       for (const Builder::Scope& scope : b_.scopes) b_.jumps.back().scopes.push_back(scope.id);

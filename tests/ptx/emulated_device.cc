@@ -1,8 +1,11 @@
 #include "tests/ptx/emulated_device.h"
 
+#include <sys/mman.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <vector>
@@ -28,6 +31,7 @@ struct LoadedFunction {
 
 struct State {
   DeviceMemory memory;
+  std::map<void*, size_t> pages;  // of each buffer, closed outside of the driver's calls
   std::vector<std::unique_ptr<LoadedModule>> modules;
   std::vector<std::unique_ptr<LoadedFunction>> functions;
 };
@@ -36,6 +40,18 @@ State& TheState() {
   static State state;
   return state;
 }
+
+// Device memory is no memory to the host: whoever touches it outside of the driver's calls dies.
+class Opened {
+ public:
+  Opened() { Protect(PROT_READ | PROT_WRITE); }
+  ~Opened() { Protect(PROT_NONE); }
+
+ private:
+  static void Protect(int how) {
+    for (const auto& [memory, bytes] : TheState().pages) mprotect(memory, bytes, how);
+  }
+};
 
 bool Broken() {
   return !TheEmulated().error.empty();
@@ -55,6 +71,7 @@ Result CheckRange(cuda::Address address, size_t bytes) {
 }
 
 Result Copy(void* to, const void* from, size_t bytes) {
+  const Opened opened;
   std::memmove(to, from, bytes);
   return kOk;
 }
@@ -62,12 +79,19 @@ Result Copy(void* to, const void* from, size_t bytes) {
 Result LoadModule(cuda::Module* module, const void* image) {
   for (const cuda::KernelImage& each : cuda::KernelImages()) {
     if (each.bytes.data() != image) continue;
+    // Parsed once a process; the file is the build's.
+    static std::map<std::string, Kernels, std::less<>> parsed;
+    if (const auto known = parsed.find(each.name); known != parsed.end()) {
+      TheState().modules.push_back(std::make_unique<LoadedModule>(LoadedModule{known->second}));
+      *module = reinterpret_cast<cuda::Module>(TheState().modules.back().get());
+      return kOk;
+    }
     std::ifstream file(std::string(FOVEA_PTX_DIR) + "/" + std::string(each.name) + ".ptx");
     std::stringstream text;
     text << file.rdbuf();
     if (!file) return kNotFound;
     TheState().modules.push_back(std::make_unique<LoadedModule>());
-    TheState().modules.back()->kernels = ParsePtx(text.str());
+    TheState().modules.back()->kernels = parsed[std::string(each.name)] = ParsePtx(text.str());
     *module = reinterpret_cast<cuda::Module>(TheState().modules.back().get());
     return kOk;
   }
@@ -98,6 +122,7 @@ Result LaunchKernel(cuda::Function function, unsigned grid_x, unsigned grid_y, u
     std::memcpy(packed.data() + kernel.parameter_offset[i], parameters[i],
                 static_cast<size_t>(kernel.parameter_bytes[i]));
   }
+  const Opened opened;
   Emulated& emulated = TheEmulated();
   ++emulated.launches[kernel.name];
   try {
@@ -113,10 +138,13 @@ Result Allocate(cuda::Address* address, size_t bytes) {
   Emulated& emulated = TheEmulated();
   if (bytes == 0) return kInvalidValue;
   if (bytes > emulated.limit - emulated.in_use) return cuda::kOutOfMemory;
-  const size_t rounded = (bytes + 255) / 256 * 256;
-  void* const memory = std::aligned_alloc(256, rounded);
-  if (!memory) return cuda::kOutOfMemory;
+  const size_t rounded = (bytes + 4095) / 4096 * 4096;
+  void* const memory =
+      mmap(nullptr, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return cuda::kOutOfMemory;
   std::memset(memory, 0xff, rounded);  // NaN
+  mprotect(memory, rounded, PROT_NONE);
+  TheState().pages[memory] = rounded;
   TheState().memory.Add(memory, bytes, "of " + std::to_string(bytes) + " bytes");
   emulated.in_use += bytes;
   *address = reinterpret_cast<cuda::Address>(memory);
@@ -128,7 +156,8 @@ Result Free(cuda::Address address) {
   if (!TheState().memory.Has(memory)) return kInvalidValue;
   TheEmulated().in_use -= TheState().memory.Bytes(memory);
   TheState().memory.Remove(memory);
-  std::free(memory);
+  munmap(memory, TheState().pages.at(memory));
+  TheState().pages.erase(memory);
   return kOk;
 }
 

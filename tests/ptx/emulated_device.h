@@ -1,7 +1,8 @@
 // A GPU that is not there: the driver's table, filled by the interpreter.
 //
-// Memory is the host's, streams do everything at once, modules are the PTX files of the build by
-// the names of the embedded images. One device a process; tests run on one thread.
+// Memory is the host's, closed to all but the driver's calls; streams do everything at once,
+// modules are the PTX files of the build by the names of the embedded images. One device a process;
+// tests run on one thread.
 #pragma once
 
 #include <map>

@@ -40,6 +40,7 @@ void Barrier(Warp&, const Instr&, uint32_t);
 void Branch(Warp&, const Instr&, uint32_t);
 void Exit(Warp&, const Instr&, uint32_t);
 void Nothing(Warp&, const Instr&, uint32_t);
+void PutPredicate(Warp&, const Instr&, uint32_t);  // offset: its value
 void ReadSpecial(Warp&, const Instr&, uint32_t);  // mode: a Special
 void SplitHalves(Warp&, const Instr&, uint32_t);  // mov.b32 {a,b}, c and mov.b64
 void JoinHalves(Warp&, const Instr&, uint32_t);
