@@ -7,17 +7,6 @@
 namespace fovea::ptx {
 namespace {
 
-std::vector<std::string> SplitName(const std::string& name) {
-  std::vector<std::string> parts;
-  size_t begin = 0;
-  while (true) {
-    const size_t dot = name.find('.', begin);
-    parts.push_back(name.substr(begin, dot - begin));
-    if (dot == std::string::npos) return parts;
-    begin = dot + 1;
-  }
-}
-
 struct Place {  // "[base+12]"
   std::string base;
   int64_t offset = 0;

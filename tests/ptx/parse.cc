@@ -33,6 +33,17 @@ std::vector<std::string> SplitOperands(const std::string& text) {
   return parts;
 }
 
+std::vector<std::string> SplitName(const std::string& name) {
+  std::vector<std::string> parts;
+  size_t begin = 0;
+  while (true) {
+    const size_t dot = name.find('.', begin);
+    parts.push_back(name.substr(begin, dot - begin));
+    if (dot == std::string::npos) return parts;
+    begin = dot + 1;
+  }
+}
+
 int BytesOfType(const std::string& type) {
   static const std::map<std::string, int> bytes = {{"b8", 1},  {"u8", 1},  {"s8", 1},  {"b16", 2},
                                                    {"u16", 2}, {"s16", 2}, {"f16", 2}, {"b32", 4},
