@@ -1,0 +1,61 @@
+// A whole picture on the emulated device beside the processor's: text encoder, U-Net, VAE.
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "pipelines/generation/text_to_image.h"
+#include "tests/ptx/cuda_op_test.h"
+#include "tests/support/pipeline_case.h"
+#include "tests/support/temp_dir.h"
+
+namespace fovea::ptx {
+namespace {
+
+// In dB, of pictures with values up to 255.
+double Psnr(const Image& a, const Image& b) {
+  REQUIRE(a.rgb.size() == b.rgb.size());
+  double square = 0;
+  for (size_t i = 0; i < a.rgb.size(); ++i) {
+    const double d = double(a.rgb[i]) - double(b.rgb[i]);
+    square += d * d;
+  }
+  return square == 0 ? INFINITY : 10 * std::log10(255.0 * 255.0 * double(a.rgb.size()) / square);
+}
+
+TEST_CASE("cuda pictures: the emulated device makes the processor's picture") {
+  FOVEA_NEEDS_KERNELS();
+  TheEmulated().Clear();
+  const TempDir folder;
+  WritePipeline(folder.Path(), Sd15SchedulerJson());
+  GenerateSettings settings;
+  settings.prompt = "a bowl of fruit";
+  settings.steps = 2;
+  settings.seed = 7;
+  settings.cfg = 5;
+  settings.width = 72;
+  settings.height = 56;
+  std::vector<Generated> made;
+  for (const bool on_device : {false, true}) {
+    const auto backend = on_device
+                             ? MakeCudaBackend(std::make_unique<cuda::Device>(EmulatedDriver(), 0))
+                             : MakeCpuBackend();
+    const auto pipeline = TextToImage::Load(OpenModelFolder(folder.Path()), *backend);
+    const Prediction predicted = pipeline->DryRun(settings);
+    made.push_back(pipeline->Run(settings, {}, {}));
+    CHECK(made.back().arena_bytes == predicted.arena_bytes);
+    CHECK(made.back().packed_bytes == predicted.packed_bytes);
+  }
+  REQUIRE(made[0].images.size() == made[1].images.size());
+  double difference = 0, norm = 0;
+  for (int64_t i = 0; i < made[0].latents.NumElements(); ++i) {
+    const double a = made[0].latents.Data<float>()[i], b = made[1].latents.Data<float>()[i];
+    difference += (a - b) * (a - b);
+    norm += a * a;
+  }
+  CHECK(std::sqrt(difference / norm) <= 1e-5);
+  for (size_t i = 0; i < made[0].images.size(); ++i) {
+    CHECK(Psnr(made[0].images[i], made[1].images[i]) >= 60);
+  }
+}
+
+}  // namespace
+}  // namespace fovea::ptx
