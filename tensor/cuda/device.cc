@@ -15,21 +15,8 @@ constexpr size_t kPlainShared = 48 << 10;
 }  // namespace
 
 Device::Device(const Driver& driver, int index) : driver_(driver) {
-  if (KernelImages().empty()) {
-    throw Error(ErrorCode::kDevice,
-                "this build has no CUDA kernels: it was made without nvcc; compute on the CPU");
-  }
-  const DeviceList list = ListDevices({&driver, ""});
+  EnsureUsable(driver, index);
   const std::string name = "cuda:" + std::to_string(index);
-  if (index < 0 || static_cast<size_t>(index) >= list.devices.size()) {
-    throw Error(ErrorCode::kDevice, name + ": the driver lists " +
-                                        std::to_string(list.devices.size()) +
-                                        " devices; fovea info --devices shows them");
-  }
-  const DeviceInfo& info = list.devices[static_cast<size_t>(index)];
-  if (!info.problem.empty()) {
-    throw Error(ErrorCode::kDevice, name + " (" + info.name + "): " + info.problem);
-  }
   Check(driver_.DeviceGet(&ordinal_, index), name);
   Check(driver_.PrimaryCtxRetain(&context_, ordinal_), "context of " + name);
   Enter();

@@ -1,6 +1,7 @@
 #include "tensor/cuda/device_list.h"
 
 #include "tensor/cuda/kernel_images.h"
+#include "tensor/error.h"
 
 namespace fovea::cuda {
 namespace {
@@ -57,6 +58,23 @@ DeviceList ListDevices(const DriverSearch& search) {
                    Version(kDriverFloor) + ", which is driver 580";
   }
   return list;
+}
+
+void EnsureUsable(const Driver& driver, int index) {
+  const std::string name = "cuda:" + std::to_string(index);
+  if (KernelImages().empty()) {
+    throw Error(ErrorCode::kDevice,
+                name + ": this build was made without nvcc and has no kernels; compute on the CPU");
+  }
+  const DeviceList list = ListDevices({&driver, ""});
+  if (index < 0 || static_cast<size_t>(index) >= list.devices.size()) {
+    throw Error(ErrorCode::kDevice, name + ": the driver lists " +
+                                        std::to_string(list.devices.size()) +
+                                        " devices; fovea info --devices shows them");
+  }
+  const DeviceInfo& info = list.devices[static_cast<size_t>(index)];
+  if (info.problem.empty()) return;
+  throw Error(ErrorCode::kDevice, name + " (" + info.name + "): " + info.problem);
 }
 
 std::string KernelArchitectures() {

@@ -27,6 +27,9 @@ struct DeviceList {
 // Loads nothing but the driver.
 DeviceList ListDevices(const DriverSearch& search);
 
+// Throws kDevice where this build has no kernels, or for a device that is not there or too old.
+void EnsureUsable(const Driver& driver, int index);
+
 // Architectures that this build has kernels for, as "sm_80 sm_90a compute_80"; empty: none, since
 // it was made without nvcc.
 std::string KernelArchitectures();

@@ -21,11 +21,12 @@ double Psnr(const Image& a, const Image& b) {
   return square == 0 ? INFINITY : 10 * std::log10(255.0 * 255.0 * double(a.rgb.size()) / square);
 }
 
-TEST_CASE("cuda pictures: the emulated device makes the processor's picture") {
-  FOVEA_NEEDS_KERNELS();
+std::unique_ptr<Backend> MakeEmulated() {
   TheEmulated().Clear();
-  const TempDir folder;
-  WritePipeline(folder.Path(), Sd15SchedulerJson());
+  return MakeCudaBackend(std::make_unique<cuda::Device>(EmulatedDriver(), 0));
+}
+
+GenerateSettings SmallSettings() {
   GenerateSettings settings;
   settings.prompt = "a bowl of fruit";
   settings.steps = 2;
@@ -33,11 +34,57 @@ TEST_CASE("cuda pictures: the emulated device makes the processor's picture") {
   settings.cfg = 5;
   settings.width = 72;
   settings.height = 56;
+  return settings;
+}
+
+TEST_CASE("cuda pictures: bf16, attention plans, batches") {
+  FOVEA_NEEDS_KERNELS();
+  const TempDir folder;
+  WritePipeline(folder.Path(), Sd15SchedulerJson());
+  const auto cpu = MakeCpuBackend(), device = MakeEmulated();
+  TheEmulated().options.check = false;
+  const auto here = TextToImage::Load(OpenModelFolder(folder.Path()), *cpu);
+  const auto there = TextToImage::Load(OpenModelFolder(folder.Path()), *device);
+  GenerateSettings settings = SmallSettings();
+  settings.steps = 1;
+  settings.cfg = 1;
+  settings.dtype = "bf16";
+  const Generated narrow = there->Run(settings, {}, {});
+  CHECK(narrow.numbers.arithmetic == "bf16");
+  settings.dtype = "f32";
+  const Generated plain = here->Run(settings, {}, {});
+  CHECK(Psnr(plain.images[0], narrow.images[0]) >= 35);
+  for (const std::string plan : {"gna(window=5)", "halo(block=4,halo=2)", "window", "clear(r=3)"}) {
+    INFO(plan);
+    settings.attention = plan;
+    CHECK(Psnr(here->Run(settings, {}, {}).images[0], there->Run(settings, {}, {}).images[0]) >=
+          60);
+  }
+  // What has no kernel there says so, or gives way where it may.
+  for (const std::string plan : {"*attn1: agentsd", "*attn1: sparsed"}) {
+    INFO(plan);
+    settings.attention = plan;
+    CHECK_THROWS_WITH(there->Run(settings, {}, {}), Catch::Matchers::Contains("on the CPU alone"));
+    settings.attention = plan + " else dense";
+    CHECK(Psnr(plain.images[0], there->Run(settings, {}, {}).images[0]) >= 60);
+  }
+  settings.attention = "";
+  settings.batch = 2;
+  const Generated two = there->Run(settings, {}, {});
+  settings.batch = 1;
+  settings.seed = 8;
+  CHECK(two.images[1].rgb == there->Run(settings, {}, {}).images[0].rgb);
+}
+
+TEST_CASE("cuda pictures: the emulated device makes the processor's picture") {
+  FOVEA_NEEDS_KERNELS();
+  TheEmulated().Clear();
+  const TempDir folder;
+  WritePipeline(folder.Path(), Sd15SchedulerJson());
+  const GenerateSettings settings = SmallSettings();
   std::vector<Generated> made;
   for (const bool on_device : {false, true}) {
-    const auto backend = on_device
-                             ? MakeCudaBackend(std::make_unique<cuda::Device>(EmulatedDriver(), 0))
-                             : MakeCpuBackend();
+    const auto backend = on_device ? MakeEmulated() : MakeCpuBackend();
     const auto pipeline = TextToImage::Load(OpenModelFolder(folder.Path()), *backend);
     const Prediction predicted = pipeline->DryRun(settings);
     made.push_back(pipeline->Run(settings, {}, {}));
