@@ -1,5 +1,6 @@
 #include "tensor/cuda/cuda_backend.h"
 
+#include <limits>
 #include <set>
 
 #include "tensor/cpu/host_memory.h"
@@ -57,6 +58,11 @@ class CudaBackend final : public Backend {
   void Synchronize() override { device_->Synchronize(); }
   size_t PackedBytes() const override { return copies_.Bytes(); }
   void CountFlops(double flops) override { trace::Count({flops, 0}); }
+  void LimitWeights(size_t bytes) override {
+    if (bytes == std::numeric_limits<size_t>::max()) return;
+    throw Error(ErrorCode::kUnsupported,
+                "--max-memory: weights come and go on the CPU alone; a GPU holds all of them");
+  }
 
   void Copy(Context&, const Tensor& src, const Tensor& dst) override {
     if (src.NumElements() == 0) return;

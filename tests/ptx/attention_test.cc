@@ -231,6 +231,7 @@ TEST_CASE("cuda attention: mixed heads, whole and on some rows") {
 
 TEST_CASE("cuda attention: products are those of the visits, banks are used well, order is free") {
   FOVEA_NEEDS_KERNELS();
+  FOVEA_EMULATED_ONLY();
   for (const int64_t d : {32, 64, 96, 128}) {
     const HostTensor q = Random({1, 256, 1, d}, DType::kBF16, 1);
     std::vector<HostTensor> results;

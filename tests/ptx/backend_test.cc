@@ -230,6 +230,7 @@ TEST_CASE("cuda backend: a parameter that changed its values is not the old one"
 
 TEST_CASE("cuda backend: what fails says so and stays failed") {
   FOVEA_NEEDS_KERNELS();
+  FOVEA_EMULATED_ONLY();
   CHECK_THROWS_WITH(cuda::Device(EmulatedDriver(), 1), Catch::Matchers::Contains("lists 1 device"));
   {
     CudaOpTest test;

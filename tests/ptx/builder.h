@@ -72,6 +72,6 @@ std::string Trimmed(const std::string& text);
 // At commas outside of braces and brackets.
 std::vector<std::string> SplitOperands(const std::string& text);
 std::vector<std::string> SplitName(const std::string& name);  // at dots
-int BytesOfType(const std::string& type);  // 0: no such type
+int BytesOfType(const std::string& type);                     // 0: no such type
 
 }  // namespace fovea::ptx

@@ -1,6 +1,7 @@
 // What tests of the CUDA backend share: a backend on the emulated device, tensors on it.
 #pragma once
 
+#include <cstdlib>
 #include <memory>
 
 #include "tensor/cuda/cuda_backend.h"
@@ -10,11 +11,24 @@
 
 namespace fovea::ptx {
 
+// With FOVEA_TEST_GPU in the environment the same tests run on a real GPU (scripts/gpu-check);
+// those of the emulated device alone then say nothing.
+inline bool OnGpu() {
+  return std::getenv("FOVEA_TEST_GPU") != nullptr;
+}
+
+inline const cuda::Driver& TestDriver() {
+  if (!OnGpu()) return EmulatedDriver();
+  static const cuda::DriverSearch search = cuda::OpenDriver();
+  if (!search.driver) throw Error(ErrorCode::kDevice, search.problem);
+  return *search.driver;
+}
+
 class CudaOpTest {
  public:
   CudaOpTest()
       : backend((TheEmulated().Clear(),
-                 MakeCudaBackend(std::make_unique<cuda::Device>(EmulatedDriver(), 0)))),
+                 MakeCudaBackend(std::make_unique<cuda::Device>(TestDriver(), 0)))),
         arena(*backend, size_t{4} << 20),
         ctx{*backend, arena} {}
 
@@ -55,5 +69,8 @@ inline void RequireClose(const HostTensor& got, const Reference& want, double f3
     WARN("no kernels: this build was made without nvcc"); \
     return;                                               \
   }
+
+#define FOVEA_EMULATED_ONLY() \
+  if (OnGpu()) return
 
 }  // namespace fovea::ptx

@@ -41,8 +41,8 @@ void Branch(Warp&, const Instr&, uint32_t);
 void Exit(Warp&, const Instr&, uint32_t);
 void Nothing(Warp&, const Instr&, uint32_t);
 void PutPredicate(Warp&, const Instr&, uint32_t);  // offset: its value
-void ReadSpecial(Warp&, const Instr&, uint32_t);  // mode: a Special
-void SplitHalves(Warp&, const Instr&, uint32_t);  // mov.b32 {a,b}, c and mov.b64
+void ReadSpecial(Warp&, const Instr&, uint32_t);   // mode: a Special
+void SplitHalves(Warp&, const Instr&, uint32_t);   // mov.b32 {a,b}, c and mov.b64
 void JoinHalves(Warp&, const Instr&, uint32_t);
 void ToShared(Warp&, const Instr&, uint32_t);  // generic to shared addresses
 void OfShared(Warp&, const Instr&, uint32_t);  // and back

@@ -126,6 +126,7 @@ TEST_CASE("cuda products: a row has the same bits whatever stands beside it") {
 
 TEST_CASE("cuda products: no order of warps changes a bit, and banks and sectors are used well") {
   FOVEA_NEEDS_KERNELS();
+  FOVEA_EMULATED_ONLY();
   const HostTensor x = Random({1, 16, 16, 64}, DType::kBF16, 1);
   const HostTensor w = Random({64, 64, 3, 3}, DType::kF32, 2, 0.05f);
   std::vector<HostTensor> results;
