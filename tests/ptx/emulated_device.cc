@@ -81,7 +81,7 @@ Result LoadModule(cuda::Module* module, const void* image) {
     if (each.bytes.data() != image) continue;
     // Parsed once a process; the file is the build's.
     static std::map<std::string, Kernels, std::less<>> parsed;
-    if (const auto known = parsed.find(each.name); known != parsed.end()) {
+    if (const auto known = parsed.find(each.name); known != parsed.end() && !TheEmulated().change) {
       TheState().modules.push_back(std::make_unique<LoadedModule>(LoadedModule{known->second}));
       *module = reinterpret_cast<cuda::Module>(TheState().modules.back().get());
       return kOk;
@@ -91,7 +91,12 @@ Result LoadModule(cuda::Module* module, const void* image) {
     text << file.rdbuf();
     if (!file) return kNotFound;
     TheState().modules.push_back(std::make_unique<LoadedModule>());
-    TheState().modules.back()->kernels = parsed[std::string(each.name)] = ParsePtx(text.str());
+    Kernels& kernels = TheState().modules.back()->kernels;
+    if (TheEmulated().change) {
+      kernels = ParsePtx(TheEmulated().change(std::string(each.name), text.str()));
+    } else {
+      kernels = parsed[std::string(each.name)] = ParsePtx(text.str());
+    }
     *module = reinterpret_cast<cuda::Module>(TheState().modules.back().get());
     return kOk;
   }

@@ -5,6 +5,7 @@
 // tests run on one thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -17,7 +18,9 @@ struct Emulated {
   LaunchOptions options;
   std::map<std::string, Counters> counters;  // by kernel, since the last Clear
   std::map<std::string, int> launches;
-  std::string error;               // of the last failure; as on a device, all calls fail after one
+  std::string error;  // of the last failure; as on a device, all calls fail after one
+  // Changes the text of an image before it is parsed; for tests of what the checks find.
+  std::function<std::string(const std::string& image, std::string text)> change;
   size_t limit = size_t{1} << 32;  // bytes of memory
   size_t in_use = 0;
 
@@ -26,6 +29,7 @@ struct Emulated {
     launches.clear();
     error.clear();
     options = {};
+    change = nullptr;
   }
 };
 
