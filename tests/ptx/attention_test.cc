@@ -1,5 +1,6 @@
 // Tile attention of the CUDA backend, executed by the interpreter with all checks, against the
 // reference in double: every type, head sizes that are no multiple of anything, masks, mixes.
+#include "attention/kernels/biased_attention.h"
 #include "attention/kernels/tile/tile_attention.h"
 
 #include "tests/ptx/cuda_op_test.h"
@@ -226,6 +227,42 @@ TEST_CASE("cuda attention: mixed heads, whole and on some rows") {
                                                                : 6e-4));
     CHECK(std::isnan(sums.Data<float>()[77]));
     CHECK(!std::isnan(sums.Data<float>()[0]));
+  }
+}
+
+TEST_CASE("cuda attention: biases, blended and mixed heads as the processor has them") {
+  FOVEA_NEEDS_KERNELS();
+  const auto cpu = MakeCpuBackend();
+  Arena host_arena(*cpu, size_t{1} << 20);
+  Context host{*cpu, host_arena};
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    INFO(Name(dtype));
+    CudaOpTest test;
+    const HostTensor q = Random({2, 37, 3, 24}, dtype, 1), k = Random({2, 45, 3, 24}, dtype, 2);
+    const HostTensor v = Random({2, 45, 3, 24}, dtype, 3), w = Random(q.shape(), dtype, 5);
+    const HostTensor by_distance = Random({3, 100}, DType::kF32, 4);
+    // Rows that begin one element earlier each.
+    Tensor bias =
+        Tensor::Contiguous(const_cast<void*>(by_distance.data()), {3, 37, 45}, DType::kF32);
+    bias.data = static_cast<float*>(bias.data) + 40;
+    bias.stride = {100, -1, 1};
+    HostTensor want(q.shape(), dtype);
+    BiasedAttention(host, q.View(), k.View(), v.View(), 0.3f, bias, want.View());
+    const Tensor out = test.Out(q.shape(), dtype);
+    BiasedAttention(test.ctx, test.Put(q), test.Put(k), test.Put(v), 0.3f, bias, out);
+    RequireClose(test.Get(out), Reference::Of(want.View()));
+
+    const std::vector<HeadMix> mix{{1, 0, 0, {}},     {0, 1, 0, {}},
+                                   {0, 0, 1, {}},     {0.5f, 0.25f, 0.25f, {}},
+                                   {0, 1, 0, {5, 9}}, {2, -1, 0, {}}};
+    ApplyHeadMix(host, mix, w.View(), want.View());
+    ApplyHeadMix(test.ctx, mix, test.Put(w), out);
+    RequireClose(test.Get(out), Reference::Of(want.View()));
+    BlendHeads(host, w.View().Slice(1, 3, 1), 0.25f, {4, 30}, want.View());
+    BlendHeads(test.ctx, test.Put(w).Slice(1, 3, 1), 0.25f, {4, 30}, out);
+    BlendHeads(host, w.View(), 1, {0, 2}, want.View());
+    BlendHeads(test.ctx, test.Put(w), 1, {0, 2}, out);
+    RequireClose(test.Get(out), Reference::Of(want.View()));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <numbers>
 
+#include "attention/kernels/heads_cuda.h"
 #include "attention/kernels/no_kernel.h"
 #include "attention/kernels/tile/tile_params.h"
 #include "tensor/cuda/cuda_backend.h"
@@ -81,10 +82,6 @@ cuda::MapTable Upload(const TileMap& map, cuda::TableCache& tables) {
           static_cast<const uint64_t*>(at(6)),       Small(static_cast<int64_t>(map.rows.size()))};
 }
 
-cuda::HeadStrides StridesOf(const Tensor& t) {
-  return {t.stride[0], t.stride[1], t.stride[2]};
-}
-
 template <class T>
 const T* OnDevice(const std::vector<T>& values, cuda::TableCache& tables) {
   TableBytes bytes;
@@ -136,12 +133,12 @@ void TileAttentionCuda(Context& ctx, std::span<const TileMap* const> maps, float
 
   cuda::TileAttentionParams p{};
   p.q = call.q.data, p.k = call.k.data, p.v = call.v.data, p.out = call.out.data;
-  p.q_at = StridesOf(call.q), p.k_at = StridesOf(call.k);
-  p.v_at = StridesOf(call.v), p.out_at = StridesOf(call.out);
+  p.q_at = HeadStridesOf(call.q), p.k_at = HeadStridesOf(call.k);
+  p.v_at = HeadStridesOf(call.v), p.out_at = HeadStridesOf(call.out);
   p.kv = call.k.shape[1];
   if (!call.extra_k.Empty()) {
     p.extra_k = call.extra_k.data, p.extra_v = call.extra_v.data;
-    p.extra_k_at = StridesOf(call.extra_k), p.extra_v_at = StridesOf(call.extra_v);
+    p.extra_k_at = HeadStridesOf(call.extra_k), p.extra_v_at = HeadStridesOf(call.extra_v);
   }
   if (!call.lse.Empty()) {
     ENSURE(call.lse.stride[2] == 1 || call.lse.shape[2] == 1);
@@ -165,12 +162,7 @@ void TileAttentionCuda(Context& ctx, std::span<const TileMap* const> maps, float
         OnDevice(std::vector<float>(call.extra_terms.begin(), call.extra_terms.end()), tables);
   }
   if (!call.mix.empty()) {
-    std::vector<cuda::MixRow> mix;
-    for (const HeadMix& m : call.mix) {
-      mix.push_back({m.a, m.b, m.e, Small(std::max<int64_t>(m.rows.begin, 0)),
-                     Small(std::clamp<int64_t>(m.rows.end, 0, call.q.shape[1]))});
-    }
-    p.mix = OnDevice(mix, tables);
+    p.mix = UploadMix(ctx, call.mix, call.q.shape[1]);
     p.mean_v = static_cast<const float*>(mean.data);
     const cuda::MeanValuesParams means{p.v, p.v_at,  call.v.shape[1],
                                        p.d, p.heads, static_cast<float*>(mean.data)};
