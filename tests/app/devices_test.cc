@@ -11,9 +11,9 @@ namespace {
 TEST_CASE("info --devices names the processor, GPUs or their absence, and the kernels") {
   const ProgramResult lines = RunFovea({"info", "--devices"});
   CheckDone(lines);
-  CHECK_THAT(lines.out, Catch::Matchers::StartsWith("cpu "));
-  CHECK_THAT(lines.out, Catch::Matchers::Contains("\ncuda"));
-  CHECK_THAT(lines.out, Catch::Matchers::Contains("\nkernels "));
+  CHECK_THAT(lines.out, Catch::StartsWith("cpu "));
+  CHECK_THAT(lines.out, Catch::Contains("\ncuda"));
+  CHECK_THAT(lines.out, Catch::Contains("\nkernels "));
 
   const ProgramResult result = RunFovea({"info", "--devices", "--json"});
   CheckDone(result);

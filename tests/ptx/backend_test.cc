@@ -231,15 +231,14 @@ TEST_CASE("cuda backend: a parameter that changed its values is not the old one"
 TEST_CASE("cuda backend: what fails says so and stays failed") {
   FOVEA_NEEDS_KERNELS();
   FOVEA_EMULATED_ONLY();
-  CHECK_THROWS_WITH(cuda::Device(EmulatedDriver(), 1), Catch::Matchers::Contains("lists 1 device"));
+  CHECK_THROWS_WITH(cuda::Device(EmulatedDriver(), 1), Catch::Contains("lists 1 device"));
   {
     CudaOpTest test;
     CHECK_THROWS_AS(Arena(*test.backend, size_t{1} << 40), Error);
     Tensor x = test.Put(Random({64}, DType::kF32, 1)), beyond = x;
     beyond.data = static_cast<float*>(x.data) + (size_t{4} << 18);
-    CHECK_THROWS_WITH(
-        ops::Activate(test.ctx, x, Act::kSilu, beyond),
-        Catch::Matchers::Contains("activate_f32") && Catch::Matchers::Contains("writes"));
+    CHECK_THROWS_WITH(ops::Activate(test.ctx, x, Act::kSilu, beyond),
+                      Catch::Contains("activate_f32") && Catch::Contains("writes"));
     CHECK_THROWS_AS(test.backend->Synchronize(), Error);
   }
   CHECK(TheEmulated().in_use == 0);

@@ -6,7 +6,7 @@
 namespace fovea::ptx {
 namespace {
 
-using Catch::Matchers::Contains;
+using Catch::Contains;
 
 std::vector<uint32_t> Count(size_t n) {
   std::vector<uint32_t> v(n);

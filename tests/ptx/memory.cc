@@ -54,8 +54,8 @@ void PutElement(Warp& w, const Instr& in, int which, int lane, const uint8_t* fr
 void LoadElements(Warp& w, const Instr& in, uint32_t lanes) {
   Block& block = *w.block;
   const uint32_t bytes = uint32_t{in.bytes} * in.vector;
-  uint32_t shared_at[kLanes], shared_lanes = 0, global_lanes = 0;
-  uint64_t global_at[kLanes];
+  uint32_t shared_at[kLanes] = {}, shared_lanes = 0, global_lanes = 0;
+  uint64_t global_at[kLanes] = {};
   ForLanes(lanes, [&](int lane) {
     uint64_t a;
     const uint8_t* from = nullptr;
@@ -90,8 +90,8 @@ void StoreElements(Warp& w, const Instr& in, uint32_t lanes) {
   Block& block = *w.block;
   const uint32_t bytes = uint32_t{in.bytes} * in.vector;
   const int first = in.ns - in.vector;
-  uint32_t shared_at[kLanes], shared_lanes = 0, global_lanes = 0;
-  uint64_t global_at[kLanes];
+  uint32_t shared_at[kLanes] = {}, shared_lanes = 0, global_lanes = 0;
+  uint64_t global_at[kLanes] = {};
   ForLanes(lanes, [&](int lane) {
     uint64_t a;
     uint8_t* to = nullptr;
@@ -139,8 +139,8 @@ void AtomicAddF32(Warp& w, const Instr& in, uint32_t lanes) {
 // s: destination (32 bits), source (64), and the source's size (32) or none; bytes: the copy's.
 void CopyAsync(Warp& w, const Instr& in, uint32_t lanes) {
   Block& block = *w.block;
-  uint64_t global_at[kLanes];
-  uint32_t global_lanes = 0, shared_at[kLanes];
+  uint64_t global_at[kLanes] = {};
+  uint32_t global_lanes = 0, shared_at[kLanes] = {};
   ForLanes(lanes, [&](int lane) {
     const uint32_t to = w.Reg<uint32_t>(in.s[0])[lane] + static_cast<uint32_t>(in.offset);
     const uint64_t from = w.Reg<uint64_t>(in.s[1])[lane] + static_cast<uint64_t>(in.offset2);

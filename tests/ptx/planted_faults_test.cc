@@ -95,7 +95,7 @@ TEST_CASE("ptx planted: each missing barrier and each wait of one too many is na
       return Replace(std::move(text), kKernel, "bar.sync \t0;", barrier, "");
     };
     CHECK_THAT(Attend(change, true).error,
-               Catch::Matchers::Contains("race") || Catch::Matchers::Contains("not waited for"));
+               Catch::Contains("race") || Catch::Contains("not waited for"));
   }
   for (const auto& [from, to] :
        {std::pair<std::string, std::string>{"wait_group 3", "wait_group 4"},
@@ -104,7 +104,7 @@ TEST_CASE("ptx planted: each missing barrier and each wait of one too many is na
     const auto change = [&, from = from, to = to](std::string text) {
       return Replace(std::move(text), kKernel, from, 0, to);
     };
-    CHECK_THAT(Attend(change, true).error, Catch::Matchers::Contains("not waited for"));
+    CHECK_THAT(Attend(change, true).error, Catch::Contains("not waited for"));
     // Unchecked, late data is seen as what lay there before: NaN, or an older tile.
     CHECK_FALSE(Attend(change, false).distance <= 0.1);
   }
@@ -117,7 +117,7 @@ TEST_CASE("ptx planted: wrong places and wrong fragments are seen") {
     const size_t copy = text.find("cp.async.cg.shared.global [", Find(text, kKernel).begin);
     return text.insert(text.find("]", copy), "+65536");
   };
-  CHECK_THAT(Attend(beyond, true).error, Catch::Matchers::Contains("writes shared memory"));
+  CHECK_THAT(Attend(beyond, true).error, Catch::Contains("writes shared memory"));
   const auto untransposed = [](std::string text) {
     return Replace(std::move(text), kKernel, "x4.trans.shared", 0, "x4.shared");
   };

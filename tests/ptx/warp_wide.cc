@@ -13,7 +13,7 @@ void Shuffle(Warp& w, const Instr& in, uint32_t lanes) {
   const uint32_t* value = w.Reg<uint32_t>(in.s[0]);
   const uint32_t *which = w.Reg<uint32_t>(in.s[1]), *shape = w.Reg<uint32_t>(in.s[2]);
   const uint32_t* members = w.Reg<uint32_t>(in.s[3]);
-  uint32_t result[kLanes], inside = 0;
+  uint32_t result[kLanes] = {}, inside = 0;
   ForLanes(lanes, [&](int lane) {
     const uint32_t mask = members[lane];
     if (!(mask >> lane & 1)) w.block->Fail(w, lane, "is not in its own member mask");

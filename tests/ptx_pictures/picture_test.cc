@@ -64,7 +64,7 @@ TEST_CASE("cuda pictures: bf16, attention plans, batches") {
   for (const std::string plan : {"*attn1: agentsd", "*attn1: sparsed"}) {
     INFO(plan);
     settings.attention = plan;
-    CHECK_THROWS_WITH(there->Run(settings, {}, {}), Catch::Matchers::Contains("on the CPU alone"));
+    CHECK_THROWS_WITH(there->Run(settings, {}, {}), Catch::Contains("on the CPU alone"));
     settings.attention = plan + " else dense";
     CHECK(Psnr(plain.images[0], there->Run(settings, {}, {}).images[0]) >= 60);
   }

@@ -18,7 +18,7 @@
 namespace fovea {
 namespace {
 
-using Catch::Matchers::Contains;
+using Catch::Contains;
 
 #ifdef FOVEA_HAS_CUDA_H
 template <class Ours, class Theirs>
