@@ -22,7 +22,7 @@ void BiasedAttention(Context& ctx, const Tensor& q, const Tensor& k, const Tenso
 
 void AddDepthwise(Context& ctx, const Tensor& v, const Segment& grid, const Tensor& weight,
                   const Tensor& bias, const Tensor& out) {
-  if (ctx.backend.IsPlanning()) return;
+  if (ctx.backend.IsPlanning() && ctx.backend.Kind() == DeviceKind::kCpu) return;
   switch (ctx.backend.Kind()) {
     case DeviceKind::kCpu:
       return AddDepthwiseCpu(v, grid, weight, bias, out);

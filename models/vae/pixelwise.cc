@@ -24,12 +24,13 @@ void ClampInPlace(Context& ctx, const Tensor& x, float low, float high) {
 }
 
 void BlendInto(Context& ctx, const Tensor& before, int axis, const Tensor& x) {
-  if (ctx.backend.IsPlanning() || before.shape[axis] == 0) return;
-  ENSURE(x.shape.rank == 4 && before.shape.rank == 4);
-  if (x.device != DeviceKind::kCpu) {
+  if (before.shape[axis] == 0) return;
+  if (ctx.backend.Kind() != DeviceKind::kCpu) {  // in a dry run, too
     throw Error(ErrorCode::kUnsupported,
                 "--vae-tiling: tiles are blended on the CPU alone; use --vae-tiling off");
   }
+  if (ctx.backend.IsPlanning()) return;
+  ENSURE(x.shape.rank == 4 && before.shape.rank == 4);
   const int64_t extent = before.shape[axis];
   const Tensor head = x.Slice(axis, 0, extent);
   ENSURE(head.shape == before.shape);

@@ -68,6 +68,10 @@ TEST_CASE("cuda pictures: bf16, attention plans, batches") {
     settings.attention = plan + " else dense";
     CHECK(Psnr(plain.images[0], there->Run(settings, {}, {}).images[0]) >= 60);
   }
+  // A kernel that is missing is missed in the dry run.
+  settings.attention = "clear(r=3,down=2)";
+  settings.width = settings.height = 64;
+  CHECK_THROWS_WITH(there->DryRun(settings), Catch::Contains("has no kernel for this device"));
   settings.attention = "";
   settings.perturb = "m0.[0-1]";
   CHECK(Psnr(here->Run(settings, {}, {}).images[0], there->Run(settings, {}, {}).images[0]) >= 60);
