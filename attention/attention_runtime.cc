@@ -214,6 +214,10 @@ void AttentionRuntime::Attend(Context& ctx, const AttentionSite& site, const Att
   const std::vector<ChosenHeads> choices = Resolve(site, spec, own);
   SiteCall call{ctx, site, spec, io, {}, {}, step_, steps_, draw_};
   const bool tells = !listeners_.empty() && !ctx.backend.IsPlanning();
+  if (tells && ctx.backend.Kind() != DeviceKind::kCpu) {
+    throw Error(ErrorCode::kUnsupported,
+                site.path + ": attention is looked at on the CPU alone; use --device cpu");
+  }
   if (tells && io.lse.Empty()) {
     const Shape shape{spec.batch, spec.heads, io.q.shape[1]};
     lse_.assign(static_cast<size_t>(shape.NumElements()), std::numeric_limits<float>::quiet_NaN());

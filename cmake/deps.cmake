@@ -27,7 +27,6 @@ endforeach()
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
-  set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
 endif()
 # JSON's and Catch's headers take longer to read than most sources of ours. ccache cannot share objects
 # that were built with a precompiled header between folders, so it is one or the other.

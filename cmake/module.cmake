@@ -16,16 +16,12 @@ endfunction()
 
 # fovea_module(NAME PUBLIC <targets> PRIVATE <targets>): the folder NAME as one static library.
 # Third-party libraries go in PRIVATE, so that an upper layer cannot include their headers.
-# Sources are the folder's *.cc; *_cuda.cu joins when CUDA is on, *_cuda_absent.cc when it is off.
+# Sources are the folder's *.cc; *_cuda_absent.cc only where no kernels are compiled (cmake/cuda.cmake).
 function(fovea_module name)
   cmake_parse_arguments(ARG "" "" "PUBLIC;PRIVATE" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${name}/*.cc)
-  file(GLOB_RECURSE cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${name}/*_cuda.cu)
   if(FOVEA_CUDA)
     list(FILTER sources EXCLUDE REGEX "_cuda_absent\\.cc$")
-    list(APPEND sources ${cuda_sources})
-  else()
-    list(FILTER sources EXCLUDE REGEX "_cuda\\.cc$")
   endif()
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC fovea_options ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})

@@ -135,7 +135,7 @@ void TimestepEmbedding::Forward(Context& ctx, const Tensor& sample, const Tensor
 }
 
 Tensor AsActivations(Context& ctx, const Tensor& x) {
-  if (x.dtype == ctx.dtype && x.IsContiguous()) return x;
+  if (x.device == ctx.backend.Kind() && x.dtype == ctx.dtype && x.IsContiguous()) return x;
   const Tensor copy = ctx.New(x.shape);
   ops::Copy(ctx, x, copy);
   return copy;

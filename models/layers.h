@@ -78,7 +78,8 @@ struct TimestepEmbedding {
                const Tensor& out) const;
 };
 
-// x itself if it is contiguous and of the activations' dtype, else a copy in the arena that is.
+// x itself if it is contiguous, on the device and of the activations' dtype, else a copy in the arena
+// that is.
 Tensor AsActivations(Context& ctx, const Tensor& x);
 
 // A contiguous view of the beginning of `buffer`, which must be large enough.

@@ -1,11 +1,13 @@
 #include "tensor/planning_backend.h"
 
 #include "tensor/cpu/cpu_backend.h"
+#include "tensor/cuda/cuda_backend.h"
 
 namespace fovea {
 
 std::unique_ptr<PlanningBackend> MakePlanningBackend(Backend& real) {
-  ENSURE(!real.IsPlanning() && real.Kind() == DeviceKind::kCpu, "no dry run for this device");
+  ENSURE(!real.IsPlanning(), "a dry run of a dry run");
+  if (real.Kind() == DeviceKind::kCuda) return MakeCudaPlanningBackend(real);
   return MakeCpuPlanningBackend(real);
 }
 

@@ -8,7 +8,11 @@
 
 namespace fovea {
 
-Precision PrecisionOf(DType asked) {
+Precision PrecisionOf(DType asked, DeviceKind device) {
+  if (device == DeviceKind::kCuda) {
+    ENSURE(asked == DType::kF32 || asked == DType::kBF16 || asked == DType::kF16);
+    return {asked, asked, false};
+  }
   ENSURE(asked == DType::kF32 || asked == DType::kBF16, std::string(Name(asked)));
   Precision precision;
   precision.narrow_weights = asked == DType::kBF16;
@@ -19,7 +23,7 @@ Precision PrecisionOf(DType asked) {
 }
 
 Context MakeContext(Backend& backend, Arena& arena, std::stop_token stop, DType asked) {
-  const Precision precision = PrecisionOf(asked);
+  const Precision precision = PrecisionOf(asked, backend.Kind());
   return {backend, arena, std::move(stop), precision.activations, precision.narrow_weights};
 }
 

@@ -17,8 +17,9 @@ struct Precision {
   bool narrow_weights = false;      // Context::narrow_weights
 };
 
-// `asked`: kF32 or kBF16. A pure function of it and of UsedInstructionSet.
-Precision PrecisionOf(DType asked);
+// `asked`: kF32 or kBF16; on a GPU kF16, too, and all is computed in it as it was asked for. A pure
+// function of it and of UsedInstructionSet.
+Precision PrecisionOf(DType asked, DeviceKind device = DeviceKind::kCpu);
 // A context that computes so.
 Context MakeContext(Backend& backend, Arena& arena, std::stop_token stop, DType asked);
 

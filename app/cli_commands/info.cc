@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli_commands/commands.h"
+#include "app/cli_commands/reports/device_report.h"
 #include "app/cli_commands/reports/model_report.h"
 #include "app/cli_commands/reports/operator_report.h"
 #include "app/cli_commands/reports/picture_report.h"
@@ -24,6 +25,7 @@ struct InfoFlags {
   ModelFlags models;
   std::optional<std::string> subject;
   bool layers = false, tensors = false, operators = false, samplers = false, models_found = false;
+  bool devices = false;
 
   void Add(Flags& flags);
 };
@@ -36,6 +38,7 @@ void InfoFlags::Add(Flags& flags) {
   flags.Switch("--tensors", tensors, "list every tensor");
   flags.Switch("--operators", operators, "list the attention operators, and the presets of plans");
   flags.Switch("--samplers", samplers, "list the samplers");
+  flags.Switch("--devices", devices, "list what can compute here: the processor, GPUs, kernels");
   flags.Switch("--list-models", models_found, "list what names are looked up in");
   common.Add(flags);
 }
@@ -73,11 +76,12 @@ void ListNames(const char* key, const Names& names, bool json) {
 int RunInfo(const InfoFlags& flags) {
   flags.common.Apply();
   const int lists = int{flags.operators} + int{flags.samplers} + int{flags.models_found} +
-                    int{flags.subject.has_value()};
+                    int{flags.devices} + int{flags.subject.has_value()};
   if (lists > 1) {
     throw Error(
         ErrorCode::kUsage,
-        "give one of a model or picture, --operators, --samplers and --list-models at a time");
+        "give one of a model or picture, --operators, --samplers, --devices and --list-models at a "
+        "time");
   }
   const bool json = flags.common.json;
   if (flags.operators) {
@@ -86,6 +90,14 @@ int RunInfo(const InfoFlags& flags) {
       PrintJson(report);
     else
       PrintOperators(report);
+    return kExitDone;
+  }
+  if (flags.devices) {
+    const Json report = DescribeDevices();
+    if (json)
+      PrintJson(report);
+    else
+      PrintDevices(report);
     return kExitDone;
   }
   if (flags.models_found) {

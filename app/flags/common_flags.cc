@@ -54,16 +54,26 @@ bool IsCuda(const std::optional<std::string>& device) {
   return device.value_or("auto").compare(0, 4, "cuda") == 0;
 }
 
+// Of "cuda:N", which was checked.
+int IndexOf(const std::optional<std::string>& device) {
+  return device && device->size() > 5 ? std::stoi(device->substr(5)) : 0;
+}
+
 }  // namespace
 
 std::unique_ptr<Backend> CommonFlags::MakeDevice() const {
-  return MakeBackend(IsCuda(device) ? DeviceKind::kCuda : DeviceKind::kCpu);
+  return IsCuda(device) ? MakeBackend(DeviceKind::kCuda, IndexOf(device))
+                        : MakeBackend(DeviceKind::kCpu);
 }
 
-void CommonFlags::Apply() const {
+void CommonFlags::Apply(bool takes_gpu) const {
   if (IsCuda(device)) {
-    throw Error(ErrorCode::kDevice,
-                "--device " + *device + ": this build has no CUDA backend; use --device cpu");
+    if (!takes_gpu) {
+      throw Error(ErrorCode::kDevice, "--device " + *device +
+                                          ": there is no CUDA in this command yet, only in "
+                                          "generate, grid and batch; use --device cpu");
+    }
+    EnsureDevice(DeviceKind::kCuda, IndexOf(device));
   }
   if (dtype.value_or("auto") == "f16") {
     throw Error(ErrorCode::kUnsupported,

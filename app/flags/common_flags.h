@@ -24,7 +24,8 @@ struct CommonFlags {
 
   void Add(Flags& flags);
   // Sets the number of threads; throws for devices and dtypes that this build or processor lacks.
-  void Apply() const;
+  // `takes_gpu`: whether the command can compute on one.
+  void Apply(bool takes_gpu = false) const;
   DType ComputeType() const;                    // after Apply; auto resolved
   std::unique_ptr<Backend> MakeDevice() const;  // that --device names
 };

@@ -2,6 +2,7 @@
 #include "attention/kernels/biased_attention.h"
 
 #include "attention/kernels/cpu_kernels.h"
+#include "attention/kernels/heads_cuda.h"
 #include "attention/kernels/no_kernel.h"
 
 namespace fovea {
@@ -15,14 +16,13 @@ void BiasedAttention(Context& ctx, const Tensor& q, const Tensor& k, const Tenso
     case DeviceKind::kCpu:
       return BiasedAttentionCpu(q, k, v, scale, bias, out);
     case DeviceKind::kCuda:
-      break;
+      return BiasedAttentionCuda(ctx, q, k, v, scale, bias, out);
   }
-  NoKernel(ctx, "attention with biases");
 }
 
 void AddDepthwise(Context& ctx, const Tensor& v, const Segment& grid, const Tensor& weight,
                   const Tensor& bias, const Tensor& out) {
-  if (ctx.backend.IsPlanning()) return;
+  if (ctx.backend.IsPlanning() && ctx.backend.Kind() == DeviceKind::kCpu) return;
   switch (ctx.backend.Kind()) {
     case DeviceKind::kCpu:
       return AddDepthwiseCpu(v, grid, weight, bias, out);

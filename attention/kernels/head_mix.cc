@@ -2,7 +2,7 @@
 #include "attention/kernels/head_mix.h"
 
 #include "attention/kernels/cpu_kernels.h"
-#include "attention/kernels/no_kernel.h"
+#include "attention/kernels/heads_cuda.h"
 
 namespace fovea {
 
@@ -14,9 +14,8 @@ void ApplyHeadMix(Context& ctx, std::span<const HeadMix> mix, const Tensor& v, c
     case DeviceKind::kCpu:
       return ApplyHeadMixCpu(mix, v, out);
     case DeviceKind::kCuda:
-      break;
+      return ApplyHeadMixCuda(ctx, mix, v, out);
   }
-  NoKernel(ctx, "mixing heads");
 }
 
 void BlendHeads(Context& ctx, const Tensor& x, float share, const RowRange& rows,
@@ -28,9 +27,8 @@ void BlendHeads(Context& ctx, const Tensor& x, float share, const RowRange& rows
     case DeviceKind::kCpu:
       return BlendHeadsCpu(x, share, rows, out);
     case DeviceKind::kCuda:
-      break;
+      return BlendHeadsCuda(ctx, x, share, rows, out);
   }
-  NoKernel(ctx, "blending heads");
 }
 
 }  // namespace fovea

@@ -8,7 +8,7 @@ namespace fovea {
 
 void PoolCells(Context& ctx, const Tensor& x, const Segment& grid, int cell, const float* weights,
                const Tensor& out) {
-  if (ctx.backend.IsPlanning()) return;
+  if (ctx.backend.IsPlanning() && ctx.backend.Kind() == DeviceKind::kCpu) return;
   switch (ctx.backend.Kind()) {
     case DeviceKind::kCpu:
       return PoolCellsCpu(x, grid, cell, weights, out);
@@ -20,7 +20,7 @@ void PoolCells(Context& ctx, const Tensor& x, const Segment& grid, int cell, con
 
 void AdaptivePool(Context& ctx, const Tensor& x, const Segment& grid,
                   const std::array<int, 3>& cells, const Tensor& out) {
-  if (ctx.backend.IsPlanning()) return;
+  if (ctx.backend.IsPlanning() && ctx.backend.Kind() == DeviceKind::kCpu) return;
   switch (ctx.backend.Kind()) {
     case DeviceKind::kCpu:
       return AdaptivePoolCpu(x, grid, cells, out);

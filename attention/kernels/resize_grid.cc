@@ -9,7 +9,7 @@ namespace fovea {
 
 void ResizeGrid(Context& ctx, const Tensor& x, int height, int width, const Tensor& out,
                 int out_height, int out_width) {
-  if (ctx.backend.IsPlanning()) return;
+  if (ctx.backend.IsPlanning() && ctx.backend.Kind() == DeviceKind::kCpu) return;
   switch (ctx.backend.Kind()) {
     case DeviceKind::kCpu:
       return ResizeGridCpu(x, height, width, out, out_height, out_width);

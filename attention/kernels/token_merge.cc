@@ -7,7 +7,7 @@
 namespace fovea {
 
 void MergeTokens(Context& ctx, const Tensor& x, const TokenGroups& groups, const Tensor& out) {
-  if (ctx.backend.IsPlanning()) return;
+  if (ctx.backend.IsPlanning() && ctx.backend.Kind() == DeviceKind::kCpu) return;
   switch (ctx.backend.Kind()) {
     case DeviceKind::kCpu:
       return MergeTokensCpu(x, groups, out);
@@ -18,7 +18,7 @@ void MergeTokens(Context& ctx, const Tensor& x, const TokenGroups& groups, const
 }
 
 void UnmergeTokens(Context& ctx, const Tensor& x, const TokenGroups& groups, const Tensor& out) {
-  if (ctx.backend.IsPlanning()) return;
+  if (ctx.backend.IsPlanning() && ctx.backend.Kind() == DeviceKind::kCpu) return;
   switch (ctx.backend.Kind()) {
     case DeviceKind::kCpu:
       return UnmergeTokensCpu(x, groups, out);
@@ -29,7 +29,7 @@ void UnmergeTokens(Context& ctx, const Tensor& x, const TokenGroups& groups, con
 }
 
 void AddShare(Context& ctx, const Tensor& x, float share, const Tensor& out) {
-  if (ctx.backend.IsPlanning()) return;
+  if (ctx.backend.IsPlanning() && ctx.backend.Kind() == DeviceKind::kCpu) return;
   switch (ctx.backend.Kind()) {
     case DeviceKind::kCpu:
       return AddShareCpu(x, share, out);

@@ -198,6 +198,7 @@ class BoundAgentSd final : public BoundOp {
       : BoundOp(std::move(spec), {.seed = settings.random, .hidden = true}), settings_(settings) {}
 
   Support Supports(const AttentionSpec& spec) const override {
+    if (spec.device != DeviceKind::kCpu) return {false, "agentsd merges tokens on the CPU alone"};
     const Support support = SupportsLocal("agentsd", spec);
     if (!support.ok) return support;
     const auto grid = *GridOf(spec.q);

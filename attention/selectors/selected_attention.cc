@@ -228,6 +228,7 @@ class BoundSelected final : public BoundOp {
 
   Support Supports(const AttentionSpec& spec) const override {
     const std::string name(entry_.name);
+    if (spec.device != DeviceKind::kCpu) return {false, name + " chooses tiles on the CPU alone"};
     const Support support = SupportsLocal(name, spec);
     if (!support.ok) return support;
     const auto grid = *GridOf(spec.q), box = BoxOf(settings_, spec.q);

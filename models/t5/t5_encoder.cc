@@ -8,6 +8,7 @@
 #include "attention/kernels/biased_attention.h"
 #include "models/layers.h"
 #include "models/pretrained_config.h"
+#include "tensor/memory/host_tensor.h"
 #include "tensor/ops/activation.h"
 #include "tensor/ops/elementwise.h"
 #include "tensor/ops/embed.h"
@@ -143,9 +144,13 @@ struct T5Modules {
   Tensor Biases(Context& ctx, int64_t t) const {
     const int64_t heads = config.num_heads, row = 2 * t - 1;
     const Tensor distances = ctx.arena.New({heads, row}, DType::kF32);
-    for (int64_t i = 0; !ctx.backend.IsPlanning() && i < row; ++i) {
-      const float* own = bias.Data<float>() + Bucket(i - (t - 1), config) * heads;
-      for (int64_t h = 0; h < heads; ++h) distances.Data<float>()[h * row + i] = own[h];
+    if (!ctx.backend.IsPlanning()) {
+      HostTensor values({heads, row}, DType::kF32);
+      for (int64_t i = 0; i < row; ++i) {
+        const float* own = bias.Data<float>() + Bucket(i - (t - 1), config) * heads;
+        for (int64_t h = 0; h < heads; ++h) values.Data<float>()[h * row + i] = own[h];
+      }
+      ops::Copy(ctx, values.View(), distances);
     }
     Tensor view = distances;
     view.data = distances.Data<float>() + (t - 1);

@@ -3,20 +3,34 @@
 #include <algorithm>
 
 #include "tensor/machine/threads.h"
+#include "tensor/memory/host_tensor.h"
+#include "tensor/ops/elementwise.h"
 
 namespace fovea {
 
 void ClampInPlace(Context& ctx, const Tensor& x, float low, float high) {
   if (ctx.backend.IsPlanning()) return;
-  ENSURE(x.device == DeviceKind::kCpu && x.IsContiguous());
+  ENSURE(x.IsContiguous());
+  if (x.device != DeviceKind::kCpu) {  // a few values, once a picture
+    const HostTensor host(x.shape, x.dtype);
+    ops::Copy(ctx, x, host.View());
+    ClampInPlace(ctx, host.View(), low, high);
+    ops::Copy(ctx, host.View(), x);
+    return;
+  }
   float* values = x.Data<float>();
   std::transform(values, values + x.NumElements(), values,
                  [=](float v) { return std::clamp(v, low, high); });
 }
 
 void BlendInto(Context& ctx, const Tensor& before, int axis, const Tensor& x) {
-  if (ctx.backend.IsPlanning() || before.shape[axis] == 0) return;
-  ENSURE(x.device == DeviceKind::kCpu && x.shape.rank == 4 && before.shape.rank == 4);
+  if (before.shape[axis] == 0) return;
+  if (ctx.backend.Kind() != DeviceKind::kCpu) {  // in a dry run, too
+    throw Error(ErrorCode::kUnsupported,
+                "--vae-tiling: tiles are blended on the CPU alone; use --vae-tiling off");
+  }
+  if (ctx.backend.IsPlanning()) return;
+  ENSURE(x.shape.rank == 4 && before.shape.rank == 4);
   const int64_t extent = before.shape[axis];
   const Tensor head = x.Slice(axis, 0, extent);
   ENSURE(head.shape == before.shape);

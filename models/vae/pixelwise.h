@@ -1,6 +1,7 @@
 // The elementwise steps of the VAE that no operation of tensor/ covers: clamping and blending.
 //
-// f32 tensors in CPU memory; on a planning backend they do nothing.
+// f32 tensors; on a planning backend they do nothing. On a GPU clamping goes by way of the host,
+// and blending throws kUnsupported.
 #pragma once
 
 #include <cstdint>

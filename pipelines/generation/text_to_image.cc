@@ -227,7 +227,7 @@ Prediction DiffusionPipeline::Plan(const GenerateSettings& settings, const Gener
   } else {
     PlanPass(planner, settings, *ChooseStart(model_, settings, inputs));
   }
-  prediction.numbers = NumbersOf(model_.Weights(), *ParseDType(settings.dtype));
+  prediction.numbers = NumbersOf(model_.Weights(), *ParseDType(settings.dtype), backend_.Kind());
   prediction.arena_bytes = planner.arena.PeakBytes();
   prediction.packed_bytes = backend_.PackedBytes() + planner.backend->TotalCost().packed_bytes;
   size_t vectors = 0;
@@ -449,7 +449,7 @@ Generated DiffusionPipeline::Run(const GenerateSettings& asked, const GenerateIn
   ArenaScope run(*arena_);
   const DType asked_type = *ParseDType(settings.dtype);
   Context ctx = MakeContext(backend_, *arena_, hooks.stop, asked_type);
-  result.numbers = NumbersOf(model_.Weights(), asked_type);
+  result.numbers = NumbersOf(model_.Weights(), asked_type, backend_.Kind());
   const auto runs = SplitTwoPass(settings, model_.Limits().factor);
   if (hooks.warn) {
     const int calls = CallsOf(runs ? runs->first : settings);

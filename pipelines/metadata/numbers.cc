@@ -9,13 +9,20 @@
 
 namespace fovea {
 
-Numbers NumbersOf(const std::vector<std::shared_ptr<const WeightStore>>& components, DType asked) {
-  const Precision precision = PrecisionOf(asked);
+Numbers NumbersOf(const std::vector<std::shared_ptr<const WeightStore>>& components, DType asked,
+                  DeviceKind device) {
+  const Precision precision = PrecisionOf(asked, device);
   Numbers numbers;
   std::set<std::string> held;
   for (const auto& store : components) {
     for (const TensorEntry& entry : store->Entries()) {
       if (!IsFloat(entry.dtype) || entry.shape.rank < 2) continue;
+      // A GPU holds all in what it computes in.
+      if (device == DeviceKind::kCuda) {
+        held.emplace(Name(asked));
+        if (entry.dtype != asked) numbers.narrowed = Name(entry.dtype);
+        continue;
+      }
       const bool narrowed = precision.narrow_weights && SizeOf(entry.dtype) > 2;
       held.emplace(Name(narrowed ? DType::kBF16 : entry.dtype));
       if (narrowed) numbers.narrowed = Name(entry.dtype);

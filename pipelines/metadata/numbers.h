@@ -22,7 +22,8 @@ struct Numbers {
 };
 
 // Of a run on this processor with `--dtype` `asked`. Any thread.
-Numbers NumbersOf(const std::vector<std::shared_ptr<const WeightStore>>& components, DType asked);
+Numbers NumbersOf(const std::vector<std::shared_ptr<const WeightStore>>& components, DType asked,
+                  DeviceKind device = DeviceKind::kCpu);
 
 // {"weights","arithmetic"}, and "narrowed" where there is something.
 nlohmann::ordered_json ToJson(const Numbers& numbers);

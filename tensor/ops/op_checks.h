@@ -33,7 +33,8 @@ inline void CountWork(double flops, std::initializer_list<const Tensor*> operand
 }
 
 inline void EnsureActivation(const Tensor& t) {
-  ENSURE(t.dtype == DType::kF32 || t.dtype == DType::kBF16,
+  ENSURE(t.dtype == DType::kF32 || t.dtype == DType::kBF16 ||
+             (t.dtype == DType::kF16 && t.device == DeviceKind::kCuda),
          "activations of " + std::string(Name(t.dtype)));
 }
 

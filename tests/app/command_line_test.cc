@@ -117,7 +117,7 @@ TEST_CASE("bad arguments are refused in one line that says what to do") {
       {{"generate", "--dtype", "f64"}, kUsage, "auto|f32|bf16|f16"},
       {{"generate", "--dtype", "f16"}, kUnsupported, "f16"},
       {{"forward", "--dtype", "f16"}, kUnsupported, "f16"},
-      {{"generate", "--device", "cuda"}, kDevice, "no CUDA"},
+      {{"generate", "--device", "cuda:1023"}, kDevice, "cuda:1023: "},
       {{"info", "--device", "cuda:1"}, kDevice, "no CUDA"},
       {{"generate", "--device", "cuda:x"}, kUsage, "--device"},
       {{"generate", "--device", "tpu"}, kUsage, "auto|cpu|cuda"},

@@ -68,7 +68,7 @@ ExitCode PrintJobs(const std::vector<ResolvedJob>& jobs) {
 
 int RunBatch(const BatchFlags& flags) {
   flags.Check();
-  flags.generate.common.Apply();
+  flags.generate.common.Apply(true);
   const Shard shard = ChooseShard(flags.shard.value_or(""), ProcessEnvironment);
   if (!flags.merge.empty()) {
     std::vector<std::string> wanted;

@@ -156,7 +156,7 @@ void NoteMeasured(const Generated& generated, double load, double total) {
 
 int RunGenerate(const GenerateFlags& flags) {
   const auto begin = Clock::now();
-  flags.common.Apply();
+  flags.common.Apply(true);
   const StopSignals signals;
   PictureSettings asked = flags.Settings();
   const GivenPictures given = flags.ReadPictures(&asked.settings);

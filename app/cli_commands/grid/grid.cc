@@ -337,7 +337,7 @@ int RunGrid(const GridFlags& flags) {
       throw Error(ErrorCode::kUsage, std::string(name) + " is of one run; use fovea generate");
     }
   }
-  generate.common.Apply();
+  generate.common.Apply(true);
   return GridRun(flags).Run();
 }
 

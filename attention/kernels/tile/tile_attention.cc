@@ -2,7 +2,7 @@
 #include "attention/kernels/tile/tile_attention.h"
 
 #include "attention/kernels/cpu_kernels.h"
-#include "attention/kernels/no_kernel.h"
+#include "attention/kernels/tile/tile_attention_cuda.h"
 
 namespace fovea {
 namespace {
@@ -35,9 +35,8 @@ void Run(Context& ctx, std::span<const TileMap* const> maps, double pairs, float
     case DeviceKind::kCpu:
       return TileAttentionCpu(ctx, maps, scale, call);
     case DeviceKind::kCuda:
-      break;
+      return TileAttentionCuda(ctx, maps, scale, call);
   }
-  NoKernel(ctx, "tile attention");
 }
 
 }  // namespace
