@@ -151,6 +151,7 @@ class BoundLinear final : public BoundOp {
 
   Support Supports(const AttentionSpec& spec) const override {
     const std::string& name = Spec().name;
+    if (spec.device != DeviceKind::kCpu) return {false, name + " runs on the CPU alone"};
     if (!SameLayout(spec.q, spec.kv)) {
       return {false, name + " needs queries and keys of one sequence; this is cross-attention"};
     }
