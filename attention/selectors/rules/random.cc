@@ -34,8 +34,8 @@ class Random final : public Selector {
 
 const SelectorEntry kRandom = {
     "random",
-    {"tiles drawn anew at every call: the control beside every choice by content", "ours",
-     "4 n d times the kept keys",
+    {"tiles drawn anew at every call: the control beside every choice by content",
+     "ours, so that a choice has something to beat", "4 n d times the kept keys",
      "cross-attention, causal attention, fewer than 2 tiles, tiles of more than 64 tokens"},
     kArgs,
     {.seed = true},
