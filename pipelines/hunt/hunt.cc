@@ -273,7 +273,8 @@ std::string HeadListText(const std::vector<NamedHead>& heads, double strength) {
     size_t count = 0;
     for (const NamedHead& each : sorted) {
       if (each.layer != layer) continue;
-      list += (list.empty() ? "" : ",") + std::to_string(each.head);
+      if (!list.empty()) list += ",";
+      list += std::to_string(each.head);
       ++count;
     }
     text +=

@@ -16,7 +16,7 @@ HiresReport ReportOf(const Hires& hires) {
   report.windows = hires.Windows();
   for (const HiresSpan& span : hires.Spans()) {
     std::string steps = std::to_string(span.first);
-    if (span.last > span.first) steps += "-" + std::to_string(span.last);
+    if (span.last > span.first) steps.append("-").append(std::to_string(span.last));
     report.stages.push_back({std::move(steps), Name(span.stage)});
   }
   return report;
