@@ -11,17 +11,6 @@ namespace {
 // Which tokens each query tile sees, text left out.
 using Seen = std::vector<std::vector<bool>>;
 
-const TokenTile& TileAt(const Selected& s, size_t i) {
-  return s.tiles.tiles[size_t(s.tiles.grid_begin) + i];
-}
-bool Near(const Selected& s, size_t i, size_t j, int ring) {
-  bool near = true;
-  for (size_t a = 0; a < 3; ++a) {
-    near = near && std::abs(TileAt(s, i).index[a] - TileAt(s, j).index[a]) <= ring;
-  }
-  return near;
-}
-
 Seen NearAlone(const Selected& s, int ring) {
   Seen seen(s.Count(), std::vector<bool>(size_t(TokenCount(s.spec.q))));
   for (size_t i = 0; i < s.Count(); ++i) {

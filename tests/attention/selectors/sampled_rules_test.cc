@@ -17,18 +17,6 @@ double ScaleOf(const Selected& s) {
   return 1 / std::sqrt(double(s.c.head_dim));
 }
 
-const TokenTile& TileAt(const Selected& s, size_t i) {
-  return s.tiles.tiles[size_t(s.tiles.grid_begin) + i];
-}
-
-bool Near(const Selected& s, size_t i, size_t j, int ring) {
-  bool near = true;
-  for (size_t a = 0; a < 3; ++a) {
-    near = near && std::abs(TileAt(s, i).index[a] - TileAt(s, j).index[a]) <= ring;
-  }
-  return near;
-}
-
 // Softmax over all keys of the grid, in the order of `grid`.
 std::vector<double> RowOver(const Selected& s, int64_t b, int64_t h, int32_t query,
                             const std::vector<int32_t>& grid) {

@@ -7,6 +7,18 @@
 
 namespace fovea {
 
+inline const TokenTile& TileAt(const Selected& s, size_t i) {
+  return s.tiles.tiles[size_t(s.tiles.grid_begin) + i];
+}
+// Whether tile j lies within `ring` tiles of tile i on every axis.
+inline bool Near(const Selected& s, size_t i, size_t j, int ring) {
+  bool near = true;
+  for (size_t a = 0; a < 3; ++a) {
+    near = near && std::abs(TileAt(s, i).index[a] - TileAt(s, j).index[a]) <= ring;
+  }
+  return near;
+}
+
 inline double Dot(const std::vector<double>& a, const std::vector<double>& b) {
   return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
 }
