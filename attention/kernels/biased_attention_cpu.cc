@@ -5,24 +5,11 @@
 
 #include "attention/kernels/cpu_kernels.h"
 #include "attention/kernels/element.h"
+#include "attention/kernels/head_rows.h"
 #include "tensor/machine/threads.h"
 
 namespace fovea {
 namespace {
-
-// One head of one sample, f32, rows dense: (t,d).
-std::vector<float> LoadHead(const Tensor& x, int64_t b, int64_t head) {
-  const int64_t tokens = x.shape[1], d = x.shape[3];
-  const bool bf16 = x.dtype == DType::kBF16;
-  std::vector<float> out(static_cast<size_t>(tokens * d));
-  for (int64_t t = 0; t < tokens; ++t) {
-    const int64_t from = b * x.stride[0] + t * x.stride[1] + head * x.stride[2];
-    for (int64_t c = 0; c < d; ++c) {
-      out[static_cast<size_t>(t * d + c)] = LoadElement(x.data, from + c, bf16);
-    }
-  }
-  return out;
-}
 
 std::vector<float> Transposed(const std::vector<float>& x, int64_t rows, int64_t columns) {
   std::vector<float> out(x.size());
@@ -63,8 +50,8 @@ void BiasedAttentionCpu(const Tensor& q, const Tensor& k, const Tensor& v, float
     std::vector<float> scores(static_cast<size_t>(keys)), row(static_cast<size_t>(d));
     for (int64_t i = begin; i < end; ++i) {
       const int64_t b = i / heads, head = i % heads;
-      const std::vector<float> queries = LoadHead(q, b, head), values = LoadHead(v, b, head);
-      const std::vector<float> by_channel = Transposed(LoadHead(k, b, head), keys, d);
+      const std::vector<float> queries = HeadRows(q, b, head), values = HeadRows(v, b, head);
+      const std::vector<float> by_channel = Transposed(HeadRows(k, b, head), keys, d);
       for (int64_t t = 0; t < tokens; ++t) {
         const float* own = bias.Data<float>() + head * bias.stride[0] + t * bias.stride[1];
         std::copy_n(own, keys, scores.begin());

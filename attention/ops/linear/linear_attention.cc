@@ -1,25 +1,14 @@
 #include "attention/ops/linear/linear_attention.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "attention/kernels/element.h"
+#include "attention/kernels/head_rows.h"
 #include "tensor/machine/threads.h"
 
 namespace fovea {
 namespace {
-
-std::vector<float> Packed(const Tensor& x, int64_t sample, int64_t head) {
-  const int64_t tokens = x.shape[1], d = x.shape[3];
-  const bool bf16 = x.dtype == DType::kBF16;
-  std::vector<float> rows(static_cast<size_t>(tokens * d));
-  for (int64_t t = 0; t < tokens; ++t) {
-    const int64_t from = sample * x.stride[0] + t * x.stride[1] + head * x.stride[2];
-    for (int64_t c = 0; c < d; ++c) {
-      rows[static_cast<size_t>(t * d + c)] = LoadElement(x.data, from + c, bf16);
-    }
-  }
-  return rows;
-}
 
 LinearFeatures FeaturesOf(const LinearForm& form, const OperatorIo& io, int64_t sample,
                           int64_t head) {
@@ -27,7 +16,7 @@ LinearFeatures FeaturesOf(const LinearForm& form, const OperatorIo& io, int64_t 
                  .dim = io.q.shape[3],
                  .layer_head = io.first_head + static_cast<int>(head),
                  .layer_heads = io.LayerHeads()};
-  one.q = Packed(io.q, sample, head), one.k = Packed(io.k, sample, head);
+  one.q = HeadRows(io.q, sample, head), one.k = HeadRows(io.k, sample, head);
   return form.Of(one);
 }
 
@@ -121,7 +110,7 @@ class PreparedLinear final : public PreparedAttention {
     ParallelFor(all, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t sample = i / heads, head = i % heads;
-        const auto out = Output(FeaturesOf(form_, io, sample, head), Packed(io.v, sample, head),
+        const auto out = Output(FeaturesOf(form_, io, sample, head), HeadRows(io.v, sample, head),
                                 static_cast<size_t>(d));
         for (int64_t t = 0; t < io.out.shape[1]; ++t) {
           const int64_t to =
